@@ -1,0 +1,175 @@
+//! One account in one region: its repositories, tokens, and what it was asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::api_error::ApiError;
+use super::page_token::PageTokens;
+use super::repository::Repository;
+use super::tokens::Tokens;
+
+/// One call of the API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApiRequest {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// `DescribeImages`, …
+    pub action: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The request's JSON.
+    pub body: Value,
+    /// The User-Agent header.
+    pub user_agent: String,
+}
+
+/// A rule: calls of an action fail.
+#[derive(Debug, Clone)]
+pub struct ApiFault {
+    /// `DescribeImages`, …; `None` is all.
+    pub action: Option<String>,
+    /// How often; `None` is always.
+    pub times: Option<usize>,
+    /// Wait before the answer.
+    pub delay: Duration,
+    /// HTTP status.
+    pub status: u16,
+    /// The exception's name; empty for a delay only.
+    pub code: String,
+    /// The exception's text.
+    pub message: String,
+}
+
+impl ApiFault {
+    /// An exception, with status 400, as often as the action is called.
+    pub fn exception(action: &str, code: &str, message: &str) -> ApiFault {
+        ApiFault {
+            action: Some(action.to_owned()),
+            times: None,
+            delay: Duration::ZERO,
+            status: 400,
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// ThrottlingException, this many times.
+    pub fn throttling(action: &str, times: usize) -> ApiFault {
+        let fault = ApiFault::exception(action, "ThrottlingException", "Rate exceeded");
+        fault.times(times)
+    }
+
+    /// AccessDeniedException.
+    pub fn access_denied(action: &str) -> ApiFault {
+        let text = format!(
+            "User: arn:aws:iam::123456789012:user/lab is not authorized to perform: ecr:{action} \
+             because no identity-based policy allows the ecr:{action} action"
+        );
+        ApiFault::exception(action, "AccessDeniedException", &text)
+    }
+
+    /// Slow, but right.
+    pub fn slow(action: &str, delay: Duration) -> ApiFault {
+        let mut fault = ApiFault::exception(action, "", "");
+        fault.delay = delay;
+        fault
+    }
+
+    /// Only this many times.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> ApiFault {
+        self.times = Some(times);
+        self
+    }
+}
+
+/// Times and sizes an account follows.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) page_size: usize,
+    pub(crate) token_ttl: Duration,
+    pub(crate) page_token_ttl: Duration,
+}
+
+/// One account in one region.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) id: String,
+    pub(crate) region: String,
+    /// `HOST:PORT` of its registry.
+    pub(crate) host: String,
+    /// `http://` in front of its registry's host, `https://` for one that is not there.
+    pub(crate) proxy_endpoint: String,
+    pub(crate) limits: Limits,
+    pub(crate) tokens: Tokens,
+    pub(crate) page_tokens: PageTokens,
+    repositories: Mutex<BTreeMap<String, Repository>>,
+    requests: Mutex<Vec<ApiRequest>>,
+    faults: Mutex<Vec<ApiFault>>,
+}
+
+impl Account {
+    /// An account with a registry of the lab.
+    pub(crate) fn new(id: &str, region: &str, host: &str, limits: Limits) -> Account {
+        Account {
+            id: id.to_owned(),
+            region: region.to_owned(),
+            host: host.to_owned(),
+            proxy_endpoint: format!("http://{host}"),
+            tokens: Tokens::new(limits.token_ttl),
+            page_tokens: PageTokens::new(limits.page_token_ttl),
+            limits,
+            repositories: Mutex::default(),
+            requests: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    /// An account in a region of which the lab has no registry.
+    pub(crate) fn elsewhere(id: &str, region: &str, limits: Limits) -> Account {
+        let host = format!("{id}.dkr.ecr.{region}.amazonaws.com");
+        let mut account = Account::new(id, region, &host, limits);
+        account.proxy_endpoint = format!("https://{host}");
+        account
+    }
+
+    pub(crate) fn repositories(&self) -> MutexGuard<'_, BTreeMap<String, Repository>> {
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on one repository, or tells that it does not exist.
+    pub(crate) fn with_repository<T>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&mut Repository) -> T,
+    ) -> Result<T, ApiError> {
+        let mut repositories = self.repositories();
+        let found = repositories.get_mut(name);
+        let found = found.ok_or_else(|| ApiError::no_repository(name, &self.id))?;
+        Ok(work(found))
+    }
+
+    pub(crate) fn requests(&self) -> MutexGuard<'_, Vec<ApiRequest>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Vec<ApiFault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first fault for an action, counted as done once.
+    pub(crate) fn next_fault(&self, action: &str) -> Option<ApiFault> {
+        let mut faults = self.faults();
+        let fault = faults.iter_mut().find(|fault| {
+            let named = fault.action.as_deref();
+            fault.times != Some(0) && named.is_none_or(|named| named == action)
+        })?;
+        fault.times = fault.times.map(|times| times - 1);
+        Some(fault.clone())
+    }
+}

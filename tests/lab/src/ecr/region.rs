@@ -1,0 +1,179 @@
+//! One account in one region, as tests see it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::account::{Account, ApiFault, ApiRequest, Limits};
+use super::blob_rules::{BlobRules, Signer};
+use super::registry_rules::RegistryRules;
+use super::repository::{ImageRecord, Mutability, Repository, Status};
+use crate::backend::Backend;
+use crate::front::{Front, Rules};
+use crate::lab::LabOptions;
+use crate::server::Port;
+
+/// ECR of one account in one region: its registry, and what the lab knows of it.
+#[derive(Debug)]
+pub struct EcrRegion {
+    account: Arc<Account>,
+    front: Front,
+    blobs: Front,
+    backend: Backend,
+}
+
+impl EcrRegion {
+    pub(crate) async fn start(
+        folder: &Path,
+        id: &str,
+        region: &str,
+        options: &LabOptions,
+        limits: Limits,
+    ) -> Result<EcrRegion> {
+        let backend = Backend::start(folder, &format!("ecr-{id}-{region}")).await?;
+        let (port, blob_port) = (Port::bind().await?, Port::bind().await?);
+        let account = Arc::new(Account::new(id, region, &port.host(), limits));
+        let signer = Signer::new(&blob_port.host());
+        let rules = RegistryRules {
+            account: account.clone(),
+            blob_mounting: options.blob_mounting,
+            redirect: options.redirect_blobs.then(|| signer.clone()),
+        };
+        let blob_rules = BlobRules { signer };
+        let way = backend.way();
+        Ok(EcrRegion {
+            account,
+            front: Front::start(port, Rules::Ecr(rules), way.clone()),
+            blobs: Front::start(blob_port, Rules::Blobs(blob_rules), way.clone()),
+            backend,
+        })
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// The account's id.
+    pub fn account_id(&self) -> &str {
+        &self.account.id
+    }
+
+    /// The region's name.
+    pub fn name(&self) -> &str {
+        &self.account.region
+    }
+
+    /// `127.0.0.1:PORT` of the registry.
+    pub fn host(&self) -> &str {
+        self.front.host()
+    }
+
+    /// The registry.
+    pub fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// Where blob reads are redirected to; its log and its faults are its own.
+    pub fn blobs(&self) -> &Front {
+        &self.blobs
+    }
+
+    /// Creates a repository whose tags may move; one that exists is emptied.
+    pub fn create_repository(&self, name: &str) {
+        self.create(name, Mutability::Mutable);
+    }
+
+    /// Creates a repository whose tags may not move.
+    pub fn create_immutable_repository(&self, name: &str) {
+        self.create(name, Mutability::Immutable { except: Vec::new() });
+    }
+
+    /// Creates a repository whose tags may not move, except those that a filter matches (`*`: any text).
+    pub fn create_immutable_repository_except(&self, name: &str, filters: &[&str]) {
+        let except = filters.iter().map(|filter| (*filter).to_owned()).collect();
+        self.create(name, Mutability::Immutable { except });
+    }
+
+    /// Forgets a repository and its images.
+    pub fn remove_repository(&self, name: &str) {
+        self.account.repositories().remove(name);
+    }
+
+    fn create(&self, name: &str, mutability: Mutability) {
+        let repository = Repository::new(mutability);
+        self.account.repositories().insert(name.to_owned(), repository);
+    }
+
+    /// The names of all repositories, sorted.
+    pub fn repositories(&self) -> Vec<String> {
+        self.account.repositories().keys().cloned().collect()
+    }
+
+    /// All images of a repository, oldest first; none when there is no such repository.
+    pub fn images(&self, repository: &str) -> Vec<ImageRecord> {
+        let records = self.account.with_repository(repository, |found| found.records());
+        records.unwrap_or_default()
+    }
+
+    /// The digest that a tag names.
+    pub fn digest_of(&self, repository: &str, tag: &str) -> Option<String> {
+        let digest = self.account.with_repository(repository, |found| found.digest_of(tag));
+        digest.ok().flatten()
+    }
+
+    /// The manifest or index with this digest.
+    pub fn manifest(&self, repository: &str, digest: &str) -> Option<String> {
+        let manifest = self.account.with_repository(repository, |found| {
+            let image = found.images.get(digest)?;
+            Some(String::from_utf8_lossy(&image.manifest).into_owned())
+        });
+        manifest.ok().flatten()
+    }
+
+    /// Puts an image into the archive: no listing and no pull shows it unless asked.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub fn archive(&self, repository: &str, digest: &str) -> Result<()> {
+        let mut repositories = self.account.repositories();
+        let found = repositories.get_mut(repository);
+        let image = found.and_then(|found| found.images.get_mut(digest));
+        image.with_context(|| format!("no image {repository}@{digest}"))?.status = Status::Archived;
+        Ok(())
+    }
+
+    /// A password for user `AWS`, as GetAuthorizationToken hands out.
+    pub fn issue_token(&self) -> String {
+        self.account.tokens.issue().0
+    }
+
+    /// All passwords handed out so far are expired from now on.
+    pub fn revoke_tokens(&self) {
+        self.account.tokens.expire_all();
+    }
+
+    /// All calls of the API since the last clearing.
+    pub fn api_requests(&self) -> Vec<ApiRequest> {
+        self.account.requests().clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_api_requests(&self) {
+        self.account.requests().clear();
+    }
+
+    /// Adds a fault of the API.
+    pub fn api_fault(&self, fault: ApiFault) {
+        self.account.faults().push(fault);
+    }
+
+    /// Removes all faults of the API.
+    pub fn clear_api_faults(&self) {
+        self.account.faults().clear();
+    }
+}

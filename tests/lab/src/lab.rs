@@ -1,0 +1,206 @@
+//! The lab itself: everything started, and everything stopped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
+
+use crate::admin;
+use crate::backend::Backend;
+use crate::chance;
+use crate::ecr::{Account, Api, EcrRegion, Limits};
+use crate::front::{Front, PlainRules, Rules};
+use crate::process::Keeper;
+use crate::server::{Port, Serving};
+use crate::webhook::WebhookSink;
+
+/// How the lab behaves.
+#[derive(Debug, Clone)]
+pub struct LabOptions {
+    /// The most that any listing puts on a page.
+    pub page_size: usize,
+    /// How long the registry's passwords live.
+    pub token_ttl: Duration,
+    /// How long a nextToken lives.
+    pub page_token_ttl: Duration,
+    /// Account and region, each with a registry of its own.
+    pub regions: Vec<(String, String)>,
+    /// Whether ECR answers blob reads with 307 to another host, where an Authorization header is an error.
+    pub redirect_blobs: bool,
+    /// Whether a mount is done (201), or begins an upload (202).
+    pub blob_mounting: bool,
+    /// Where the lab's folder is made; `None`: where temporary files go.
+    pub parent: Option<PathBuf>,
+}
+
+impl Default for LabOptions {
+    fn default() -> LabOptions {
+        LabOptions {
+            page_size: 100,
+            token_ttl: Duration::from_secs(12 * 3600),
+            page_token_ttl: Duration::from_secs(24 * 3600),
+            regions: vec![("123456789012".to_owned(), "eu-central-1".to_owned())],
+            redirect_blobs: true,
+            blob_mounting: false,
+            parent: None,
+        }
+    }
+}
+
+/// A running lab. Dropping it stops every process in its folder, waits for their end, and
+/// removes the folder; when this process is killed, the same happens by itself.
+#[derive(Debug)]
+pub struct Lab {
+    // Fields are dropped in this order: servers, then processes, the keeper of the folder last.
+    _endpoint: Serving,
+    endpoint_host: String,
+    served: Arc<Served>,
+    upstream_backend: Backend,
+    folder: PathBuf,
+    keeper: Keeper,
+}
+
+/// What the endpoint's admin pages also show.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) regions: Vec<EcrRegion>,
+    pub(crate) upstream: Front,
+    pub(crate) webhook: WebhookSink,
+}
+
+impl Lab {
+    /// Starts everything except a Docker daemon.
+    ///
+    /// # Errors
+    /// When a process does not start; nothing is left behind then.
+    pub async fn start(options: LabOptions) -> Result<Lab> {
+        let folder = new_folder(options.parent.as_deref())?;
+        // The keeper first: a lab that is killed right here leaves no folder either.
+        let keeper = Keeper::start(&folder)?;
+        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let limits = Limits {
+            page_size: options.page_size,
+            token_ttl: options.token_ttl,
+            page_token_ttl: options.page_token_ttl,
+        };
+        let regions = options
+            .regions
+            .iter()
+            .map(|(id, region)| EcrRegion::start(&folder, id, region, &options, limits.clone()));
+        let (regions, upstream_backend) = tokio::try_join!(try_join_all(regions), Backend::start(&folder, "upstream"))?;
+        let rules = Rules::Plain(PlainRules::new(options.page_size));
+        let upstream = Front::start(Port::bind().await?, rules, upstream_backend.way().clone());
+        let accounts: Vec<Arc<Account>> = regions.iter().map(|it| it.account().clone()).collect();
+        let api = Arc::new(Api::new(accounts, limits));
+        let served = Arc::new(Served {
+            regions,
+            upstream,
+            webhook: WebhookSink::start().await?,
+        });
+        let port = Port::bind().await?;
+        let endpoint_host = port.host();
+        let shown = served.clone();
+        let endpoint = port.serve(move |request| {
+            let (api, shown) = (api.clone(), shown.clone());
+            async move {
+                match request.uri().path().starts_with("/_lab/") {
+                    true => Ok(admin::answer(&shown, request).await),
+                    false => Ok(api.answer(request).await),
+                }
+            }
+        });
+        Ok(Lab {
+            _endpoint: endpoint,
+            endpoint_host,
+            served,
+            upstream_backend,
+            folder,
+            keeper,
+        })
+    }
+
+    /// The lab's own folder.
+    pub fn dir(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `http://127.0.0.1:PORT`: AWS's endpoint. The signature's region chooses among the regions.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.endpoint_host)
+    }
+
+    /// ECR of the first account and region.
+    ///
+    /// # Panics
+    /// When the options named no region.
+    pub fn ecr(&self) -> &EcrRegion {
+        &self.served.regions[0]
+    }
+
+    /// ECR of a region; with several accounts there, of the first.
+    ///
+    /// # Panics
+    /// When the options did not name it.
+    pub fn region(&self, name: &str) -> &EcrRegion {
+        let found = self.served.regions.iter().find(|region| region.name() == name);
+        found.unwrap_or_else(|| panic!("the lab has no region {name}"))
+    }
+
+    /// ECR of all accounts and regions.
+    pub fn regions(&self) -> &[EcrRegion] {
+        &self.served.regions
+    }
+
+    /// The registry that stands in for Docker Hub and others.
+    pub fn upstream(&self) -> &Front {
+        &self.served.upstream
+    }
+
+    /// What stands in for chat services.
+    pub fn webhook(&self) -> &WebhookSink {
+        &self.served.webhook
+    }
+
+    /// The ids of the docker-registry processes.
+    pub fn process_ids(&self) -> Vec<u32> {
+        let regions = self.served.regions.iter().map(EcrRegion::backend);
+        let backends = regions.chain([&self.upstream_backend]);
+        backends.filter_map(Backend::pid).collect()
+    }
+
+    /// Removes this path too when the lab ends, however it ends.
+    ///
+    /// # Errors
+    /// When the lab is ending already.
+    pub fn also_remove(&self, path: &Path) -> Result<()> {
+        self.keeper.also_remove(path)
+    }
+
+    /// Stops everything and waits for the end, without blocking the runtime.
+    pub async fn stop(self) {
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // All at once, so that their ends do not add up.
+        for region in &self.served.regions {
+            region.backend().hang_up();
+        }
+        self.upstream_backend.hang_up();
+    }
+}
+
+/// A path that nothing has yet.
+fn new_folder(parent: Option<&Path>) -> Result<PathBuf> {
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+    fs::create_dir_all(&parent).with_context(|| format!("create {}", parent.display()))?;
+    let parent = parent.canonicalize().context("the lab's parent folder")?;
+    let folder = parent.join(format!("ecr-lab-{}", chance::hex(8)));
+    ensure!(!folder.exists(), "{} exists already", folder.display());
+    Ok(folder)
+}

@@ -1,0 +1,41 @@
+//! The test lab: what ecr-keeper talks to, on loopback ports, with rules as strict as the
+//! real ones.
+//!
+//! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
+//!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
+//! - [`Dockerd`] is a Docker daemon of its own.
+//! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
+//! - [`Fault`] and [`ApiFault`] make it fail.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use ecr_lab::{Lab, LabOptions, images};
+//!
+//! let lab = Lab::start(LabOptions { page_size: 2, ..LabOptions::default() }).await?;
+//! lab.ecr().create_repository("base/image/nginx");
+//! let pushed = images::multi("a").push(&images::Place::of(lab.upstream()), "library/nginx", "1").await?;
+//! assert_eq!(pushed.children.len(), 2);
+//! lab.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+mod answer;
+mod backend;
+mod chance;
+mod dockerd;
+mod ecr;
+pub mod fill;
+mod front;
+pub mod images;
+mod lab;
+mod process;
+mod server;
+mod webhook;
+
+pub use dockerd::Dockerd;
+pub use ecr::{ApiFault, ApiRequest, EcrRegion, ImageRecord};
+pub use front::{Act, Fault, Front, Logged};
+pub use lab::{Lab, LabOptions};
+pub use webhook::{Message, WebhookSink};
