@@ -1,0 +1,273 @@
+//! Amazon ECR: repositories, images, manifests and login tokens of one registry in one region.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecr::Client;
+use aws_sdk_ecr::config::Region;
+use aws_sdk_ecr::types::ImageIdentifier;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::{AwsError, AwsOptions};
+use crate::image::{Digest, Kind, Tag, config_digest};
+
+/// BatchGetImage takes at most this many ids (ECR API reference).
+const IDS_PER_CALL: usize = 100;
+
+/// The most that a page of a listing may hold (ECR API reference).
+const PAGE: i32 = 1000;
+
+/// One private registry: an account's in one region.
+#[derive(Debug, Clone)]
+pub struct Ecr {
+    client: Client,
+    /// Where it is not the caller's own.
+    account: Option<String>,
+    region: String,
+}
+
+/// An image that ECR lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedImage {
+    /// The manifest's or index's digest.
+    pub digest: Digest,
+    /// Every tag that points at it; none for an untagged image.
+    pub tags: Vec<Tag>,
+    /// What the digest names.
+    pub kind: Kind,
+}
+
+/// A registry login as GetAuthorizationToken hands it out: good for twelve hours and the whole registry.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// `AWS`
+    pub username: String,
+    /// The password, good until `expires`.
+    pub password: SecretString,
+    /// The registry's `host[:port]`, from the answer's proxyEndpoint.
+    pub registry: String,
+    /// When ECR stops to accept it.
+    pub expires: Timestamp,
+}
+
+/// The domains of AWS's partitions, and their dual-stack ones.
+const DOMAINS: &[&str] = &[
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "on.aws",
+    "on.amazonwebservices.com.cn",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+];
+
+/// Account and region, where a registry's host is one of ECR's own names
+/// (`ACCOUNT.dkr.ecr.REGION.amazonaws.com`, and the newer `ACCOUNT.dkr-ecr.REGION.on.aws`; AWS page "Amazon ECR endpoints").
+pub fn account_and_region(host: &str) -> Option<(&str, &str)> {
+    let (account, rest) = host.split_once('.')?;
+    let rest = ["dkr.ecr-fips.", "dkr.ecr.", "dkr-ecr-fips.", "dkr-ecr."]
+        .iter()
+        .find_map(|service| rest.strip_prefix(service))?;
+    let (region, domain) = rest.split_once('.')?;
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    (is_account && DOMAINS.contains(&domain)).then_some((account, region))
+}
+
+impl Ecr {
+    /// The registry that `options` lead to; `account` names one that is not the caller's own.
+    pub async fn connect(options: &AwsOptions, account: Option<String>) -> Result<Self, AwsError> {
+        let config = options.load().await?;
+        let region = config.region().map(Region::to_string).unwrap_or_default();
+        Ok(Self {
+            client: Client::new(&config),
+            account,
+            region,
+        })
+    }
+
+    /// The region that is asked.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The names of all repositories, in no particular order.
+    pub async fn repositories(&self) -> Result<Vec<String>, AwsError> {
+        tracing::debug!("ask AWS: DescribeRepositories in {}", self.region);
+        let mut pages = self
+            .client
+            .describe_repositories()
+            .set_registry_id(self.account.clone())
+            .max_results(PAGE)
+            .into_paginator()
+            .send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| AwsError::of_sdk("DescribeRepositories", format!("in {}", self.region), error))?;
+            names.extend(
+                page.repositories()
+                    .iter()
+                    .filter_map(|repository| repository.repository_name.clone()),
+            );
+        }
+        Ok(names)
+    }
+
+    /// All images of a repository that can be pulled, untagged ones too.
+    pub async fn images(&self, repository: &str) -> Result<Vec<ListedImage>, AwsError> {
+        const CALL: &str = "DescribeImages";
+        tracing::debug!("ask AWS: {CALL} of {repository}");
+        let mut pages = self
+            .client
+            .describe_images()
+            .set_registry_id(self.account.clone())
+            .repository_name(repository)
+            .max_results(PAGE)
+            .into_paginator()
+            .send();
+        let mut images = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::of_sdk(CALL, format!("of {repository}"), error))?;
+            for detail in page.image_details() {
+                images.push(listed(detail).map_err(|why| AwsError::odd_answer(CALL, format!("of {repository}"), why))?);
+            }
+        }
+        Ok(images)
+    }
+
+    /// The config digests of single images, by manifest digest. What has none is left out: indexes, schema 1, and images that
+    /// have gone since.
+    ///
+    /// Each image asked for counts as pulled in ECR's lastRecordedPullTime.
+    pub async fn config_digests(
+        &self,
+        repository: &str,
+        digests: &[Digest],
+    ) -> Result<BTreeMap<Digest, Digest>, AwsError> {
+        const CALL: &str = "BatchGetImage";
+        tracing::debug!("ask AWS: {CALL} of {repository}");
+        let mut configs = BTreeMap::new();
+        for some in digests.chunks(IDS_PER_CALL) {
+            let ids = some
+                .iter()
+                .map(|digest| ImageIdentifier::builder().image_digest(digest.as_str()).build())
+                .collect();
+            let answer = self
+                .client
+                .batch_get_image()
+                .set_registry_id(self.account.clone())
+                .repository_name(repository)
+                .set_image_ids(Some(ids))
+                .send()
+                .await
+                .map_err(|error| AwsError::of_sdk(CALL, format!("of {repository}"), error))?;
+            for image in answer.images() {
+                let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default();
+                let kind = Kind::of_media_type(image.image_manifest_media_type().unwrap_or_default());
+                let config = config_digest(image.image_manifest().unwrap_or_default());
+                if let (Ok(digest), false, Ok(config)) = (digest.parse(), kind.is_index(), config) {
+                    configs.insert(digest, config);
+                }
+            }
+        }
+        Ok(configs)
+    }
+
+    /// A fresh login for the registry.
+    pub async fn token(&self) -> Result<Token, AwsError> {
+        const CALL: &str = "GetAuthorizationToken";
+        tracing::debug!("ask AWS: {CALL} in {}", self.region);
+        let on = || format!("in {}", self.region);
+        let mut request = self.client.get_authorization_token();
+        if let Some(account) = &self.account {
+            // Deprecated as a list, and still how a token is had for another account's registry.
+            #[allow(deprecated)]
+            {
+                request = request.registry_ids(account);
+            }
+        }
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| AwsError::of_sdk(CALL, on(), error))?;
+        let data = answer
+            .authorization_data()
+            .first()
+            .ok_or_else(|| AwsError::odd_answer(CALL, on(), "no token in the answer"))?;
+        token(
+            data.authorization_token().unwrap_or_default(),
+            data.proxy_endpoint().unwrap_or_default(),
+            data.expires_at().map(|at| at.secs()),
+        )
+        .ok_or_else(|| AwsError::odd_answer(CALL, on(), "a token that cannot be read"))
+    }
+}
+
+fn listed(detail: &aws_sdk_ecr::types::ImageDetail) -> Result<ListedImage, String> {
+    let digest = detail.image_digest().unwrap_or_default();
+    Ok(ListedImage {
+        digest: digest.parse().map_err(|why| format!("{why}"))?,
+        tags: detail
+            .image_tags()
+            .iter()
+            .map(|tag| tag.parse().map_err(|why| format!("{why}")))
+            .collect::<Result<_, _>>()?,
+        kind: Kind::of_media_type(detail.image_manifest_media_type().unwrap_or_default()),
+    })
+}
+
+/// The token is base64 of `AWS:password` (ECR API reference, AuthorizationData).
+fn token(encoded: &str, endpoint: &str, expires: Option<i64>) -> Option<Token> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (username, password) = decoded.split_once(':')?;
+    let registry = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
+    Some(Token {
+        username: username.to_owned(),
+        password: password.into(),
+        registry: registry.trim_end_matches('/').to_owned(),
+        expires: Timestamp::from_second(expires?).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_and_region_are_read_from_ecr_s_own_host_names() {
+        // AWS page "Amazon ECR endpoints and quotas", all partitions.
+        for (host, region) in [
+            ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1"),
+            ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("123456789012.dkr-ecr.us-east-1.on.aws", "us-east-1"),
+        ] {
+            assert_eq!(account_and_region(host), Some(("123456789012", region)), "{host}");
+        }
+        for other in [
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com.evil.example",
+            "127.0.0.1:5000",
+            "registry.example.com",
+            "12.dkr.ecr.x.amazonaws.com",
+            "public.ecr.aws",
+        ] {
+            assert_eq!(account_and_region(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_split_into_user_and_password() {
+        // "AWS:p:w" in base64, from coreutils.
+        let token = token("QVdTOnA6dw==", "https://1.dkr.ecr.x.amazonaws.com", Some(0)).unwrap();
+        assert_eq!(
+            (token.username.as_str(), token.registry.as_str()),
+            ("AWS", "1.dkr.ecr.x.amazonaws.com")
+        );
+        use secrecy::ExposeSecret;
+        assert_eq!(token.password.expose_secret(), "p:w");
+    }
+}

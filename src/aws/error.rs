@@ -1,0 +1,133 @@
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+
+/// A call to AWS that failed: what was asked, of what, and what came back.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{call} {on}: {message}")]
+pub struct AwsError {
+    /// The API action, as AWS writes it.
+    pub call: &'static str,
+    /// What it was asked of.
+    pub on: String,
+    /// What sort of trouble it is.
+    pub trouble: Trouble,
+    /// AWS's own words, or the transport's.
+    pub message: String,
+}
+
+/// What an AWS error means for us, by its code (AWS "Common errors" and the ECR API reference), never by its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No credentials were found anywhere.
+    NoCredentials,
+    /// No region was named anywhere.
+    NoRegion,
+    /// AWS does not know the credentials, or they have expired.
+    BadCredentials,
+    /// The credentials are good and may not do this.
+    Denied,
+    /// The registry, repository or image is not there.
+    NotFound,
+    /// Too many requests, also after the SDK's own retries.
+    Throttled,
+    /// Nothing answered.
+    Unreachable,
+    /// The clock of this machine and AWS's are too far apart.
+    WrongClock,
+    /// Anything else that AWS refused.
+    Refused,
+}
+
+impl AwsError {
+    pub(super) fn no_region() -> Self {
+        Self {
+            call: "configure",
+            on: "the AWS client".to_owned(),
+            trouble: Trouble::NoRegion,
+            message: "no region is set".to_owned(),
+        }
+    }
+
+    /// An answer that has a shape which AWS does not document.
+    pub(super) fn odd_answer(call: &'static str, on: impl Into<String>, message: impl ToString) -> Self {
+        Self {
+            call,
+            on: on.into(),
+            trouble: Trouble::Refused,
+            message: message.to_string(),
+        }
+    }
+
+    pub(super) fn of_sdk<E, R>(call: &'static str, on: impl Into<String>, error: SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let (trouble, message) = match error.code() {
+            Some(code) => (
+                of_code(code),
+                match error.message() {
+                    Some(text) => format!("{code}: {text}"),
+                    None => code.to_owned(),
+                },
+            ),
+            None => of_transport(error),
+        };
+        Self {
+            call,
+            on: on.into(),
+            trouble,
+            message,
+        }
+    }
+}
+
+fn of_code(code: &str) -> Trouble {
+    match code {
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => Trouble::Denied,
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "ExpiredTokenException"
+        | "ExpiredToken" => Trouble::BadCredentials,
+        "RequestExpired" | "RequestTimeTooSkewed" => Trouble::WrongClock,
+        "RepositoryNotFoundException" | "ImageNotFoundException" => Trouble::NotFound,
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+            Trouble::Throttled
+        }
+        _ => Trouble::Refused,
+    }
+}
+
+/// An error without a code never reached AWS, or came back as no AWS answer.
+fn of_transport<E: Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -> (Trouble, String) {
+    let answered = matches!(error, SdkError::ServiceError(_) | SdkError::ResponseError(_));
+    let causes: Vec<&(dyn Error + 'static)> = error
+        .source()
+        .map(|first| anyhow::Chain::new(first).collect())
+        .unwrap_or_default();
+    let no_credentials = causes.iter().any(|cause| {
+        matches!(
+            cause.downcast_ref::<CredentialsError>(),
+            Some(CredentialsError::CredentialsNotLoaded(_))
+        )
+    });
+    let credentials_failed = causes.iter().any(|cause| cause.is::<CredentialsError>());
+    let words = match causes.last() {
+        Some(root) => root.to_string(),
+        None => error.to_string(),
+    };
+    match () {
+        () if no_credentials => (Trouble::NoCredentials, "no AWS credentials were found".to_owned()),
+        () if credentials_failed => (
+            Trouble::BadCredentials,
+            format!("the AWS credentials could not be loaded: {words}"),
+        ),
+        () if answered => (Trouble::Refused, format!("the answer is not one of AWS: {words}")),
+        () => (Trouble::Unreachable, words),
+    }
+}

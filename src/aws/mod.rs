@@ -1,0 +1,109 @@
+//! Amazon's APIs: who we are there, and what their errors mean.
+
+mod error;
+
+pub mod ecr;
+
+pub use error::{AwsError, Trouble};
+
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_credential_types::Credentials;
+use secrecy::{ExposeSecret, SecretString};
+
+/// Who we are at AWS and where; what is not said here the SDK's own chain finds (environment, profile, container, instance).
+#[derive(Debug, Clone, Default)]
+pub struct AwsOptions {
+    /// Region code such as `eu-central-1`.
+    pub region: Option<String>,
+    /// Named profile of the AWS configuration files.
+    pub profile: Option<Profile>,
+    /// Where the API is asked, instead of AWS.
+    pub endpoint_url: Option<String>,
+    /// Keys that win over the chain.
+    pub keys: Option<Keys>,
+}
+
+/// A named profile, and how much it weighs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Whether it was asked for outright and wins over keys in the environment, as with the AWS CLI's `--profile`; one from
+    /// AWS_PROFILE does not.
+    pub outright: bool,
+}
+
+/// Access keys said outright.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: SecretString,
+    /// Session token, for temporary keys.
+    pub session_token: Option<SecretString>,
+}
+
+/// A call is tried this often; the SDK waits longer each time, with jitter, and honours throttling.
+const TRIES: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// One answer of a listing is at most a few MB: longer than this is a hanging connection.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl AwsOptions {
+    /// The SDK's configuration for these options.
+    ///
+    /// # Errors
+    /// [`Trouble::NoRegion`] where neither these options nor the SDK's chain name a region.
+    pub async fn load(&self) -> Result<SdkConfig, AwsError> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ANSWER_TIMEOUT)
+                    .build(),
+            );
+        if let Ok(name) = AppName::new("ecr-keeper") {
+            loader = loader.app_name(name);
+        }
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(&profile.name);
+            if profile.outright {
+                let region = self.region.clone().map(Region::new);
+                let provider = ProfileFileCredentialsProvider::builder()
+                    .profile_name(&profile.name)
+                    .configure(&ProviderConfig::default().with_region(region))
+                    .build();
+                loader = loader.credentials_provider(provider);
+            }
+        }
+        if let Some(url) = &self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(keys) = &self.keys {
+            loader = loader.credentials_provider(Credentials::new(
+                keys.id.clone(),
+                keys.secret.expose_secret(),
+                keys.session_token
+                    .as_ref()
+                    .map(|token| token.expose_secret().to_owned()),
+                None,
+                "ecr-keeper settings",
+            ));
+        }
+        let config = loader.load().await;
+        match config.region() {
+            Some(_) => Ok(config),
+            None => Err(AwsError::no_region()),
+        }
+    }
+}

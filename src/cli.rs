@@ -1,0 +1,210 @@
+//! The command line: the tree of commands, and one match that carries them out. Standard output is for data, standard error
+//! for progress and logs.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::{self, CommandError, Context, ExitCode, Output};
+use crate::progress::{Screen, View};
+use crate::settings::{self, Given};
+
+/// Keeps the images in Amazon ECR current with their upstream
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example: KEYWORD=base/image ecr-keeper sync --dry-run\n\nExit codes: 0 all well; 1 an \
+image failed or was refused, or a daemon, credential or upstream tag is missing; 2 usage or settings; 130, 143 stopped by \
+a signal."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+struct Global {
+    /// Settings file, also ECR_KEEPER_CONFIG [default: ./settings.yaml, then ecr-keeper/settings.yaml in the user's configuration folder]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// AWS profile [setting: aws.profile]
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+    /// AWS region [setting: aws.region]
+    #[arg(long, global = true, value_name = "REGION")]
+    region: Option<String>,
+    /// Where the AWS API is asked [setting: aws.endpoint_url]
+    #[arg(long, global = true, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// File that remembers what was made from which upstream digest [setting: ledger]
+    #[arg(long, global = true, value_name = "FILE")]
+    ledger: Option<String>,
+    /// Shape of what is printed
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    /// How progress is shown, on standard error
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    progress: Progress,
+    /// How much is logged, on standard error
+    #[arg(long, global = true, value_enum, default_value = "warn")]
+    log_level: LogLevel,
+    /// Shape of the log
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring every image up to date with its upstream
+    #[command(after_help = "Example: KEYWORD=base/image ecr-keeper sync --results-dir results")]
+    Sync(commands::sync::Options),
+    /// Say what sync would do, and change nothing
+    #[command(after_help = "Example: ecr-keeper plan --output json")]
+    Plan,
+    /// Check or show the settings
+    #[command(subcommand, after_help = "Example: ecr-keeper config show")]
+    Config(commands::config::Options),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Progress {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// One bar for each running image
+    Bars,
+    /// One line for each image that is done
+    Lines,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Carries out what was asked and answers the exit code.
+pub async fn run(cli: Cli) -> ExitCode {
+    let screen = Screen::default();
+    cli.global.start_log(&screen);
+    let context = match cli.global.context(&cli.command, screen) {
+        Ok(context) => context,
+        Err(error) => return complain(&CommandError::Settings(error)),
+    };
+    let result = match &cli.command {
+        Command::Sync(options) => commands::sync::run(options, &context).await,
+        Command::Plan => commands::plan::run(&context).await,
+        Command::Config(options) => commands::config::run(options, &context),
+    };
+    result.unwrap_or_else(|error| complain(&error))
+}
+
+fn complain(error: &CommandError) -> ExitCode {
+    let mut stderr = anstream::stderr();
+    let (code, written) = match error {
+        CommandError::Settings(error) => {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+            (2, writeln!(stderr, "error: {error}{}", cause.unwrap_or_default()))
+        }
+        CommandError::Failed(failure) => {
+            let hint = failure.hint.map(|hint| format!("\nhint: {hint}"));
+            (
+                1,
+                writeln!(stderr, "error: {}{}", failure.in_one_line(), hint.unwrap_or_default()),
+            )
+        }
+        CommandError::Output(cause) => (1, writeln!(stderr, "error: {error}: {cause}")),
+    };
+    // Where standard error cannot be written to, the exit code has to do.
+    drop(written);
+    code
+}
+
+impl Global {
+    fn start_log(&self, screen: &Screen) {
+        let level = format!("{:?}", self.log_level).to_lowercase();
+        // The libraries' own logs would show requests with their credentials: at most their warnings are shown.
+        let others = match self.log_level {
+            LogLevel::Error => "error",
+            _ => "warn",
+        };
+        let screen = screen.clone();
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(format!("{others},ecr_keeper={level}")))
+            .with_writer(move || screen.clone())
+            .with_ansi(self.color_of_stderr());
+        // A second subscriber in one process is the only error, and does no harm.
+        let _ = match self.log_format {
+            LogFormat::Text => builder.try_init(),
+            LogFormat::Json => builder.json().try_init(),
+        };
+    }
+
+    fn color_of_stderr(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+
+    fn context(self, command: &Command, screen: Screen) -> Result<Context, settings::SettingsError> {
+        let mut flags = Vec::new();
+        let mut flag = |name, key, value: Option<String>| flags.extend(value.map(|value| (name, key, value)));
+        flag("--profile", "aws.profile", self.profile);
+        flag("--region", "aws.region", self.region);
+        flag("--endpoint-url", "aws.endpoint_url", self.endpoint_url);
+        flag("--ledger", "ledger", self.ledger);
+        if let Command::Sync(options) = command {
+            flag("--results-dir", "results.dir", options.results_dir.clone());
+        }
+        Ok(Context {
+            file: self.config.or_else(settings::named_file).or_else(settings::usual_file),
+            given: Given {
+                environment: settings::environment()?,
+                flags,
+            },
+            output: self.output,
+            view: match self.progress {
+                Progress::Auto => View::fitting(),
+                Progress::Bars => View::Bars,
+                Progress::Lines => View::Lines,
+                Progress::None => View::None,
+            },
+            screen,
+            color: match self.color {
+                Color::Auto => ColorChoice::Auto,
+                Color::Always => ColorChoice::Always,
+                Color::Never => ColorChoice::Never,
+            },
+        })
+    }
+}

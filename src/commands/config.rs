@@ -1,0 +1,52 @@
+//! `config`: checks and shows the settings.
+
+use std::io::Write;
+
+use super::{CommandError, Context, ExitCode};
+use crate::settings::{Settings, show};
+
+/// What `config` may be asked.
+#[derive(Debug, clap::Subcommand)]
+pub enum Options {
+    /// Check the settings and say everything that is wrong with them
+    #[command(after_help = "Example: ecr-keeper config check -c team-a.yaml")]
+    Check,
+    /// Show each setting and where it came from, secrets masked
+    #[command(after_help = "Example: ecr-keeper config show --output json")]
+    Show,
+}
+
+/// Checks or shows.
+pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    match options {
+        Options::Check => check(context),
+        Options::Show => print_all(context),
+    }
+}
+
+fn check(context: &Context) -> Result<ExitCode, CommandError> {
+    Settings::load(context.file.as_deref(), &context.given)?;
+    let file = context.file.as_ref().map(|file| file.display().to_string());
+    let answer = serde_json::json!({ "file": file, "valid": true });
+    context.print(&answer, |_, out| match &file {
+        Some(file) => writeln!(out, "the settings in {file} and the environment are valid"),
+        None => writeln!(out, "there is no settings file; the environment's settings are valid"),
+    })?;
+    Ok(0)
+}
+
+fn print_all(context: &Context) -> Result<ExitCode, CommandError> {
+    let shown = show(context.file.as_deref(), &context.given)?;
+    context.print(&shown, |shown, out| {
+        let longest = |text: fn(&crate::settings::Shown) -> usize| shown.iter().map(text).max().unwrap_or_default();
+        let keys = longest(|one| one.key.len());
+        let values = longest(|one| one.value.as_ref().map_or(0, String::len));
+        for one in shown {
+            let value = one.value.as_deref().unwrap_or_default();
+            let origin = one.origin.as_deref().unwrap_or("not set");
+            writeln!(out, "{:<keys$}  {value:<values$}  {origin}", one.key)?;
+        }
+        Ok(())
+    })?;
+    Ok(0)
+}

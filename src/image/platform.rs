@@ -1,0 +1,119 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What an image runs on, as `os/architecture[/variant]`: `linux/amd64`, `linux/arm/v7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Platform {
+    /// `linux`, `windows`: a GOOS value.
+    pub os: String,
+    /// `amd64`, `arm64`: a GOARCH value.
+    pub architecture: String,
+    /// `v7`, `v8`, where the architecture has variants.
+    pub variant: Option<String>,
+}
+
+/// A text that is no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no platform (os/architecture or os/architecture/variant, such as linux/amd64)")]
+pub struct InvalidPlatform(String);
+
+impl Platform {
+    /// Whether an image for `wanted` is one for this. A variant counts only where both say one: some configs leave it out.
+    pub fn is_for(&self, wanted: &Self) -> bool {
+        let variants_agree = match (&self.variant, &wanted.variant) {
+            (Some(own), Some(wanted)) => own == wanted,
+            _ => true,
+        };
+        self.os == wanted.os && self.architecture == wanted.architecture && variants_agree
+    }
+
+    /// Whether this is the `unknown/unknown` under which BuildKit files attestations in an image index.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" || self.architecture == "unknown"
+    }
+}
+
+impl FromStr for Platform {
+    type Err = InvalidPlatform;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
+        let invalid = || InvalidPlatform(text.to_owned());
+        let parts: Vec<&str> = text.split('/').collect();
+        let well_formed = |part: &&str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'))
+        };
+        if !parts.iter().all(well_formed) {
+            return Err(invalid());
+        }
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
+            _ => return Err(invalid()),
+        };
+        Ok(Self {
+            os: os.to_owned(),
+            architecture: architecture.to_owned(),
+            variant,
+        })
+    }
+}
+
+impl TryFrom<String> for Platform {
+    type Error = InvalidPlatform;
+
+    fn try_from(text: String) -> Result<Self, InvalidPlatform> {
+        text.parse()
+    }
+}
+
+impl From<Platform> for String {
+    fn from(platform: Platform) -> Self {
+        platform.to_string()
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_counts_where_both_say_one() {
+        let is_for = |own: &str, wanted: &str| own.parse::<Platform>().unwrap().is_for(&wanted.parse().unwrap());
+        assert!(is_for("linux/arm64", "linux/arm64/v8") && is_for("linux/arm64/v8", "linux/arm64"));
+        assert!(!is_for("linux/arm/v6", "linux/arm/v7") && !is_for("linux/amd64", "linux/arm64"));
+    }
+
+    #[test]
+    fn platforms_read_and_write_as_docker_writes_them() {
+        for text in ["linux/amd64", "linux/arm/v7", "windows/amd64"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "",
+            "linux",
+            "linux/",
+            "/amd64",
+            "linux/arm/v7/x",
+            "Linux/amd64",
+            "linux /amd64",
+        ] {
+            assert!(bad.parse::<Platform>().is_err(), "{bad:?} was taken for a platform");
+        }
+    }
+}

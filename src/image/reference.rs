@@ -1,0 +1,280 @@
+use std::fmt;
+use std::str::FromStr;
+
+use oci_spec::distribution::Reference as Parsed;
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, InvalidDigest};
+
+/// A repository of a registry: `docker.io/library/busybox`.
+///
+/// Read from text as Docker reads names: without a registry host it is Docker Hub's, and `library/` goes before a
+/// Docker Hub name of one part.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Repository {
+    /// The registry's `host[:port]`.
+    pub host: String,
+    /// The repository's name in that registry.
+    pub path: String,
+}
+
+impl Repository {
+    /// The image of this repository that `reference` names.
+    pub fn image(&self, reference: impl Into<Reference>) -> ImageRef {
+        ImageRef {
+            repository: self.clone(),
+            reference: reference.into(),
+        }
+    }
+}
+
+impl FromStr for Repository {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let parsed: Parsed = parse(text)?;
+        let tagged = text.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        if tagged || parsed.digest().is_some() {
+            return Err(InvalidReference::NotARepository(text.to_owned()));
+        }
+        Ok(Self {
+            host: parsed.registry().to_owned(),
+            path: parsed.repository().to_owned(),
+        })
+    }
+}
+
+impl TryFrom<String> for Repository {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, InvalidReference> {
+        text.parse()
+    }
+}
+
+impl From<Repository> for String {
+    fn from(repository: Repository) -> Self {
+        repository.to_string()
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+/// A tag: at most 128 letters, digits, `_`, `.` and `-`, not beginning with `.` or `-` (OCI distribution
+/// specification, "Pulling manifests").
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Tag(String);
+
+impl Tag {
+    /// The tag's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let mut bytes = text.bytes();
+        let valid =
+            text.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|b| word(b) || b == b'.' || b == b'-');
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidReference::NotATag(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for Tag {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, InvalidReference> {
+        text.parse()
+    }
+}
+
+impl From<Tag> for String {
+    fn from(tag: Tag) -> Self {
+        tag.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How an image of a repository is named: by a tag, which may move, or by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reference {
+    /// `:TAG`
+    Tag(Tag),
+    /// `@DIGEST`
+    Digest(Digest),
+}
+
+impl From<Tag> for Reference {
+    fn from(tag: Tag) -> Self {
+        Self::Tag(tag)
+    }
+}
+
+impl From<Digest> for Reference {
+    fn from(digest: Digest) -> Self {
+        Self::Digest(digest)
+    }
+}
+
+impl Reference {
+    /// The tag or the digest itself, without the `:` or `@` before it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Tag(tag) => tag.as_str(),
+            Self::Digest(digest) => digest.as_str(),
+        }
+    }
+}
+
+/// What a person names: an image of a repository, by tag or digest. Without either it is `:latest`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ImageRef {
+    /// Where it is.
+    pub repository: Repository,
+    /// Which one.
+    pub reference: Reference,
+}
+
+/// A text that names no repository, tag or image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReference {
+    /// Not the grammar of a reference.
+    #[error("{text:?} is no image reference: {why}")]
+    Malformed {
+        /// What was read.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A tag or digest stands where only a repository may.
+    #[error("{0:?} names an image, not a repository: leave out the tag or digest")]
+    NotARepository(String),
+    /// Not the grammar of a tag.
+    #[error("{0:?} is no tag (at most 128 letters, digits, '_', '.' and '-', not beginning with '.' or '-')")]
+    NotATag(String),
+    /// The part after `@` is no digest.
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+}
+
+fn parse(text: &str) -> Result<Parsed, InvalidReference> {
+    text.parse().map_err(
+        |error: oci_spec::distribution::ParseError| InvalidReference::Malformed {
+            text: text.to_owned(),
+            why: error.to_string(),
+        },
+    )
+}
+
+impl ImageRef {
+    /// The name within its registry: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
+    pub fn in_registry(&self) -> String {
+        match &self.reference {
+            Reference::Tag(tag) => format!("{}:{tag}", self.repository.path),
+            Reference::Digest(digest) => format!("{}@{digest}", self.repository.path),
+        }
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let parsed = parse(text)?;
+        let reference = match (parsed.digest(), parsed.tag()) {
+            (Some(digest), _) => Reference::Digest(digest.parse()?),
+            (None, tag) => Reference::Tag(tag.unwrap_or("latest").parse()?),
+        };
+        Ok(Self {
+            repository: Repository {
+                host: parsed.registry().to_owned(),
+                path: parsed.repository().to_owned(),
+            },
+            reference,
+        })
+    }
+}
+
+impl TryFrom<String> for ImageRef {
+    type Error = InvalidReference;
+
+    fn try_from(text: String) -> Result<Self, InvalidReference> {
+        text.parse()
+    }
+}
+
+impl From<ImageRef> for String {
+    fn from(image: ImageRef) -> Self {
+        image.to_string()
+    }
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.repository.host, self.in_registry())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_as_docker_reads_them() {
+        // Expected values: what `docker pull` prints for each name.
+        for (given, meant) in [
+            ("busybox", "docker.io/library/busybox:latest"),
+            ("grafana/grafana:10.1.0", "docker.io/grafana/grafana:10.1.0"),
+            (
+                "quay.io/prometheus/node-exporter:v1",
+                "quay.io/prometheus/node-exporter:v1",
+            ),
+            ("127.0.0.1:5000/a/b:1", "127.0.0.1:5000/a/b:1"),
+            ("localhost/a", "localhost/a:latest"),
+            ("index.docker.io/library/nginx:1", "docker.io/library/nginx:1"),
+        ] {
+            assert_eq!(given.parse::<ImageRef>().unwrap().to_string(), meant);
+        }
+        for bad in ["", "a/UPPER", "a b", "a:", "http://a/b", "a/b@sha256:12"] {
+            assert!(bad.parse::<ImageRef>().is_err(), "{bad:?} was taken for an image");
+        }
+    }
+
+    #[test]
+    fn a_repository_has_no_tag() {
+        assert_eq!(
+            "localhost:5000/a".parse::<Repository>().unwrap().to_string(),
+            "localhost:5000/a"
+        );
+        assert!("a/b:1".parse::<Repository>().is_err());
+    }
+
+    #[test]
+    fn tags_follow_the_distribution_grammar() {
+        assert!("1.36-musl_x".parse::<Tag>().is_ok());
+        assert!("a".repeat(128).parse::<Tag>().is_ok());
+        for bad in ["", ".a", "-a", "a/b", "a:b", &"a".repeat(129)] {
+            assert!(bad.parse::<Tag>().is_err(), "{bad:?} was taken for a tag");
+        }
+    }
+}

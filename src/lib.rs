@@ -1,0 +1,36 @@
+//! ecr-keeper keeps the images in Amazon ECR current with their upstream.
+//!
+//! A run goes one way:
+//!
+//! ```text
+//! settings ─▶ mapping ─▶ survey ─▶ plan ─▶ execute ─▶ report ─▶ record + notify
+//!             what should  ask both  pure    the only    what        files, webhook
+//!             follow what  sides     values  writer      happened
+//! ```
+//!
+//! - [`settings`]: what a run is told, checked whole.
+//! - [`image`]: the words of registries. [`mapping`]: which repository follows which.
+//! - [`aws`], [`credentials`], [`ledger`]: Amazon's APIs, who we are at a registry, what was made from what.
+//! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
+//! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
+//! - [`commands`] and [`cli`]: the program around it.
+
+pub mod atomic;
+pub mod aws;
+pub mod cli;
+pub mod commands;
+pub mod credentials;
+pub mod engine;
+pub mod events;
+pub mod execute;
+pub mod image;
+pub mod ledger;
+pub mod mapping;
+pub mod notify;
+pub mod plan;
+pub mod progress;
+pub mod record;
+pub mod report;
+pub mod settings;
+pub mod stop;
+pub mod survey;

@@ -1,0 +1,99 @@
+//! What should follow what: the upstream repository of each target repository, read from the target's name.
+
+use std::collections::BTreeMap;
+
+use crate::image::{InvalidReference, Repository};
+
+/// One target repository and the upstream repository whose images it should hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where the images come from.
+    pub upstream: Repository,
+    /// Where they go.
+    pub target: Repository,
+}
+
+/// How the upstream's name is found in a repository's name.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// How many leading parts of the name are the team's own: 2 in `base/image/grafana/grafana`.
+    pub strip_components: usize,
+    /// Repositories whose upstream is said, not found.
+    pub overrides: BTreeMap<String, Repository>,
+}
+
+/// A repository whose name tells no upstream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoUpstream {
+    /// Nothing is left once the team's own parts are gone.
+    #[error("nothing is left of {name:?} without its first {stripped} parts")]
+    NameTooShort {
+        /// The repository's name.
+        name: String,
+        /// How many parts were to go.
+        stripped: usize,
+    },
+    /// What is left is no repository's name.
+    #[error("the name without its first parts is no repository's")]
+    NotAName(#[from] InvalidReference),
+}
+
+impl Naming {
+    /// The upstream of the repository that is called `name` in its registry.
+    ///
+    /// `base/image/nginx` is Docker Hub's `library/nginx`; a first remaining part that is a registry host is one
+    /// (`base/image/quay.io/a/b`).
+    pub fn upstream_of(&self, name: &str) -> Result<Repository, NoUpstream> {
+        if let Some(said) = self.overrides.get(name) {
+            return Ok(said.clone());
+        }
+        let rest: Vec<&str> = name.split('/').skip(self.strip_components).collect();
+        if rest.is_empty() {
+            return Err(NoUpstream::NameTooShort {
+                name: name.to_owned(),
+                stripped: self.strip_components,
+            });
+        }
+        Ok(rest.join("/").parse()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(name: &str) -> String {
+        let naming = Naming {
+            strip_components: 2,
+            overrides: BTreeMap::from([("base/image/db".to_owned(), "ghcr.io/acme/db".parse().unwrap())]),
+        };
+        match naming.upstream_of(name) {
+            Ok(repository) => repository.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_upstream_is_the_name_without_its_first_two_parts() {
+        assert_eq!(upstream("base/image/grafana/grafana"), "docker.io/grafana/grafana");
+        assert_eq!(upstream("base/image/nginx"), "docker.io/library/nginx");
+        assert_eq!(
+            upstream("base/image/quay.io/prometheus/node-exporter"),
+            "quay.io/prometheus/node-exporter"
+        );
+        assert_eq!(upstream("base/image/docker.io/nginx"), "docker.io/library/nginx");
+    }
+
+    #[test]
+    fn an_override_wins() {
+        assert_eq!(upstream("base/image/db"), "ghcr.io/acme/db");
+    }
+
+    #[test]
+    fn a_name_that_leaves_nothing_is_said() {
+        assert_eq!(
+            upstream("base/image"),
+            "nothing is left of \"base/image\" without its first 2 parts"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! Tells people what happened.
+
+mod webhook;
+
+pub use webhook::{Webhook, WebhookError, WebhookKind};

@@ -1,0 +1,61 @@
+//! Shows what happens while it happens, on standard error: bars on a terminal, plain lines elsewhere, or nothing.
+
+mod bars;
+mod lines;
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::MultiProgress;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use crate::events::Event;
+
+/// A way to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// One bar for each running image, and one for all.
+    Bars,
+    /// One line for each thing that ended.
+    Lines,
+    /// Nothing.
+    None,
+}
+
+/// Standard error, shared by bars and logs so that neither writes over the other.
+#[derive(Debug, Clone, Default)]
+pub struct Screen(MultiProgress);
+
+impl View {
+    /// Bars where a person watches, lines where a log is kept.
+    pub fn fitting() -> Self {
+        // A terminal that cannot move its cursor says so.
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        match io::stderr().is_terminal() && !dumb {
+            true => Self::Bars,
+            false => Self::Lines,
+        }
+    }
+
+    /// Shows events until they are over.
+    pub fn watch(self, screen: &Screen, mut events: UnboundedReceiver<Event>) -> JoinHandle<()> {
+        let screen = screen.clone();
+        tokio::spawn(async move {
+            match self {
+                Self::Bars => bars::show(&screen.0, events).await,
+                Self::Lines => lines::show(events).await,
+                Self::None => while !matches!(events.recv().await, None | Some(Event::Over)) {},
+            }
+        })
+    }
+}
+
+impl Write for Screen {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(text))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

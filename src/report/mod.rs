@@ -1,0 +1,323 @@
+//! What happened, as a value: printed, written to files and posted, always the same.
+
+mod failure;
+mod text;
+
+pub use failure::Failure;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::execute::{Done, Ended, Execution};
+use crate::image::{Digest, ImageRef, Platform};
+use crate::plan::{Kept, KeptBecause, Plan, Refused};
+use crate::survey::{Followed, Survey, Unread};
+
+/// The version of [`Report`]'s and [`Preview`]'s JSON: raised when a field changes its meaning or goes, not when one comes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run did. Its JSON is `result.json` (`docs/result.md`).
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// When the run began.
+    pub started: Timestamp,
+    /// When its last image was done.
+    pub ended: Timestamp,
+    /// The target registry's host, once it is known.
+    pub registry: Option<String>,
+    /// The daemon and its image store, once they are known.
+    pub engine: Option<String>,
+    /// How many repositories the keyword matched.
+    pub repositories: usize,
+    /// How many of their images have no tag, and were passed over.
+    pub untagged: usize,
+    /// How many images ended how.
+    pub totals: Totals,
+    /// Every image, by target.
+    pub images: Vec<ImageReport>,
+    /// What failed that is not one image's.
+    pub failures: Vec<Failure>,
+    /// The signal that stopped the run.
+    pub stopped_by: Option<&'static str>,
+}
+
+/// How many images ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Pushed.
+    pub updated: usize,
+    /// Current already, or kept.
+    pub unchanged: usize,
+    /// Not changed although they should be, for a reason that is no error.
+    pub refused: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not done because the run was stopped.
+    pub not_attempted: usize,
+}
+
+/// One image of a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageReport {
+    /// The target's tag.
+    pub target: ImageRef,
+    /// The upstream's tag.
+    pub upstream: ImageRef,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the target's tag named before.
+    pub digest_before: Digest,
+    /// What it names now, where the run pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest_after: Option<Digest>,
+    /// What the upstream's tag named, where it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_digest: Option<Digest>,
+    /// The platform that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Why, in words; with an error, what was tried.
+    pub reason: String,
+    /// What was refused or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// How long the copy took, in seconds; 0 where none was needed.
+    pub seconds: f64,
+}
+
+/// How an image ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Pushed.
+    Updated,
+    /// Current already, or kept.
+    Unchanged,
+    /// Not changed although it should be, for a reason that is no error.
+    Refused,
+    /// Failed.
+    Failed,
+    /// Not done because the run was stopped.
+    NotAttempted,
+}
+
+impl Report {
+    /// A report of a run that has done nothing yet.
+    pub fn begin() -> Self {
+        let now = Timestamp::now();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            started: now,
+            ended: now,
+            registry: None,
+            engine: None,
+            repositories: 0,
+            untagged: 0,
+            totals: Totals::default(),
+            images: Vec::new(),
+            failures: Vec::new(),
+            stopped_by: None,
+        }
+    }
+
+    /// Adds what the survey could not read or was stopped before.
+    pub fn add_survey(&mut self, survey: &Survey) {
+        self.repositories = survey.repositories;
+        self.untagged = survey.untagged;
+        self.failures.extend(Failure::of_survey(survey));
+        self.images.extend(survey.unread.iter().map(ImageReport::unread));
+        self.images.extend(survey.unasked.iter().map(ImageReport::unasked));
+    }
+
+    /// Adds what the plan left as it is.
+    pub fn add_plan(&mut self, plan: &Plan) {
+        self.images.extend(plan.kept.iter().map(ImageReport::kept));
+        self.images.extend(plan.refused.iter().map(ImageReport::refused));
+    }
+
+    /// Adds what the execution did.
+    pub fn add_execution(&mut self, execution: &Execution) {
+        self.images.extend(execution.done.iter().map(ImageReport::done));
+        self.failures.extend(execution.left.iter().map(Failure::of_leftover));
+        self.failures.extend(execution.forgotten.iter().map(Failure::from));
+    }
+
+    /// Puts the images in order and counts them.
+    pub fn finish(&mut self) {
+        self.ended = Timestamp::now();
+        self.images.sort_by(|one, other| one.target.cmp(&other.target));
+        let count = |outcome| self.images.iter().filter(|image| image.outcome == outcome).count();
+        self.totals = Totals {
+            updated: count(Outcome::Updated),
+            unchanged: count(Outcome::Unchanged),
+            refused: count(Outcome::Refused),
+            failed: count(Outcome::Failed),
+            not_attempted: count(Outcome::NotAttempted),
+        };
+    }
+
+    /// The images that ended in one of these ways, by target.
+    pub fn ended(&self, outcomes: &'static [Outcome]) -> impl Iterator<Item = &ImageReport> {
+        self.images
+            .iter()
+            .filter(move |image| outcomes.contains(&image.outcome))
+    }
+
+    /// Whether everything that should be done was done.
+    pub fn is_well(&self) -> bool {
+        self.failures.is_empty() && self.images.iter().all(|image| image.failure.is_none())
+    }
+}
+
+impl ImageReport {
+    fn of(target: &ImageRef, upstream: &ImageRef, before: &Digest, outcome: Outcome, reason: String) -> Self {
+        Self {
+            target: target.clone(),
+            upstream: upstream.clone(),
+            outcome,
+            digest_before: before.clone(),
+            digest_after: None,
+            upstream_digest: None,
+            platform: None,
+            reason,
+            failure: None,
+            seconds: 0.0,
+        }
+    }
+
+    fn failed(mut self, failure: Failure) -> Self {
+        self.reason.clone_from(&failure.message);
+        self.failure = Some(failure);
+        self
+    }
+
+    fn unread(unread: &Unread) -> Self {
+        let one = &unread.target;
+        Self::of(&one.target, &one.follows, &one.digest, Outcome::Failed, String::new())
+            .failed(Failure::from(&*unread.why))
+    }
+
+    fn unasked(one: &Followed) -> Self {
+        Self::of(
+            &one.target,
+            &one.follows,
+            &one.digest,
+            Outcome::NotAttempted,
+            String::new(),
+        )
+        .failed(Failure::not_attempted())
+    }
+
+    fn kept(kept: &Kept) -> Self {
+        let reason = kept_because(kept.because).to_owned();
+        Self {
+            upstream_digest: kept.upstream_digest.clone(),
+            ..Self::of(
+                &kept.target,
+                &kept.upstream,
+                &kept.target_digest,
+                Outcome::Unchanged,
+                reason,
+            )
+        }
+    }
+
+    fn refused(refused: &Refused) -> Self {
+        Self {
+            upstream_digest: refused.upstream_digest.clone(),
+            ..Self::of(
+                &refused.target,
+                &refused.upstream,
+                &refused.target_digest,
+                Outcome::Refused,
+                String::new(),
+            )
+        }
+        .failed(Failure::of_refusal(refused))
+    }
+
+    fn done(done: &Done) -> Self {
+        let copy = &done.copy;
+        let (outcome, reason) = match &done.ended {
+            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one"),
+            Ended::Unneeded => (Outcome::Unchanged, "the same image, packed again by a daemon"),
+            Ended::Failed(_) => (Outcome::Failed, ""),
+            Ended::NotAttempted | Ended::CutOff => (Outcome::NotAttempted, ""),
+        };
+        let image = Self {
+            upstream_digest: Some(copy.upstream_digest.clone()),
+            platform: copy.platform.clone(),
+            seconds: (done.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            digest_after: match &done.ended {
+                Ended::Updated(digest) => Some(digest.clone()),
+                _ => None,
+            },
+            ..Self::of(
+                &copy.target,
+                &copy.upstream,
+                &copy.target_digest,
+                outcome,
+                reason.to_owned(),
+            )
+        };
+        match &done.ended {
+            Ended::Failed(error) => image.failed(Failure::from(error)),
+            Ended::NotAttempted => image.failed(Failure::not_attempted()),
+            Ended::CutOff => image.failed(Failure::cut_off()),
+            Ended::Updated(_) | Ended::Unneeded => image,
+        }
+    }
+}
+
+/// Why an image is left as it is, in words.
+pub fn kept_because(because: KeptBecause) -> &'static str {
+    match because {
+        KeptBecause::SameDigest => "the same digest on both sides",
+        KeptBecause::MadeFromThisUpstream => "made from what the upstream has today",
+        KeptBecause::UpstreamGone => "the upstream has no such tag any more, and missing_upstream is keep",
+    }
+}
+
+/// What a run would do: a plan, and what could not be found out for it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The target registry's host.
+    pub registry: String,
+    /// The daemon and its image store.
+    pub engine: String,
+    /// How many of the repositories' images have no tag, and were passed over.
+    pub untagged: usize,
+    /// The plan itself.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// Images of which something could not be read.
+    pub unread: Vec<ImageReport>,
+    /// What failed that is not one image's.
+    pub failures: Vec<Failure>,
+}
+
+impl Preview {
+    /// Of a plan and the survey that it was made from.
+    pub fn new(registry: String, engine: String, plan: Plan, survey: &Survey) -> Self {
+        let unread = survey.unread.iter().map(ImageReport::unread);
+        let unasked = survey.unasked.iter().map(ImageReport::unasked);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            registry,
+            engine,
+            untagged: survey.untagged,
+            plan,
+            unread: unread.chain(unasked).collect(),
+            failures: Failure::of_survey(survey).collect(),
+        }
+    }
+
+    /// Whether everything could be read and nothing is refused.
+    pub fn is_well(&self) -> bool {
+        self.unread.is_empty() && self.failures.is_empty() && self.plan.refused.is_empty()
+    }
+}

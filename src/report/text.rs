@@ -1,0 +1,191 @@
+//! Reports and plans for people to read.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Failure, ImageReport, Outcome, Preview, Report, kept_because};
+use crate::plan::{Action, Copy, CopyBecause};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
+const QUIET: Style = Style::new().dimmed();
+
+impl Report {
+    /// Everything that is not as it was or not as it should be, then the totals.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        head(out, self.registry.as_deref(), self.engine.as_deref())?;
+        let told = &[
+            Outcome::Updated,
+            Outcome::Refused,
+            Outcome::Failed,
+            Outcome::NotAttempted,
+        ];
+        for image in self.ended(told) {
+            image.write_text(out)?;
+        }
+        for failure in &self.failures {
+            failure.write_item(out)?;
+        }
+        self.write_totals(out)
+    }
+
+    fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
+        let totals = &self.totals;
+        let counts = [
+            (totals.updated, "updated"),
+            (totals.unchanged, "unchanged"),
+            (totals.refused, "refused"),
+            (totals.failed, "failed"),
+            (totals.not_attempted, "not done"),
+            (self.failures.len(), "other failures"),
+        ];
+        let always = 2;
+        let words = counts.iter().enumerate();
+        let words = words.filter(|(at, (count, _))| *at < always || *count > 0);
+        let words: Vec<String> = words.map(|(_, (count, word))| format!("{count} {word}")).collect();
+        let seconds = self.ended.duration_since(self.started).as_secs_f64();
+        writeln!(out, "{} in {seconds:.1} s{}", words.join(", "), untagged(self.untagged))?;
+        match self.stopped_by {
+            Some(signal) => writeln!(out, "stopped by {signal}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn untagged(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; 1 untagged image passed over".to_owned(),
+        count => format!("; {count} untagged images passed over"),
+    }
+}
+
+impl ImageReport {
+    fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let (style, word) = match self.outcome {
+            Outcome::Updated => (GOOD, "updated"),
+            Outcome::Unchanged => (QUIET, "unchanged"),
+            Outcome::Refused => (DOUBTFUL, "refused"),
+            Outcome::Failed => (BAD, "failed"),
+            Outcome::NotAttempted => (DOUBTFUL, "not done"),
+        };
+        item(out, style, word, &self.target.in_registry())?;
+        if let Some(after) = &self.digest_after {
+            more(out, &format!("{} → {}", self.digest_before.short(), after.short()))?;
+            more(out, &format!("from {}", self.upstream))?;
+        }
+        match &self.failure {
+            Some(failure) => failure.write_text(out),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that is no image's.
+    fn write_item(&self, out: &mut impl Write) -> io::Result<()> {
+        item(out, BAD, "failed", &self.message)?;
+        self.write_why(out)
+    }
+
+    /// The message, its causes and the hint, one a line.
+    fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        more(out, &self.message)?;
+        self.write_why(out)
+    }
+
+    fn write_why(&self, out: &mut impl Write) -> io::Result<()> {
+        for cause in &self.causes {
+            more(out, &format!("because: {cause}"))?;
+        }
+        match self.hint {
+            Some(hint) => more(out, &format!("hint: {hint}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Preview {
+    /// Every action, then what is refused or unknown, then what is kept.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        head(out, Some(&self.registry), Some(&self.engine))?;
+        for Action::Copy(copy) in self.plan.actions() {
+            write_copy(out, copy)?;
+        }
+        for refused in &self.plan.refused {
+            item(out, DOUBTFUL, "refuse", &refused.target.in_registry())?;
+            Failure::of_refusal(refused).write_text(out)?;
+        }
+        for image in &self.unread {
+            image.write_text(out)?;
+        }
+        for failure in &self.failures {
+            failure.write_item(out)?;
+        }
+        for kept in &self.plan.kept {
+            item(out, QUIET, "keep", &kept.target.in_registry())?;
+            more(
+                out,
+                &format!("{} — {}", kept.target_digest.short(), kept_because(kept.because)),
+            )?;
+        }
+        writeln!(
+            out,
+            "{} to copy, {} to keep, {} refused, {} unknown{}",
+            self.plan.actions().count(),
+            self.plan.kept.len(),
+            self.plan.refused.len(),
+            self.unread.len(),
+            untagged(self.untagged),
+        )
+    }
+}
+
+fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
+    item(out, GOOD, "copy", &copy.target.in_registry())?;
+    let platform = match &copy.platform {
+        Some(platform) => format!(" ({platform})"),
+        None => " (the platform that the target has)".to_owned(),
+    };
+    more(out, &format!("from {}{platform}", copy.upstream))?;
+    more(
+        out,
+        &format!("{} → {}", copy.target_digest.short(), copy.upstream_digest.short()),
+    )?;
+    if let (Some(wanted), false) = (&copy.platform, copy.replaces.is_empty()) {
+        let replaced: Vec<String> = copy.replaces.iter().map(ToString::to_string).collect();
+        more(
+            out,
+            &format!("{wanted} alone takes the place of {}", replaced.join(", ")),
+        )?;
+    }
+    more(
+        out,
+        match copy.because {
+            CopyBecause::DigestDiffers => "the digests differ",
+            CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
+        },
+    )
+}
+
+fn head(out: &mut impl Write, registry: Option<&str>, engine: Option<&str>) -> io::Result<()> {
+    if let Some(registry) = registry {
+        item(out, QUIET, "registry", registry)?;
+    }
+    if let Some(engine) = engine {
+        item(out, QUIET, "engine", engine)?;
+    }
+    Ok(())
+}
+
+const INDENT: usize = 10;
+
+fn item(out: &mut impl Write, style: Style, word: &str, what: &str) -> io::Result<()> {
+    writeln!(out, "{style}{word:<INDENT$}{style:#}{what}")
+}
+
+fn more(out: &mut impl Write, what: &str) -> io::Result<()> {
+    writeln!(out, "{:INDENT$}{what}", "")
+}

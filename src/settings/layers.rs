@@ -1,0 +1,261 @@
+//! Where settings come from: defaults, a file, the environment, flags; the later wins.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+
+use super::keys::KEYS;
+use super::{Mistake, SettingsError};
+
+/// What is given beside the file.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// The process's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Flags: their name, the setting that they set, its value.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+}
+
+/// Names only: the values of many are secrets.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags: Vec<&str> = self.flags.iter().map(|(flag, ..)| *flag).collect();
+        f.debug_struct("Given")
+            .field("environment", &self.environment.keys())
+            .field("flags", &flags)
+            .finish()
+    }
+}
+
+/// A value and where it came from.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) value: Value,
+    pub(super) origin: String,
+}
+
+/// Every value that was found, by its place.
+pub(super) type Places = BTreeMap<Vec<String>, Found>;
+
+/// One layer of values given by name, each with its own origin.
+#[derive(Debug, Clone)]
+struct Layer(Vec<(Vec<String>, String, String)>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let mut root = Map::new();
+        for (place, value, origin) in &self.0 {
+            insert(&mut root, place, Value::new(Some(origin), value.clone()));
+        }
+        Ok(root)
+    }
+}
+
+fn insert(table: &mut Map<String, Value>, place: &[String], value: Value) {
+    match place {
+        [] => {}
+        [last] => {
+            table.insert(last.clone(), value);
+        }
+        [first, rest @ ..] => {
+            let section = table
+                .entry(first.clone())
+                .or_insert_with(|| Value::from(Map::<String, Value>::new()));
+            if let ValueKind::Table(inner) = &mut section.kind {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Registries that an environment variable can name although the settings file does not.
+const WELL_KNOWN: &[&str] = &[
+    "docker.io",
+    "ghcr.io",
+    "quay.io",
+    "gcr.io",
+    "registry.k8s.io",
+    "public.ecr.aws",
+    "mcr.microsoft.com",
+    "registry.gitlab.com",
+];
+
+/// The hosts that a file names: below `registries`, and as their mirrors.
+fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
+    let Some(ValueKind::Table(registries)) = table.get("registries").map(|value| &value.kind) else {
+        return Vec::new();
+    };
+    let mut hosts: Vec<String> = registries.keys().cloned().collect();
+    for registry in registries.values() {
+        if let ValueKind::Table(settings) = &registry.kind
+            && let Some(ValueKind::String(mirror)) = settings.get("mirror").map(|value| &value.kind)
+        {
+            hosts.extend(mirror.split('/').next().map(str::to_owned));
+        }
+    }
+    hosts
+}
+
+/// Reads all layers. What is wrong with single values is for later; a file that cannot be read at all is an error here.
+pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, SettingsError> {
+    let mut builder = Config::builder().add_source(defaults());
+    let mut hosts: Vec<String> = WELL_KNOWN.iter().map(|&host| host.to_owned()).collect();
+    if let Some(path) = file {
+        let unreadable = |source| SettingsError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let source = File::from_str(&text, FileFormat::Yaml);
+        let table = source.collect().map_err(|error| SettingsError::Syntax {
+            path: path.to_owned(),
+            why: cause_of(&error),
+        })?;
+        hosts.extend(hosts_of(&table));
+        builder = builder.add_source(OfFile(path.display().to_string(), table));
+    }
+    let config = builder
+        .add_source(other_variables(&given.environment))
+        .add_source(own_variables(&given.environment, &hosts))
+        .add_source(flags(given))
+        .build()
+        .and_then(|config| config.collect());
+    let mut places = Places::new();
+    let root = config.map_err(|error| {
+        SettingsError::Invalid(vec![Mistake {
+            origin: "settings".to_owned(),
+            key: String::new(),
+            problem: error.to_string(),
+        }])
+    })?;
+    for (key, value) in root {
+        flatten(vec![key], value, &mut places);
+    }
+    Ok(places)
+}
+
+fn cause_of(error: &ConfigError) -> String {
+    match error {
+        ConfigError::FileParse { cause, .. } => cause.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A file's values, each with the file as its origin. A key without a value leaves what is beneath it.
+#[derive(Debug, Clone)]
+struct OfFile(String, Map<String, Value>);
+
+impl Source for OfFile {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.of_table(&self.1))
+    }
+}
+
+impl OfFile {
+    fn of_table(&self, table: &Map<String, Value>) -> Map<String, Value> {
+        let given = table.iter().filter(|(_, value)| !matches!(value.kind, ValueKind::Nil));
+        let named = given.map(|(key, value)| match &value.kind {
+            ValueKind::Table(inner) => (key.clone(), Value::new(Some(&self.0), self.of_table(inner))),
+            kind => (key.clone(), Value::new(Some(&self.0), kind.clone())),
+        });
+        named.collect()
+    }
+}
+
+fn defaults() -> Layer {
+    let default = |key: &super::keys::Key| {
+        let place = key.parts().map(str::to_owned).collect();
+        key.default.map(|value| (place, value.to_owned(), "default".to_owned()))
+    };
+    Layer(KEYS.iter().filter_map(default).collect())
+}
+
+fn other_variables(environment: &BTreeMap<String, String>) -> Layer {
+    let mut values = Vec::new();
+    for key in KEYS {
+        for name in key.variables {
+            // An empty variable is how a pipeline says that there is none.
+            if let Some(value) = environment.get(*name).filter(|value| !value.is_empty()) {
+                let place = key.parts().map(str::to_owned).collect();
+                values.push((place, value.clone(), of_variable(name)));
+            }
+        }
+    }
+    Layer(values)
+}
+
+const PREFIX: &str = "ECR_KEEPER_";
+/// Beginnings of variables with our prefix that are no settings. Kubernetes sets the others for a service called ecr-keeper.
+const NO_SETTINGS: &[&str] = &["ECR_KEEPER_CONFIG", "ECR_KEEPER_SERVICE_", "ECR_KEEPER_PORT"];
+
+/// A variable's name has no `.`, `:` or `-`, which a host's has: `_` stands for each of them.
+fn host_of_variable(written: &str, hosts: &[String]) -> String {
+    let as_variable = |host: &&String| host.to_lowercase().replace(['.', ':', '-'], "_") == written;
+    hosts
+        .iter()
+        .find(as_variable)
+        .map_or_else(|| written.to_owned(), Clone::clone)
+}
+
+fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> Layer {
+    let own = |(name, value): (&String, &String)| {
+        let place = name.strip_prefix(PREFIX)?;
+        // An empty variable is how a pipeline says that there is none.
+        if value.is_empty() || NO_SETTINGS.iter().any(|other| name.starts_with(other)) {
+            return None;
+        }
+        let mut place: Vec<String> = place.split("__").map(str::to_lowercase).collect();
+        if let [section, host, _] = &mut place[..]
+            && section == "registries"
+        {
+            *host = host_of_variable(host, hosts);
+        }
+        Some((place, value.clone(), of_variable(name)))
+    };
+    Layer(environment.iter().filter_map(own).collect())
+}
+
+/// Whether an environment variable is one that settings are read from.
+pub(super) fn is_setting(name: &str) -> bool {
+    name.starts_with(PREFIX) || KEYS.iter().any(|key| key.variables.contains(&name))
+}
+
+fn of_variable(name: &str) -> String {
+    format!("environment variable {name}")
+}
+
+fn flags(given: &Given) -> Layer {
+    let flag = |(flag, path, value): &(&str, &str, String)| {
+        let place = path.split('.').map(str::to_owned).collect();
+        (place, value.clone(), format!("flag {flag}"))
+    };
+    Layer(given.flags.iter().map(flag).collect())
+}
+
+fn flatten(place: Vec<String>, value: Value, places: &mut Places) {
+    let origin = value.origin().unwrap_or("settings").to_owned();
+    match value.kind {
+        ValueKind::Nil => {}
+        ValueKind::Table(table) => {
+            for (key, value) in table {
+                let mut inner = place.clone();
+                inner.push(key);
+                flatten(inner, value, places);
+            }
+        }
+        kind => {
+            let value = Value::new(Some(&origin), kind);
+            places.insert(place, Found { value, origin });
+        }
+    }
+}

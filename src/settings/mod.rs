@@ -1,0 +1,199 @@
+//! What a run is told: defaults, a YAML file, the environment and flags, checked whole.
+//!
+//! Every mistake is found at once, and each names its file or variable, its key, and what is allowed. `settings.yaml` at the
+//! top of the repository tells what each key is for.
+
+mod keys;
+mod layers;
+mod read;
+
+pub use keys::{KEYS, Key, Shape};
+pub use layers::Given;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::aws::AwsOptions;
+use crate::credentials::Credential;
+use crate::engine::docker::DockerOptions;
+use crate::image::Platform;
+use crate::mapping::Naming;
+use crate::notify::Webhook;
+use crate::survey::Compare;
+
+use self::layers::Places;
+
+/// All that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The registry's `host[:port]`; none for the account's own.
+    pub registry: Option<String>,
+    /// The account that the registry's host names.
+    pub account: Option<String>,
+    /// Repositories with this in their name are looked after.
+    pub keyword: Option<String>,
+    /// Whether a keyword that matches nothing is well.
+    pub allow_no_match: bool,
+    /// How a repository's name tells its upstream.
+    pub naming: Naming,
+    /// Whether a tag that has gone upstream is well.
+    pub keep_missing: bool,
+    /// The one platform that is wanted.
+    pub platform: Option<Platform>,
+    /// Where the daemon is, and the mirrors that it asks.
+    pub docker: DockerOptions,
+    /// How contents are compared.
+    pub compare: Compare,
+    /// Logins by registry host.
+    pub logins: BTreeMap<String, Credential>,
+    /// Who we are at AWS.
+    pub aws: AwsOptions,
+    /// How many images at once.
+    pub concurrency: usize,
+    /// How long running images may go on once the run was asked to stop.
+    pub grace: Duration,
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// The result files' folder.
+    pub results: PathBuf,
+    /// Where to post what happened.
+    pub webhook: Option<Webhook>,
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file, variable or flag that it is in.
+    pub origin: String,
+    /// The setting.
+    pub key: String,
+    /// What is wrong, and what is allowed.
+    pub problem: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.origin, self.key, self.problem)
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("read the settings file {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no YAML.
+    #[error("read the settings file {}: {why}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and what is wrong there.
+        why: String,
+    },
+    /// Values are wrong.
+    #[error("{}", listed(.0))]
+    Invalid(Vec<Mistake>),
+}
+
+fn listed(mistakes: &[Mistake]) -> String {
+    let count = match mistakes.len() {
+        1 => "the settings have a mistake:".to_owned(),
+        many => format!("the settings have {many} mistakes:"),
+    };
+    mistakes
+        .iter()
+        .fold(count, |text, mistake| format!("{text}\n  {mistake}"))
+}
+
+/// One line of `config show`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Shown {
+    /// The setting.
+    pub key: String,
+    /// Its value; a secret's is masked; none where it is not set.
+    pub value: Option<String>,
+    /// Where that came from.
+    pub origin: Option<String>,
+}
+
+impl Settings {
+    /// Reads and checks all layers.
+    pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
+        let places = layers::read(file, given)?;
+        read::settings(places)
+    }
+}
+
+/// The file that ECR_KEEPER_CONFIG names.
+pub fn named_file() -> Option<PathBuf> {
+    std::env::var_os("ECR_KEEPER_CONFIG")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// The file that is read when none is named: `./settings.yaml`, else the one in the user's configuration folder.
+pub fn usual_file() -> Option<PathBuf> {
+    let in_home = dirs::config_dir().map(|folder| folder.join("ecr-keeper/settings.yaml"));
+    [Some(PathBuf::from("settings.yaml")), in_home]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+}
+
+/// The environment variables that settings are read from; one that is not text is a mistake.
+pub fn environment() -> Result<BTreeMap<String, String>, SettingsError> {
+    let mut environment = BTreeMap::new();
+    let mut mistakes = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) if layers::is_setting(&name) => {
+                environment.insert(name, value);
+            }
+            (Ok(name), Err(_)) if layers::is_setting(&name) => mistakes.push(Mistake {
+                origin: "the environment".to_owned(),
+                key: name,
+                problem: "is not UTF-8 text".to_owned(),
+            }),
+            _ => {}
+        }
+    }
+    match mistakes.is_empty() {
+        true => Ok(environment),
+        false => Err(SettingsError::Invalid(mistakes)),
+    }
+}
+
+/// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.
+pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
+    let mut places: Places = layers::read(file, given)?;
+    let mut shown = Vec::new();
+    for key in KEYS {
+        let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();
+        if own.is_empty() && !key.path.contains('*') {
+            shown.push(Shown {
+                key: key.path.to_owned(),
+                value: None,
+                origin: None,
+            });
+        }
+        shown.extend(own.into_iter().map(|(place, found)| Shown {
+            key: place.join("."),
+            value: Some(match key.secret {
+                true => "(secret)".to_owned(),
+                false => read::text_of(&found.value).unwrap_or_default(),
+            }),
+            origin: Some(found.origin),
+        }));
+    }
+    Ok(shown)
+}

@@ -1,0 +1,411 @@
+//! From places and values to [`Settings`], collecting every mistake on the way.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use config::{Value, ValueKind};
+
+use super::keys::{KEYS, Key, Shape, nearest};
+use super::layers::{Found, Places};
+use super::{Mistake, Settings, SettingsError};
+use crate::aws::ecr::account_and_region;
+use crate::aws::{AwsOptions, Keys, Profile};
+use crate::credentials::Credential;
+use crate::engine::docker::DockerOptions;
+use crate::image::{Platform, Repository};
+use crate::mapping::Naming;
+use crate::notify::{Webhook, WebhookKind};
+use crate::survey::Compare;
+
+/// Builds the settings, or says all that is wrong.
+pub(super) fn settings(places: Places) -> Result<Settings, SettingsError> {
+    let mut reader = Reader {
+        mistakes: unknown(&places),
+        places,
+    };
+    let settings = reader.settings();
+    match (settings, reader.mistakes.is_empty()) {
+        (Some(settings), true) => Ok(settings),
+        _ => {
+            reader
+                .mistakes
+                .sort_by(|one, other| (&one.origin, &one.key).cmp(&(&other.origin, &other.key)));
+            Err(SettingsError::Invalid(reader.mistakes))
+        }
+    }
+}
+
+fn unknown(places: &Places) -> Vec<Mistake> {
+    let mistake = |(place, found): (&Vec<String>, &Found)| {
+        if KEYS.iter().any(|key| key.is_at(place)) {
+            return None;
+        }
+        let inside: Vec<&str> = KEYS
+            .iter()
+            .filter(|key| key.is_below(place))
+            .map(|key| key.path)
+            .collect();
+        let problem = match (inside.is_empty(), nearest(place)) {
+            (false, _) => format!("is a section; allowed in it: {}", inside.join(", ")),
+            (true, Some(near)) => format!("no such setting; did you mean {near}?"),
+            (true, None) => "no such setting; `ecr-keeper config show` lists all".to_owned(),
+        };
+        Some(Mistake {
+            origin: found.origin.clone(),
+            key: place.join("."),
+            problem,
+        })
+    };
+    places.iter().filter_map(mistake).collect()
+}
+
+/// A value as text; a list with commas between.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Array(items) => items
+            .iter()
+            .map(text_of)
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(",")),
+        _ => value.clone().into_string().ok(),
+    }
+}
+
+struct Reader {
+    places: Places,
+    mistakes: Vec<Mistake>,
+}
+
+/// A key's value, and what it takes to complain about it.
+struct Setting {
+    key: &'static Key,
+    place: Vec<String>,
+    found: Found,
+}
+
+impl Reader {
+    fn settings(&mut self) -> Option<Settings> {
+        let registry = self.parse("ecr", host);
+        let keyword = self.parse("keyword", |text| (!text.is_empty()).then(|| text.to_owned()));
+        let naming = self.naming();
+        let allow_no_match = self.parse("discovery.allow_no_match", flag);
+        let keep_missing = self.parse("missing_upstream", |text| {
+            choice(text, &[("fail", false), ("keep", true)])
+        });
+        let platform = self.parse("platforms", from_str::<Platform>);
+        let docker_host = self.parse("docker.host", daemon_address);
+        let compares = [("registry", Compare::Registry), ("pull", Compare::Pull)];
+        let compare = self.parse("docker.compare", |text| choice(text, &compares));
+        let mirrors = self.each("registries.*.mirror", mirror);
+        let logins = self.logins();
+        let mut aws = self.aws();
+        let account = self.agree_on_region(registry.as_deref(), &mut aws);
+        let concurrency = self.parse("concurrency", |text| within(text, 1..=64));
+        let grace = self.parse("stop.grace", duration);
+        let ledger = self.parse("ledger", path);
+        let results = self.parse("results.dir", path);
+        let webhook = self.webhook();
+        Some(Settings {
+            registry,
+            account,
+            keyword,
+            allow_no_match: allow_no_match?,
+            naming: naming?,
+            keep_missing: keep_missing?,
+            platform,
+            docker: DockerOptions {
+                host: docker_host,
+                mirrors,
+            },
+            compare: compare?,
+            logins,
+            aws,
+            concurrency: concurrency?,
+            grace: grace?,
+            ledger: ledger.unwrap_or_else(usual_ledger),
+            results: results?,
+            webhook,
+        })
+    }
+
+    fn naming(&mut self) -> Option<Naming> {
+        let overrides = self.each("discovery.upstream.*", from_str::<Repository>);
+        let strip_components = self.parse("discovery.strip_components", |text| within(text, 0..=20))?;
+        Some(Naming {
+            strip_components,
+            overrides,
+        })
+    }
+
+    fn logins(&mut self) -> BTreeMap<String, Credential> {
+        let mut usernames = self.each("registries.*.username", text);
+        let passwords = self.each("registries.*.password", text);
+        let mut logins = BTreeMap::new();
+        for (host, password) in passwords {
+            match usernames.remove(&host) {
+                Some(username) => {
+                    let password = password.into();
+                    logins.insert(host, Credential::Password { username, password });
+                }
+                None => self.lacks(&["registries", &host, "password"], "a username beside it"),
+            }
+        }
+        for host in usernames.into_keys() {
+            self.lacks(&["registries", &host, "username"], "a password beside it");
+        }
+        logins
+    }
+
+    fn aws(&mut self) -> AwsOptions {
+        let id = self.parse("aws.access_key_id", text);
+        let secret = self.parse("aws.secret_access_key", text);
+        let session_token = self.parse("aws.session_token", text);
+        let keys = match (id, secret) {
+            (Some(id), Some(secret)) => Some(Keys {
+                id,
+                secret: secret.into(),
+                session_token: session_token.clone().map(Into::into),
+            }),
+            (Some(_), None) => {
+                self.lacks(
+                    &["aws", "access_key_id"],
+                    "a secret_access_key (AWS_SECRET_ACCESS_KEY_ECR) beside it",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                self.lacks(
+                    &["aws", "secret_access_key"],
+                    "an access_key_id (AWS_ACCESS_KEY_ID_ECR) beside it",
+                );
+                None
+            }
+            (None, None) => {
+                if session_token.is_some() {
+                    self.lacks(&["aws", "session_token"], "the two keys beside it");
+                }
+                None
+            }
+        };
+        let profile = self.parse("aws.profile", text).map(|name| Profile {
+            name,
+            outright: self
+                .find("aws.profile")
+                .is_some_and(|setting| !setting.found.origin.ends_with(" AWS_PROFILE")),
+        });
+        AwsOptions {
+            region: self.parse("aws.region", region),
+            profile,
+            endpoint_url: self.parse("aws.endpoint_url", url),
+            keys,
+        }
+    }
+
+    /// A registry's own host name says its account and region; a setting that says another region is a mistake.
+    fn agree_on_region(&mut self, registry: Option<&str>, aws: &mut AwsOptions) -> Option<String> {
+        let (account, region) = account_and_region(registry?)?;
+        match &aws.region {
+            Some(other) if other != region => {
+                let setting = self.find("aws.region")?;
+                self.mistakes.push(setting.mistake(format!(
+                    "{other} is not the region of the registry that `ecr` names, {region}; set it to that (--region {region})"
+                )));
+            }
+            _ => aws.region = Some(region.to_owned()),
+        }
+        Some(account.to_owned())
+    }
+
+    fn webhook(&mut self) -> Option<Webhook> {
+        let url = self.parse("webhook.url", url);
+        let kinds = [("discord", WebhookKind::Discord), ("generic", WebhookKind::Generic)];
+        let kind = self.parse("webhook.kind", |text| choice(text, &kinds));
+        let send_empty = self.parse("webhook.send_empty", flag);
+        Some(Webhook {
+            url: url?.into(),
+            kind: kind?,
+            send_empty: send_empty?,
+        })
+    }
+
+    fn find(&self, path: &str) -> Option<Setting> {
+        let key = KEYS.iter().find(|key| key.path == path)?;
+        let place: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let found = self.places.get(&place)?.clone();
+        Some(Setting { key, place, found })
+    }
+
+    /// A setting's value; a wrong one is noted as a mistake and is none.
+    fn parse<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let setting = self.find(path)?;
+        self.read(&setting, &parse)
+    }
+
+    /// The values of a setting whose last or middle part the user names, by that name.
+    fn each<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> BTreeMap<String, T> {
+        let Some(key) = KEYS.iter().find(|key| key.path == path) else {
+            return BTreeMap::new();
+        };
+        let star = key.parts().position(|part| part == "*").unwrap_or_default();
+        let settings: Vec<Setting> = self
+            .places
+            .iter()
+            .filter(|(place, _)| key.is_at(place))
+            .map(|(place, found)| Setting {
+                key,
+                place: place.clone(),
+                found: found.clone(),
+            })
+            .collect();
+        let mut values = BTreeMap::new();
+        for setting in &settings {
+            let value = self.read(setting, &parse);
+            let Some(name) = own_name(path, &setting.place[star]) else {
+                let problem = format!("{} is no registry's host[:port]", setting.place[star]);
+                self.mistakes.push(setting.mistake(problem));
+                continue;
+            };
+            values.extend(value.map(|value| (name, value)));
+        }
+        values
+    }
+
+    fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = text_of(&setting.found.value);
+        let kind = &setting.found.value.kind;
+        let fits = match (setting.key.shape, kind) {
+            (_, ValueKind::String(_)) | (Shape::List, ValueKind::Array(_)) => true,
+            (Shape::Text | Shape::List, _) | (_, ValueKind::Array(_)) => false,
+            (Shape::Number | Shape::Flag, _) => true,
+        };
+        if !fits {
+            let mend = match kind {
+                ValueKind::Array(_) => "is a list, and takes one value",
+                _ => "is not text in YAML: put it in quotes",
+            };
+            let problem = format!("{mend}; allowed: {}", setting.key.allowed);
+            self.mistakes.push(setting.mistake(problem));
+            return None;
+        }
+        let value = text.as_deref().and_then(parse);
+        if value.is_none() {
+            let said = match (text, setting.key.secret) {
+                (Some(text), false) => format!("{text:?} is not allowed"),
+                _ => "the value is not allowed".to_owned(),
+            };
+            self.mistakes
+                .push(setting.mistake(format!("{said}; allowed: {}", setting.key.allowed)));
+        }
+        value
+    }
+
+    /// Notes that the setting at `place` makes no sense without another.
+    fn lacks(&mut self, place: &[&str], what: &str) {
+        let place: Vec<String> = place.iter().map(|&part| part.to_owned()).collect();
+        let origin = self.places.get(&place).map(|found| found.origin.clone());
+        self.mistakes.push(Mistake {
+            origin: origin.unwrap_or_default(),
+            key: place.join("."),
+            problem: format!("needs {what}"),
+        });
+    }
+}
+
+impl Setting {
+    fn mistake(&self, problem: String) -> Mistake {
+        Mistake {
+            origin: self.found.origin.clone(),
+            key: self.place.join("."),
+            problem,
+        }
+    }
+}
+
+/// A name that the user chose, as it is used: registries are hosts, and Docker Hub has several.
+fn own_name(path: &str, written: &str) -> Option<String> {
+    match (path.starts_with("registries."), written) {
+        (true, "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com") => Some("docker.io".to_owned()),
+        (true, written) => host(written),
+        (false, written) => Some(written.to_owned()),
+    }
+}
+
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn from_str<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn flag(text: &str) -> Option<bool> {
+    from_str(text)
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, choice)| *choice)
+}
+
+fn within(text: &str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+    from_str(text).filter(|number| range.contains(number))
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    humantime::parse_duration(text).ok()
+}
+
+/// `~/` is the home folder, which in a settings file no shell puts in.
+fn path(text: &str) -> Option<PathBuf> {
+    match text.strip_prefix("~/") {
+        Some(rest) => dirs::home_dir().map(|home| home.join(rest)),
+        None => (!text.is_empty()).then(|| PathBuf::from(text)),
+    }
+}
+
+fn url(text: &str) -> Option<String> {
+    let parsed = reqwest::Url::parse(text).ok()?;
+    (matches!(parsed.scheme(), "http" | "https") && parsed.has_host()).then(|| text.to_owned())
+}
+
+fn host(text: &str) -> Option<String> {
+    // An image's name is the strictest test of what may stand before its first slash. Docker Hub's puts `library/` there.
+    let repository: Repository = format!("{text}/x").parse().ok()?;
+    (repository.host == text).then(|| text.to_owned())
+}
+
+fn mirror(text: &str) -> Option<String> {
+    let (own_host, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(host, prefix)| (host, Some(prefix)));
+    host(own_host)?;
+    match prefix {
+        Some(prefix) => from_str::<Repository>(&format!("{own_host}/{prefix}")).map(|_| text.to_owned()),
+        None => Some(text.to_owned()),
+    }
+}
+
+fn daemon_address(text: &str) -> Option<String> {
+    let known = ["unix://", "tcp://", "http://"];
+    known
+        .iter()
+        .any(|scheme| text.starts_with(scheme) && text.len() > scheme.len())
+        .then(|| text.to_owned())
+}
+
+fn region(text: &str) -> Option<String> {
+    let code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (!text.is_empty() && text.bytes().all(code)).then(|| text.to_owned())
+}
+
+/// In the user's state folder; without a home, in the working folder.
+fn usual_ledger() -> PathBuf {
+    match dirs::state_dir().or_else(dirs::data_local_dir) {
+        Some(folder) => folder.join("ecr-keeper/ledger.json"),
+        None => PathBuf::from(".ecr-keeper-ledger.json"),
+    }
+}
