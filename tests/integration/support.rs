@@ -1,0 +1,380 @@
+//! A world for one test: lab, daemon and a folder of its own, and a way to run the program in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::query_parameters::ListImagesOptions;
+use ecr_lab::images::{Image, Index, Place, Pushed};
+use ecr_lab::{Dockerd, Front, Lab, LabOptions, Logged};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+/// What the repositories of these tests have in their name.
+pub const KEYWORD: &str = "base/image";
+
+pub struct World {
+    // Dropped before the lab, whose folder it is in.
+    pub dockerd: Dockerd,
+    pub lab: Lab,
+    folder: TempDir,
+    /// Config blobs that are upstream: the daemon also reads them to see which platform an image is.
+    configs: Mutex<BTreeSet<String>>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(LabOptions::default()).await
+    }
+
+    pub async fn with(options: LabOptions) -> Self {
+        let lab = Lab::start(options).await.expect("the lab starts");
+        let dockerd = Dockerd::start(lab.dir()).await.expect("dockerd starts");
+        Self {
+            dockerd,
+            lab,
+            folder: tempfile::tempdir().expect("a folder"),
+            configs: Mutex::default(),
+        }
+    }
+
+    /// The working folder of every run: settings, ledger and result files are here.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        self.folder().join("state/ecr-keeper/ledger.json")
+    }
+
+    /// `HOST:PORT/base/image/NAME:TAG`.
+    pub fn target(&self, name: &str) -> String {
+        format!("{}/{name}", self.lab.ecr().host())
+    }
+
+    /// Puts an image upstream without a trace in its log.
+    pub async fn upstream(&self, repository: &str, tag: &str, image: impl Content) -> Pushed {
+        let pushed = image.put(&Place::of(self.lab.upstream()), repository, tag).await;
+        let configs = pushed.children.iter().map(|child| child.config.clone());
+        self.configs.lock().expect("no panic").extend(configs);
+        pushed
+    }
+
+    /// Puts an image into ECR, and makes the repository; ECR's registry forgets the requests that took.
+    pub async fn ecr(&self, repository: &str, tag: &str, image: impl Content) -> Pushed {
+        let ecr = self.lab.ecr();
+        if !ecr.repositories().iter().any(|name| name == repository) {
+            ecr.create_repository(repository);
+        }
+        let pushed = image.put(&Place::ecr(ecr), repository, tag).await;
+        ecr.front().clear_requests();
+        pushed
+    }
+
+    /// The config digest of what a tag in ECR names.
+    pub fn config_in_ecr(&self, repository: &str, tag: &str) -> String {
+        let digest = self.digest_in_ecr(repository, tag);
+        let manifest = self.lab.ecr().manifest(repository, &digest).expect("the manifest");
+        let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+        manifest["config"]["digest"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn digest_in_ecr(&self, repository: &str, tag: &str) -> String {
+        self.lab.ecr().digest_of(repository, tag).expect("the tag is in ECR")
+    }
+
+    /// Forgets all requests that were logged until now.
+    pub fn forget_requests(&self) {
+        self.lab.upstream().clear_requests();
+        self.lab.ecr().front().clear_requests();
+        self.lab.ecr().blobs().clear_requests();
+        self.lab.ecr().clear_api_requests();
+    }
+
+    /// Requests for layers at the upstream, as `METHOD PATH`: what a pull of new content cannot do without.
+    pub fn pulled_layers(&self) -> Vec<String> {
+        let configs = self.configs.lock().expect("no panic");
+        let of_layer = |request: &Logged| match request.path.split_once("/blobs/") {
+            Some((_, digest)) => !configs.contains(digest),
+            None => false,
+        };
+        requested(self.lab.upstream().requests(), of_layer)
+    }
+
+    /// Requests at ECR that only a push makes, as `METHOD PATH`.
+    pub fn pushes(&self) -> Vec<String> {
+        let writes = |request: &Logged| !matches!(request.method.as_str(), "GET" | "HEAD");
+        requested(self.lab.ecr().front().requests(), writes)
+    }
+
+    /// Every image of the daemon: id, names by tag, names by digest.
+    pub async fn local_images(&self) -> BTreeMap<String, (Vec<String>, Vec<String>)> {
+        let images = self
+            .docker()
+            .list_images(None::<ListImagesOptions>)
+            .await
+            .expect("the image list");
+        images
+            .into_iter()
+            .map(|mut image| {
+                image.repo_tags.sort();
+                image.repo_digests.sort();
+                (image.id, (image.repo_tags, image.repo_digests))
+            })
+            .collect()
+    }
+
+    /// Waits until a front holds a request; a run that never makes it is a failure, not a test without end.
+    pub async fn held(&self, front: &Front) {
+        let held = tokio::time::timeout(Duration::from_secs(60), front.held(1));
+        held.await.expect("the run makes the request");
+    }
+
+    /// The daemon's socket.
+    pub fn socket(&self) -> PathBuf {
+        let host = self.dockerd.host();
+        PathBuf::from(host.strip_prefix("unix://").expect("a unix socket"))
+    }
+
+    pub fn docker(&self) -> Docker {
+        Docker::connect_with_host(&self.dockerd.host()).expect("the daemon's address")
+    }
+
+    /// A run of the program in this world.
+    pub fn keeper(&self, arguments: &[&str]) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ecr-keeper"));
+        let home = self.folder();
+        command
+            .args(arguments)
+            .current_dir(home)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", home.join("state"))
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .env("AWS_ACCESS_KEY_ID", "LABACCESSKEY")
+            .env("AWS_SECRET_ACCESS_KEY", "lab-secret-access-key")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_ENDPOINT_URL_ECR", self.lab.endpoint())
+            .env("ECR", self.lab.ecr().host())
+            .env("KEYWORD", KEYWORD)
+            .env("DOCKER_HOST", self.dockerd.host())
+            .env("ECR_KEEPER_REGISTRIES__DOCKER.IO__MIRROR", self.lab.upstream().host())
+            .env("ECR_KEEPER_REGISTRIES__QUAY.IO__MIRROR", self.lab.upstream().host())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Run(command)
+    }
+
+    /// `sync --output json`, to its end.
+    pub async fn sync(&self) -> Ran {
+        self.keeper(&["sync", "--output", "json"]).ran().await
+    }
+}
+
+fn requested(log: Vec<Logged>, which: impl Fn(&Logged) -> bool) -> Vec<String> {
+    let which = log.into_iter().filter(which);
+    which
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect()
+}
+
+pub struct Run(Command);
+
+impl Run {
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.env_remove(name);
+        self
+    }
+
+    /// As another user than root, who starts the program at a place of his own.
+    pub fn by_nobody(self, program: &Path) -> Self {
+        let given = self.0.as_std();
+        let mut command = Command::new(program);
+        command
+            .args(given.get_args())
+            .current_dir(given.get_current_dir().expect("a folder"))
+            .env_clear();
+        command.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .uid(65534);
+        Self(command)
+    }
+
+    pub async fn ran(mut self) -> Ran {
+        Ran::of(self.0.output().await.expect("the program starts"))
+    }
+
+    pub fn started(mut self) -> Running {
+        let mut child = self.0.spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        Running {
+            child,
+            lines: BufReader::new(stderr).lines(),
+            heard: String::new(),
+        }
+    }
+}
+
+/// A run on its way.
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    heard: String,
+}
+
+impl Running {
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it still runs").to_string();
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(sent.expect("kill starts").success());
+    }
+
+    /// Waits until it has said `word` on standard error.
+    pub async fn said(&mut self, word: &str) {
+        while !self.heard.contains(word) {
+            assert!(self.hear().await, "it ended without {word}: {}", self.heard);
+        }
+    }
+
+    async fn hear(&mut self) -> bool {
+        let line = self.lines.next_line().await.expect("UTF-8");
+        self.heard.extend(line.iter().flat_map(|line| [line.as_str(), "\n"]));
+        line.is_some()
+    }
+
+    /// As `| head -c 0`: nobody reads the answer.
+    pub fn close_stdout(&mut self) {
+        self.child.stdout = None;
+    }
+
+    pub async fn end(mut self) -> Ran {
+        let stdout = self.child.stdout.take();
+        let mut said = String::new();
+        let read = async {
+            match stdout {
+                Some(mut stdout) => stdout.read_to_string(&mut said).await,
+                None => Ok(0),
+            }
+        };
+        let hear = async { while self.hear().await {} };
+        let (read, ()) = tokio::join!(read, hear);
+        read.expect("UTF-8");
+        Ran {
+            code: self.child.wait().await.expect("its end").code(),
+            stdout: said,
+            stderr: self.heard,
+        }
+    }
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// Exit code 0, or all that the run said.
+    #[track_caller]
+    pub fn well(self) -> Self {
+        self.code_is(0)
+    }
+
+    #[track_caller]
+    pub fn code_is(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}\nstderr:\n{}", self.stdout, self.stderr))
+    }
+
+    /// How an image of a sync's report ended.
+    #[track_caller]
+    pub fn image(&self, target: &str) -> Value {
+        let report = self.json();
+        let images = report["images"].as_array().expect("images");
+        let found = images
+            .iter()
+            .find(|image| image["target"].as_str().is_some_and(|name| name.ends_with(target)));
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("{target} is not in {report:#}"))
+    }
+
+    #[track_caller]
+    pub fn outcome(&self, target: &str) -> String {
+        self.image(target)["outcome"].as_str().expect("an outcome").to_owned()
+    }
+
+    /// The one failure that is no image's.
+    #[track_caller]
+    pub fn failure(&self) -> String {
+        let report = self.json();
+        match report["failures"].as_array().map(Vec::as_slice) {
+            Some([failure]) => format!("{failure}"),
+            other => panic!("not one failure: {other:?}\n{}", self.stderr),
+        }
+    }
+}
+
+/// Images and indexes alike.
+pub trait Content {
+    fn put(&self, place: &Place, repository: &str, tag: &str) -> impl Future<Output = Pushed> + Send;
+}
+
+impl Content for Image {
+    async fn put(&self, place: &Place, repository: &str, tag: &str) -> Pushed {
+        self.push(place, repository, tag).await.expect("the push")
+    }
+}
+
+impl Content for Index {
+    async fn put(&self, place: &Place, repository: &str, tag: &str) -> Pushed {
+        self.push(place, repository, tag).await.expect("the push")
+    }
+}
