@@ -165,6 +165,37 @@ async fn the_originals_credentials_win() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_asked_for_wins_over_keys_in_the_environment() {
+    let world = world_with_one_change().await;
+    // Keys from a program, as single sign-on tools hand them out.
+    let keys = r#"{"Version":1,"AccessKeyId":"LABPROCESS","SecretAccessKey":"lab"}"#;
+    let profile = format!("[profile team]\ncredential_process = echo '{keys}'\n");
+    let file = world.folder().join("aws-config");
+    fs::write(&file, profile).unwrap();
+    let run = |arguments: &[&str]| {
+        let run = world.keeper(arguments).env("AWS_CONFIG_FILE", &file);
+        run.env("AWS_ACCESS_KEY_ID", "WRONG")
+    };
+    // As with the AWS CLI, AWS_PROFILE loses to keys in the environment.
+    let ran = run(&["sync", "--output", "json"])
+        .env("AWS_PROFILE", "team")
+        .ran()
+        .await
+        .code_is(1);
+    contains(&ran.failure(), &["UnrecognizedClientException"]);
+    let ran = run(&["sync", "--output", "json", "--profile", "team"])
+        .ran()
+        .await
+        .well();
+    assert_eq!(ran.outcome("busybox:1"), "updated");
+    let ran = run(&["sync", "--output", "json", "--profile", "nobody"])
+        .ran()
+        .await
+        .code_is(1);
+    contains(&ran.failure(), &["credentials", "nobody"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_region() {
     let world = world_with_one_change().await;
     let ran = world

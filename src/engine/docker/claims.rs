@@ -122,7 +122,9 @@ impl Claims {
             Some(before) if before.id == now.id => Ok(()),
             // What it named may have gone since, with another run's clean-up.
             Some(before) if daemon.local(&before.id).await?.is_some() => {
-                daemon.tag(&before.id, image).await?;
+                daemon
+                    .tag(&before.id, &image.repository, image.reference.as_str())
+                    .await?;
                 self.remove_if_nameless(daemon, &now.id).await
             }
             _ if self.nameless.contains(&now.id) || self.would_unpin(image, &now) => {

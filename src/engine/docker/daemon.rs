@@ -1,28 +1,25 @@
 //! The daemon's API, as far as it is needed: bollard, and what bollard lacks.
 
-use std::collections::HashMap;
 use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::{
-    CreateImageInfo, DistributionInspect, ImageInspect, ImageSummary, ProgressDetail, PushImageInfo,
-};
+use bollard::models::{DistributionInspect, ImageInspect, ImageSummary};
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
     TagImageOptionsBuilder,
 };
 use bollard::{Docker, body_full};
-use futures::{Stream, StreamExt};
 use secrecy::ExposeSecret;
 
 use super::answers;
+use super::transfer::follow;
 use crate::credentials::Credential;
 use crate::engine::{DaemonTrouble, EngineError, Trouble};
 use crate::events::Bytes;
-use crate::image::{Digest, ImageRef, Platform, Reference};
+use crate::image::{Digest, ImageRef, Platform, Reference, Repository};
 
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
@@ -235,22 +232,15 @@ impl Daemon {
     }
 
     /// Gives a local image a tag.
-    pub(super) async fn tag(&self, id: &str, image: &ImageRef) -> Result<(), EngineError> {
-        let repository = image.repository.to_string();
-        let Reference::Tag(tag) = &image.reference else {
-            return Err(EngineError::Daemon {
-                attempt: format!("tag {id} as {image}"),
-                message: "a digest is no name that can be given".to_owned(),
-            });
-        };
+    pub(super) async fn tag(&self, id: &str, repository: &Repository, tag: &str) -> Result<(), EngineError> {
         let options = TagImageOptionsBuilder::default()
-            .repo(&repository)
-            .tag(tag.as_str())
+            .repo(&repository.to_string())
+            .tag(tag)
             .build();
         self.docker
             .tag_image(id, Some(options))
             .await
-            .map_err(|error| self.failed(format!("tag {id} as {image}"), error))
+            .map_err(|error| self.failed(format!("tag {id} as {repository}:{tag}"), error))
     }
 
     /// Removes a name, and with the last one the image; none of its parents. One that has gone already is well.
@@ -265,42 +255,34 @@ impl Daemon {
     /// Takes a name from the image `id`, and nothing else: the image stays without it, also when it was its last, and its
     /// names by digest stay. Removing a name cannot do that; naming something else by it can.
     pub(super) async fn take_name_away(&self, image: &ImageRef, id: &str) -> Result<(), EngineError> {
-        let tag = match &image.reference {
-            Reference::Tag(_) => image.clone(),
+        const KEEPS: &str = "ecr-keeper-keeps-this";
+        let ImageRef { repository, reference } = image;
+        let tag = match reference {
+            Reference::Tag(tag) => tag.as_str(),
             // A digest cannot be given to something else: a tag keeps the image until the digest has gone.
             Reference::Digest(_) => {
-                let keep = ImageRef {
-                    repository: image.repository.clone(),
-                    reference: Reference::Tag("ecr-keeper-keeps-this".parse().map_err(
-                        |error: crate::image::InvalidReference| EngineError::Daemon {
-                            attempt: format!("tag {id}"),
-                            message: error.to_string(),
-                        },
-                    )?),
-                };
-                self.tag(id, &keep).await?;
+                self.tag(id, repository, KEEPS).await?;
                 self.remove(&image.to_string()).await?;
-                keep
+                KEEPS
             }
         };
-        self.import_nothing(&tag).await?;
-        self.remove(&tag.to_string()).await
+        self.import_nothing(repository, tag).await?;
+        self.remove(&format!("{repository}:{tag}")).await
     }
 
     /// Gives a tag to a new, empty image.
-    async fn import_nothing(&self, tag: &ImageRef) -> Result<(), EngineError> {
-        let repository = tag.repository.to_string();
+    async fn import_nothing(&self, repository: &Repository, tag: &str) -> Result<(), EngineError> {
         let options = CreateImageOptionsBuilder::default()
             .from_src("-")
-            .repo(&repository)
-            .tag(tag.reference.as_str())
+            .repo(&repository.to_string())
+            .tag(tag)
             .build();
         // Two empty blocks end a tar archive.
         let nothing = body_full(vec![0; 1024].into());
         let lines = self.docker.create_image(Some(options), Some(nothing), None);
         let read = follow(lines, |_| ()).await;
         read.map(drop)
-            .map_err(|error| self.failed(format!("take {tag} from its image"), error))
+            .map_err(|error| self.failed(format!("take {repository}:{tag} from its image"), error))
     }
 
     fn failed(&self, attempt: String, error: Error) -> EngineError {
@@ -329,70 +311,6 @@ fn local(image: ImageInspect) -> Option<Local> {
         tags: image.repo_tags.unwrap_or_default(),
         digests: image.repo_digests.unwrap_or_default(),
     })
-}
-
-/// A line of a pull's or push's stream.
-trait Line {
-    fn layer(&self) -> Option<&str>;
-    fn status(&self) -> Option<&str>;
-    fn progress(&self) -> Option<&ProgressDetail>;
-}
-
-impl Line for CreateImageInfo {
-    fn layer(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-    fn status(&self) -> Option<&str> {
-        self.status.as_deref()
-    }
-    fn progress(&self) -> Option<&ProgressDetail> {
-        self.progress_detail.as_ref()
-    }
-}
-
-impl Line for PushImageInfo {
-    // bollard's type drops the layer's id.
-    fn layer(&self) -> Option<&str> {
-        None
-    }
-    fn status(&self) -> Option<&str> {
-        self.status.as_deref()
-    }
-    fn progress(&self) -> Option<&ProgressDetail> {
-        self.progress_detail.as_ref()
-    }
-}
-
-/// Reads a stream to its end. Answers the last digest that a status line names: what was pulled or pushed.
-async fn follow<L: Line>(
-    mut lines: impl Stream<Item = Result<L, Error>> + Unpin,
-    mut progress: impl FnMut(Bytes),
-) -> Result<Option<Digest>, Error> {
-    let mut layers: HashMap<String, Bytes> = HashMap::new();
-    let mut digest = None;
-    while let Some(line) = lines.next().await {
-        let line = line?;
-        let status = line.status().unwrap_or_default();
-        digest = answers::digest(status).or(digest);
-        if let (true, Some(detail)) = (matches!(status, "Downloading" | "Pushing"), line.progress()) {
-            advance(&mut layers, line.layer(), detail);
-            progress(layers.values().fold(Bytes::default(), |sum, layer| Bytes {
-                done: sum.done + layer.done,
-                total: sum.total + layer.total,
-            }));
-        }
-    }
-    Ok(digest)
-}
-
-fn advance(layers: &mut HashMap<String, Bytes>, layer: Option<&str>, detail: &ProgressDetail) {
-    let known = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
-    let (done, total) = (known(detail.current), known(detail.total));
-    // Without an id, a layer's size tells it from the others well enough for a bar.
-    let layer = layer.map_or_else(|| total.to_string(), str::to_owned);
-    let bytes = layers.entry(layer).or_default();
-    bytes.done = bytes.done.max(done);
-    bytes.total = bytes.total.max(total).max(bytes.done);
 }
 
 fn credentials(registry: &str, credential: &Credential) -> DockerCredentials {

@@ -6,6 +6,7 @@
 mod answers;
 mod claims;
 mod daemon;
+mod transfer;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -294,7 +295,10 @@ impl Copy<'_> {
         }
         self.claim(target).await?;
         self.id = Some(local.id.clone());
-        self.session.daemon.tag(&local.id, target).await?;
+        self.session
+            .daemon
+            .tag(&local.id, &target.repository, target.reference.as_str())
+            .await?;
         Ok(Some(local.id))
     }
 
