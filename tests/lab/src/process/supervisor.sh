@@ -12,10 +12,11 @@ trap : INT HUP TERM
     echo $? >"$state.exit"
 } </dev/null >"$state.log" 2>&1 &
 
-while IFS= read -r _; do :; done
-
+# Read at once: whoever ends the lab in a hurry may remove its folder first.
 until [ -s "$state.pid" ] || [ ! -d "${state%/*}" ]; do sleep 0.02; done
 pid=$(cat "$state.pid")
+
+while IFS= read -r _; do :; done
 
 # true when the server's exit has been seen within the time
 ended() {
