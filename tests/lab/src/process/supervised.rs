@@ -52,6 +52,8 @@ impl Supervised {
             .arg(exec_root)
             .args(&command.line)
             .current_dir("/")
+            // A containerd that is slow to end writes what it was at into the temporary folder.
+            .env("TMPDIR", &command.folder)
             .stdin(Stdio::piped())
             .stdout(keeper)
             .stderr(Stdio::null())
