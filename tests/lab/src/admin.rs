@@ -95,6 +95,15 @@ fn run(served: &Served, method: &Method, page: &str, query: &str, body: &[u8]) -
             front(served, query)?.release();
             Ok(json!({}))
         }
+        ("POST", "login") => {
+            let region = served.regions.first();
+            let region = region.ok_or_else(|| refused(StatusCode::NOT_FOUND, "there is no region"))?;
+            let repository = query_value(query, "repository").unwrap_or_default().replace("%2F", "/");
+            if !region.repositories().contains(&repository) {
+                region.create_repository(&repository);
+            }
+            Ok(json!({"password": region.issue_token()}))
+        }
         ("POST", "revoke") => {
             served.regions.iter().for_each(crate::EcrRegion::revoke_tokens);
             Ok(json!({}))

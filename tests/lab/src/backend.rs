@@ -54,17 +54,9 @@ impl Backend {
         let identity = chance::hex(16);
         let config = home.join("config.yml");
         fs::write(&config, configuration(home, &host, &identity))?;
-        let server = Supervised::start(Command {
-            folder: home.to_owned(),
-            name: "docker-registry".to_owned(),
-            line: vec![
-                "docker-registry".to_owned(),
-                "serve".to_owned(),
-                config.display().to_string(),
-            ],
-            grace: Duration::from_secs(2),
-            exec_root: None,
-        })?;
+        let line = ["docker-registry", "serve", &config.display().to_string()];
+        let line = line.map(str::to_owned).to_vec();
+        let server = Supervised::start(Command::new(home, "docker-registry", line))?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let way = Way {
             host,

@@ -3,7 +3,7 @@
 //!
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
-//! - [`Dockerd`] is a Docker daemon of its own.
+//! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman.
 //! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
 //! - [`Fault`] and [`ApiFault`] make it fail.
 //!
@@ -34,7 +34,7 @@ mod process;
 mod server;
 mod webhook;
 
-pub use dockerd::Dockerd;
+pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged};
 pub use lab::{Lab, LabOptions};

@@ -25,9 +25,12 @@ pub(crate) struct Port {
 impl Port {
     /// Binds a free port of 127.0.0.1.
     pub(crate) async fn bind() -> Result<Port> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .context("bind a loopback port")?;
+        Port::bind_at("127.0.0.1").await
+    }
+
+    /// Binds a free port of another loopback address: to clients, another host.
+    pub(crate) async fn bind_at(address: &str) -> Result<Port> {
+        let listener = TcpListener::bind((address, 0)).await.context("bind a loopback port")?;
         let address = listener.local_addr()?;
         Ok(Port { listener, address })
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::future::Future;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::keeper::{Keeper, Line, hang_up};
 
@@ -27,6 +28,12 @@ pub(crate) struct Command {
     pub(crate) grace: Duration,
     /// dockerd's `--exec-root`, where its containerd is found.
     pub(crate) exec_root: Option<PathBuf>,
+    /// Name of the server in the same folder that needs this one and therefore has to end before it.
+    pub(crate) outlives: Option<String>,
+    /// Where it runs.
+    pub(crate) directory: PathBuf,
+    /// What its environment has besides this process's.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// A running server. Dropping it ends the server and waits for that.
@@ -45,15 +52,18 @@ impl Supervised {
         }
         let keeper = Keeper::pipe_for(&command.folder)?;
         let exec_root = command.exec_root.clone().unwrap_or_default();
+        let outlives = command.outlives.as_ref().map(|name| command.folder.join(name));
         let mut shell = std::process::Command::new("/bin/sh")
             .args(["-c", SCRIPT, "ecr-lab-supervisor"])
             .arg(command.folder.join(&command.name))
             .arg(command.grace.as_secs().max(1).to_string())
             .arg(exec_root)
+            .arg(outlives.unwrap_or_default())
             .args(&command.line)
-            .current_dir("/")
+            .current_dir(&command.directory)
             // A containerd that is slow to end writes what it was at into the temporary folder.
             .env("TMPDIR", &command.folder)
+            .envs(command.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(keeper)
             .stderr(Stdio::null())
@@ -82,15 +92,22 @@ impl Supervised {
         Some(format!("exit code {}\n{}", code.trim(), tail.join("\n")))
     }
 
-    /// Kills the server with SIGKILL and leaves the supervisor in place.
-    pub(crate) fn kill(&self) -> Result<()> {
+    /// Sends the server a signal, if it still runs, and leaves the supervisor in place.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let pid = self.pid().context("no process id yet")?;
         if self.exited().is_none() {
-            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            let pid = pid.context("a process id")?;
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            kill_process(pid.context("a process id")?, signal)?;
         }
         Ok(())
+    }
+
+    /// Whether the server is stopped, as after SIGSTOP.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = self.pid().map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")));
+        // The state follows the name, which is in parentheses and could hold some itself.
+        let state = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+        stat.and_then(Result::ok).is_some_and(state)
     }
 
     /// Asks the server to end, without waiting for it.
@@ -107,6 +124,20 @@ impl Drop for Supervised {
 }
 
 impl Command {
+    /// A server that gets two seconds to end.
+    pub(crate) fn new(folder: &Path, name: &str, line: Vec<String>) -> Command {
+        Command {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+            line,
+            grace: Duration::from_secs(2),
+            exec_root: None,
+            outlives: None,
+            directory: PathBuf::from("/"),
+            environment: Vec::new(),
+        }
+    }
+
     fn file(&self, end: &str) -> PathBuf {
         self.folder.join(format!("{}.{end}", self.name))
     }

@@ -5,6 +5,8 @@ mod daemon;
 mod fault;
 mod nothing_stays;
 mod registry;
+mod stores;
+mod tls;
 mod webhook;
 
 use aws_credential_types::Credentials;

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Whatever has this text in its command line or its mount point.
-fn left_of(folder: &Path) -> Vec<String> {
+pub(super) fn left_of(folder: &Path) -> Vec<String> {
     let text = folder.display().to_string();
     let mut left: Vec<String> = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -28,30 +28,42 @@ fn wait_until(what: &str, limit: Duration, mut true_: impl FnMut() -> bool) {
     }
 }
 
-fn serve(dir: &Path, with_dockerd: bool) -> Child {
+fn serve(dir: &Path, daemon: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ecr-lab"));
     command
         .args(["serve", "--empty", "--dir"])
         .arg(dir)
+        .args(daemon)
         .stdout(Stdio::null());
-    if !with_dockerd {
-        command.arg("--no-dockerd");
-    }
     command.spawn().unwrap()
 }
 
 #[test]
 fn nothing_stays_of_a_lab_that_was_killed() {
+    nothing_stays_of_a_killed_lab("classic", &["dockerd"]);
+}
+
+#[test]
+fn nothing_stays_of_a_lab_with_containerd_that_was_killed() {
+    nothing_stays_of_a_killed_lab("containerd", &["containerd", "dockerd"]);
+}
+
+#[test]
+fn nothing_stays_of_a_lab_with_podman_that_was_killed() {
+    nothing_stays_of_a_killed_lab("podman", &["podman"]);
+}
+
+fn nothing_stays_of_a_killed_lab(store: &str, programs: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    let mut lab = serve(dir.path(), true);
+    let mut lab = serve(dir.path(), &["--store", store]);
     wait_until("ready", Duration::from_secs(180), || {
         dir.path().join("lab.json").exists()
     });
     let before = left_of(dir.path());
-    assert!(
-        before.iter().any(|command| command.starts_with("dockerd")),
-        "{before:?}"
-    );
+    for program in programs {
+        let runs = |command: &String| command.split(' ').next().is_some_and(|path| path.ends_with(program));
+        assert!(before.iter().any(runs), "{program} in {before:?}");
+    }
 
     lab.kill().unwrap();
     lab.wait().unwrap();
@@ -66,7 +78,7 @@ fn nothing_stays_of_a_lab_that_was_killed() {
 #[test]
 fn nothing_stays_of_a_lab_that_is_killed_while_it_starts() {
     let dir = tempfile::tempdir().unwrap();
-    let mut lab = serve(dir.path(), false);
+    let mut lab = serve(dir.path(), &["--no-dockerd"]);
     wait_until("begun", Duration::from_secs(60), || {
         fs::read_dir(dir.path()).unwrap().next().is_some()
     });
@@ -83,7 +95,7 @@ fn nothing_stays_of_a_lab_that_is_killed_while_it_starts() {
 #[test]
 fn a_terminated_lab_ends_by_itself() {
     let dir = tempfile::tempdir().unwrap();
-    let mut lab = serve(dir.path(), false);
+    let mut lab = serve(dir.path(), &["--no-dockerd"]);
     wait_until("ready", Duration::from_secs(180), || {
         dir.path().join("lab.json").exists()
     });

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ecr_lab::images::{self, Place};
+use ecr_lab::images::{self, Format, Image, Index, IndexKind, Layer, Place, Platform};
 use ecr_lab::{ApiRequest, ImageRecord, Logged, Message};
 use reqwest::{Client, Method};
 use serde::Deserialize;
@@ -44,6 +44,32 @@ pub(crate) async fn run(command: Command) -> Result<ExitCode> {
             single,
             lab,
         } => move_tag(&lab, &image, &text, single).await?,
+        Command::Put {
+            image,
+            ecr,
+            layers,
+            size,
+            seed,
+            multi,
+            lab,
+        } => {
+            let of = |platform| {
+                (0..layers).fold(Image::new(platform).format(Format::Oci), |image, number| {
+                    image.layer(Layer::random(seed * 1000 + number, size))
+                })
+            };
+            let (repository, tag) = parts(&image)?;
+            let place = place(&About::read(&lab.dir)?, ecr, repository).await?;
+            let pushed = match multi {
+                true => {
+                    let index = Index::new(IndexKind::Oci);
+                    let index = index.image(of(Platform::amd64())).image(of(Platform::arm64()));
+                    index.push(&place, repository, tag).await?
+                }
+                false => of(Platform::amd64()).push(&place, repository, tag).await?,
+            };
+            println!("{image} is now {}", pushed.top);
+        }
         Command::Remove { image, lab } => {
             let (repository, tag) = parts(&image)?;
             let page = format!("tag?repository={repository}&tag={tag}");
@@ -137,6 +163,17 @@ async fn move_tag(lab: &Running, image: &str, text: &str, single: bool) -> Resul
         false => println!("{image} is now {}", pushed.top),
     }
     Ok(())
+}
+
+/// Where to push: the upstream's own registry, or ECR with a new login.
+async fn place(about: &About, ecr: bool, repository: &str) -> Result<Place> {
+    if !ecr {
+        return Ok(Place::new(&about.upstream_backend));
+    }
+    let page = format!("login?repository={repository}");
+    let login = ask(about, Method::POST, &page).await?;
+    let password = login["password"].as_str().context("a password")?;
+    Ok(Place::new(&about.ecr).login("AWS", password))
 }
 
 fn status(lab: &Running) -> Result<ExitCode> {

@@ -51,6 +51,28 @@ enum Command {
         #[command(flatten)]
         lab: Running,
     },
+    /// Push an image of a size upstream, or into ECR, where its repository is made
+    Put {
+        /// REPOSITORY:TAG, such as library/busybox:1.37
+        image: String,
+        /// Into ECR
+        #[arg(long)]
+        ecr: bool,
+        /// How many layers
+        #[arg(long, default_value_t = 1)]
+        layers: u64,
+        /// Bytes of each; they do not compress
+        #[arg(long, default_value_t = 1_000_000)]
+        size: usize,
+        /// Another seed is another content; the same number is the same image
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// For linux/amd64 and linux/arm64
+        #[arg(long)]
+        multi: bool,
+        #[command(flatten)]
+        lab: Running,
+    },
     /// Remove an upstream tag
     Remove {
         /// REPOSITORY:TAG

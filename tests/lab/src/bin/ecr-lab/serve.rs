@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use ecr_lab::{Dockerd, Lab, LabOptions, fill};
+use ecr_lab::{Dockerd, DockerdOptions, Lab, LabOptions, Store, fill};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,8 +15,11 @@ pub(crate) struct Options {
     /// Folder for lab.env, lab.json, settings.yaml and everything else
     #[arg(long)]
     dir: PathBuf,
-    /// Without a Docker daemon
-    #[arg(long)]
+    /// Which daemon
+    #[arg(long, value_enum, default_value_t)]
+    store: Store,
+    /// Without a daemon
+    #[arg(long, conflicts_with = "store")]
     no_dockerd: bool,
     /// Without the content of demonstrations
     #[arg(long)]
@@ -67,7 +70,10 @@ async fn start(options: &Options) -> Result<(Lab, Option<Dockerd>)> {
     }
     let dockerd = match options.no_dockerd {
         true => None,
-        false => Some(Dockerd::start_with_mirror(lab.dir(), lab.upstream().host()).await?),
+        false => {
+            let daemon_options = DockerdOptions::with_mirror(lab.upstream().host());
+            Some(Dockerd::start_as(lab.dir(), options.store, daemon_options).await?)
+        }
     };
     if !options.empty {
         fill::demo(&lab).await?;
