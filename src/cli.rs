@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::{self, CommandError, Context, ExitCode, Output};
-use crate::progress::{Screen, View};
+use crate::progress::{Dialect, Screen, View};
 use crate::settings::{self, Given};
 
 /// Keeps the images in Amazon ECR current with their upstream
@@ -17,8 +17,8 @@ use crate::settings::{self, Given};
 #[command(
     version,
     after_help = "Example: KEYWORD=base/image ecr-keeper sync --dry-run\n\nExit codes: 0 all well; 1 an \
-image failed or was refused, or a daemon, credential or upstream tag is missing; 2 usage or settings; 130, 143 stopped by \
-a signal."
+image failed or was refused, or a daemon, credential or upstream tag is missing; 2 usage or settings; 3 plan \
+--exit-code found differences; 130, 143 stopped by a signal."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -68,8 +68,27 @@ enum Command {
     #[command(after_help = "Example: KEYWORD=base/image ecr-keeper sync --results-dir results")]
     Sync(commands::sync::Options),
     /// Say what sync would do, and change nothing
-    #[command(after_help = "Example: ecr-keeper plan --output json")]
-    Plan,
+    #[command(
+        after_help = "Example: ecr-keeper plan --out plan.json --exit-code\n\nExit codes with --exit-code: 3 \
+something would change, also where something else is refused; 1 something could not be read, or nothing would change and \
+something is refused; 0 all is as it should be."
+    )]
+    Plan(commands::plan::Options),
+    /// Carry out a saved plan, by exactly the digests in it
+    #[command(
+        after_help = "Example: ecr-keeper plan --out plan.json && ecr-keeper apply plan.json\n\nAn image whose \
+target or upstream has moved since the plan was made is refused; the others are done."
+    )]
+    Apply(commands::apply::Options),
+    /// Tell all that is known of one tag, and what sync would do with it
+    #[command(after_help = "Example: ecr-keeper explain base/image/grafana/grafana:11.0")]
+    Explain(commands::explain::Options),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: ecr-keeper completions bash > /etc/bash_completion.d/ecr-keeper")]
+    Completions(commands::shell::Completions),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = "Example: ecr-keeper man | man -l -")]
+    Man(commands::shell::Manual),
     /// Check or show the settings
     #[command(subcommand, after_help = "Example: ecr-keeper config show")]
     Config(commands::config::Options),
@@ -81,8 +100,10 @@ enum Progress {
     Auto,
     /// One bar for each running image
     Bars,
-    /// One line for each image that is done
+    /// One line for each image that is done; folded and marked in GitLab's and GitHub's pipelines
     Lines,
+    /// One JSON object a line
+    Json,
     /// Nothing
     None,
 }
@@ -119,8 +140,12 @@ pub async fn run(cli: Cli) -> ExitCode {
     };
     let result = match &cli.command {
         Command::Sync(options) => commands::sync::run(options, &context).await,
-        Command::Plan => commands::plan::run(&context).await,
+        Command::Plan(options) => commands::plan::run(options, &context).await,
+        Command::Apply(options) => commands::apply::run(options, &context).await,
+        Command::Explain(options) => commands::explain::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
+        Command::Completions(options) => commands::shell::completions(options, Cli::command()),
+        Command::Man(options) => commands::shell::manual(options, Cli::command()),
     };
     result.unwrap_or_else(|error| complain(&error))
 }
@@ -132,10 +157,14 @@ fn complain(error: &CommandError) -> ExitCode {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             (2, writeln!(stderr, "error: {error}{}", cause.unwrap_or_default()))
         }
-        CommandError::Failed(failure) => {
+        CommandError::Unusable(failure) | CommandError::Failed(failure) => {
             let hint = failure.hint.map(|hint| format!("\nhint: {hint}"));
             (
-                1,
+                if matches!(error, CommandError::Unusable(_)) {
+                    2
+                } else {
+                    1
+                },
                 writeln!(stderr, "error: {}{}", failure.in_one_line(), hint.unwrap_or_default()),
             )
         }
@@ -183,9 +212,15 @@ impl Global {
         flag("--region", "aws.region", self.region);
         flag("--endpoint-url", "aws.endpoint_url", self.endpoint_url);
         flag("--ledger", "ledger", self.ledger);
-        if let Command::Sync(options) = command {
-            flag("--results-dir", "results.dir", options.results_dir.clone());
-        }
+        let results_dir = match command {
+            Command::Sync(options) => options.results_dir.clone(),
+            Command::Apply(options) => options.results_dir.clone(),
+            _ => None,
+        };
+        flag("--results-dir", "results.dir", results_dir);
+        let dialect = Dialect::of(|name| std::env::var(name).ok());
+        let github = dialect == Dialect::GitHub;
+        let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| github && !path.is_empty());
         Ok(Context {
             file: self.config.or_else(settings::named_file).or_else(settings::usual_file),
             given: Given {
@@ -194,17 +229,48 @@ impl Global {
             },
             output: self.output,
             view: match self.progress {
-                Progress::Auto => View::fitting(),
+                Progress::Auto => View::fitting(dialect),
                 Progress::Bars => View::Bars,
-                Progress::Lines => View::Lines,
+                Progress::Lines => View::Lines(dialect),
+                Progress::Json => View::Json,
                 Progress::None => View::None,
             },
             screen,
+            summary: summary.map(PathBuf::from),
+            width: terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0.into()),
             color: match self.color {
                 Color::Auto => ColorChoice::Auto,
                 Color::Always => ColorChoice::Always,
                 Color::Never => ColorChoice::Never,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without_example(command: &clap::Command, before: &str, found: &mut Vec<String>) {
+        let name = format!("{before} {}", command.get_name());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if !help.contains("Example: ") {
+            found.push(name.clone());
+        }
+        for one in command.get_subcommands() {
+            without_example(one, &name, found);
+        }
+    }
+
+    #[test]
+    fn every_help_text_has_an_example() {
+        let mut found = Vec::new();
+        without_example(&Cli::command(), "", &mut found);
+        assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn the_tree_of_commands_holds_together() {
+        Cli::command().debug_assert();
     }
 }

@@ -3,32 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, Token};
+use crate::registry::Credential;
 
 /// A token that has less than this left is not used for a new pull or push: a large layer may take a while.
 const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
-
-/// How to log in at one registry.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// User name and password.
-    Password {
-        /// User name.
-        username: String,
-        /// Password or access token.
-        password: SecretString,
-    },
-    /// An identity token, as Docker's credential helpers hand out for `<token>`.
-    IdentityToken(SecretString),
-}
 
 /// A credential that should be there and cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +39,12 @@ pub enum CredentialError {
     },
 }
 
+/// A token that is refused is thrown away this often at most.
+const RENEW_EVERY: Duration = Duration::from_secs(60);
+
+/// A helper may ask a service, or a person who is not there.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Every credential of a run; kept in memory only, and forgotten with it.
 #[derive(Debug, Clone)]
 pub struct Keyring {
@@ -66,6 +59,8 @@ struct EcrLogin {
     api: Ecr,
     registry: String,
     token: Mutex<Option<Token>>,
+    /// When a token was last thrown away because it was refused.
+    renewed: Mutex<Option<Instant>>,
 }
 
 impl Keyring {
@@ -84,6 +79,7 @@ impl Keyring {
             api,
             registry,
             token: Mutex::new(token),
+            renewed: Mutex::default(),
         }));
         self
     }
@@ -103,16 +99,44 @@ impl Keyring {
         }
         let server = host.to_owned();
         // The crate reads files and starts helper programs: not on a runtime thread.
-        let found = tokio::task::spawn_blocking(move || of_docker_config(&server))
-            .await
-            .unwrap_or_else(|panic| {
-                Err(CredentialError::DockerConfig {
-                    registry: host.to_owned(),
-                    why: panic.to_string(),
-                })
-            })?;
+        let asked = tokio::task::spawn_blocking(move || of_docker_config(&server));
+        let failed = |why: String| CredentialError::DockerConfig {
+            registry: host.to_owned(),
+            why,
+        };
+        let found = match tokio::time::timeout(HELPER_TIMEOUT, asked).await {
+            Err(_) => return Err(failed("the helper does not answer".to_owned())),
+            Ok(Err(panic)) => return Err(failed(panic.to_string())),
+            Ok(Ok(found)) => found?,
+        };
         docker.insert(host.to_owned(), found.clone());
         Ok(found)
+    }
+}
+
+impl Keyring {
+    /// Whether there is another credential for `host` than the `refused` one: ECR's token, which may have been revoked or
+    /// have expired before its time.
+    pub async fn renew(&self, host: &str, refused: Option<&Credential>) -> Result<bool, CredentialError> {
+        let Some(ecr) = self.ecr.as_ref().filter(|ecr| ecr.registry == host) else {
+            return Ok(false);
+        };
+        let Some(Credential::Password { password: refused, .. }) = refused else {
+            return Ok(false);
+        };
+        // Held throughout, so that many images that are refused at once ask for one new token.
+        let mut renewed = ecr.renewed.lock().await;
+        let mut token = ecr.token.lock().await;
+        let is_refused = |token: &Token| token.password.expose_secret() == refused.expose_secret();
+        match (token.as_ref().is_some_and(is_refused), *renewed) {
+            (false, _) => return Ok(true),
+            // A new token did not help just now: it is the role that may not do this.
+            (true, Some(at)) if at.elapsed() < RENEW_EVERY => return Ok(false),
+            (true, _) => {}
+        }
+        *token = None;
+        *renewed = Some(Instant::now());
+        Ok(true)
     }
 }
 
@@ -145,12 +169,17 @@ fn server_name(host: &str) -> &str {
     }
 }
 
+/// Docker's configuration folder.
+pub fn docker_configuration() -> Option<PathBuf> {
+    std::env::var_os("DOCKER_CONFIG")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(dirs::home_dir()?.join(".docker")))
+}
+
 /// The crate says the same of a file that is not there and of one that cannot be read.
 fn docker_config_is_there() -> bool {
-    let folder = std::env::var_os("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")));
-    folder.is_some_and(|folder| folder.join("config.json").exists())
+    docker_configuration().is_some_and(|folder| folder.join("config.json").exists())
 }
 
 fn of_docker_config(host: &str) -> Result<Option<Credential>, CredentialError> {

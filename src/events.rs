@@ -7,6 +7,8 @@ use crate::image::ImageRef;
 /// Something that a person who watches would like to know.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// Another run is waited for, for this reason.
+    Waiting(String),
     /// The engine is open: the daemon and its store, in one line.
     Opened(String),
     /// So many repositories are asked for their images.
@@ -70,8 +72,8 @@ pub struct Bytes {
 pub enum How {
     /// The target's tag names new content.
     Updated,
-    /// It held the upstream's content already.
-    Unneeded,
+    /// It held the upstream's image already, in this way.
+    Unneeded(String),
     /// It failed, for this reason.
     Failed(String),
     /// The run was stopped before it began.

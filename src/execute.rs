@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::engine::docker::Session;
-use crate::engine::{Copied, EngineError, Held, Order};
+use crate::engine::{Copied, EngineError, Held, Likeness, Order};
 use crate::events::{Event, Events, How};
-use crate::image::{Digest, Platform};
+use crate::image::{Digest, Platforms};
 use crate::ledger::{Ledger, LedgerError, Made};
-use crate::plan::{Action, Copy, CopyBecause, Plan};
+use crate::plan::{Action, Copy, Plan};
 use crate::stop::Stop;
 
 /// How a plan is carried out.
@@ -19,8 +19,8 @@ use crate::stop::Stop;
 pub struct Conduct {
     /// How many images are copied at once.
     pub at_once: usize,
-    /// The platform that the settings ask for; none where each target keeps its own.
-    pub platform: Option<Platform>,
+    /// The platforms that the settings ask for.
+    pub platforms: Platforms,
 }
 
 /// What became of one copy.
@@ -39,14 +39,23 @@ pub struct Done {
 pub enum Ended {
     /// The target's tag names this digest now.
     Updated(Digest),
-    /// The target held the upstream's content already.
-    Unneeded,
+    /// The target held the upstream's image already.
+    Unneeded(Likeness),
     /// It failed. Unless the error says otherwise, the target's tag is as it was.
     Failed(EngineError),
-    /// The run was stopped before it began.
-    NotAttempted,
+    /// It was not begun.
+    NotAttempted(NotAttempted),
     /// The run was stopped while it was at work.
     CutOff,
+}
+
+/// Why a copy was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAttempted {
+    /// The run was stopped before.
+    Stopped,
+    /// The daemon went away before, and did not come back.
+    DaemonLost,
 }
 
 /// What became of a plan.
@@ -106,23 +115,28 @@ async fn run(
     events: &Events,
 ) -> (Done, Vec<EngineError>) {
     let began = Instant::now();
-    if stop.is_asked() {
+    let hindrance = match (stop.is_asked(), session.is_lost()) {
+        (true, _) => Some(NotAttempted::Stopped),
+        (false, true) => Some(NotAttempted::DaemonLost),
+        (false, false) => None,
+    };
+    if let Some(why) = hindrance {
         events.send(Event::Ended(copy.target.clone(), How::NotAttempted));
-        return (done(copy, Ended::NotAttempted, began), Vec::new());
+        return (done(copy, Ended::NotAttempted(why), began), Vec::new());
     }
     events.send(Event::Began(copy.target.clone()));
     let step = |step| events.send(Event::Step(copy.target.clone(), step));
     let (result, cleanup) = session.copy(&order(copy), &stop.hard, &step).await;
     let ended = match result {
         Ok(Copied::Pushed(digest)) => Ended::Updated(digest),
-        Ok(Copied::Unneeded) => Ended::Unneeded,
+        Ok(Copied::Unneeded(likeness)) => Ended::Unneeded(likeness),
         Err(EngineError::Stopped) => Ended::CutOff,
         Err(error) => Ended::Failed(error),
     };
     let holds = match &ended {
         Ended::Updated(digest) => Some(digest.clone()),
-        Ended::Unneeded => Some(copy.target_digest.clone()),
-        Ended::Failed(_) | Ended::NotAttempted | Ended::CutOff => None,
+        Ended::Unneeded(_) => Some(copy.target_digest.clone()),
+        Ended::Failed(_) | Ended::NotAttempted(_) | Ended::CutOff => None,
     };
     if let Some(digest) = holds {
         remember(copy, digest, conduct, ledger).await;
@@ -131,9 +145,9 @@ async fn run(
         copy.target.clone(),
         match &ended {
             Ended::Updated(_) => How::Updated,
-            Ended::Unneeded => How::Unneeded,
+            Ended::Unneeded(likeness) => How::Unneeded(likeness.to_string()),
             Ended::Failed(error) => How::Failed(error.to_string()),
-            Ended::NotAttempted => How::NotAttempted,
+            Ended::NotAttempted(_) => How::NotAttempted,
             Ended::CutOff => How::CutOff,
         },
     ));
@@ -153,10 +167,10 @@ fn order(copy: &Copy) -> Order {
         upstream: copy.upstream.clone(),
         digest: copy.upstream_digest.clone(),
         target: copy.target.clone(),
-        platform: copy.platform.clone(),
-        held: match copy.because {
-            CopyBecause::DigestDiffers => Held::Index,
-            CopyBecause::OnlyAPullTells => Held::Image {
+        brings: copy.brings.clone(),
+        held: match copy.target_kind.is_index() {
+            true => Held::Index,
+            false => Held::Image {
                 manifest: copy.target_digest.clone(),
                 config: copy.target_config.clone(),
             },
@@ -169,7 +183,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         digest,
         upstream: copy.upstream.repository.clone(),
         from: copy.upstream_digest.clone(),
-        platform: conduct.platform.clone(),
+        platforms: conduct.platforms.clone(),
         at: Timestamp::now(),
     };
     let (ledger, forgotten) = &mut *ledger.lock().await;

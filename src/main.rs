@@ -5,8 +5,17 @@ use std::process::ExitCode;
 use clap::Parser;
 use ecr_keeper::cli::{Cli, run};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    ExitCode::from(run(cli).await)
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(cli));
+    // A credential helper that hangs is not waited for.
+    runtime.shutdown_background();
+    ExitCode::from(code)
 }

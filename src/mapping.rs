@@ -1,8 +1,10 @@
 //! What should follow what: the upstream repository of each target repository, read from the target's name.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use crate::image::{InvalidReference, Repository};
+use crate::image::{ImageRef, InvalidReference, Repository, Tag};
 
 /// One target repository and the upstream repository whose images it should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,63 @@ pub struct Mapping {
     pub upstream: Repository,
     /// Where they go.
     pub target: Repository,
+}
+
+/// A repository, or one tag of it, that a run is narrowed down to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Only {
+    /// The repository's name in its registry; with the registry's host before it, where that was written too.
+    pub repository: String,
+    /// One tag; none for all.
+    pub tag: Option<Tag>,
+}
+
+impl Only {
+    /// Whether it means the repository `name` of the registry `host`.
+    pub fn is_repository(&self, host: &str, name: &str) -> bool {
+        let rest = self
+            .repository
+            .strip_prefix(host)
+            .and_then(|rest| rest.strip_prefix('/'));
+        rest.unwrap_or(&self.repository) == name
+    }
+
+    /// Whether it means this image.
+    pub fn is(&self, image: &ImageRef) -> bool {
+        let Repository { host, path } = &image.repository;
+        let tag = self
+            .tag
+            .as_ref()
+            .is_none_or(|tag| image.reference.as_str() == tag.as_str());
+        tag && self.is_repository(host, path)
+    }
+}
+
+impl FromStr for Only {
+    type Err = InvalidReference;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        let last = text.rfind('/').map_or(0, |slash| slash + 1);
+        let (repository, tag) = match text[last..].split_once(':') {
+            Some((name, tag)) => (&text[..last + name.len()], Some(tag.parse()?)),
+            None => (text, None),
+        };
+        repository.parse::<Repository>()?;
+        Ok(Self {
+            repository: repository.to_owned(),
+            tag,
+        })
+    }
+}
+
+impl fmt::Display for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.repository)?;
+        match &self.tag {
+            Some(tag) => write!(f, ":{tag}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How the upstream's name is found in a repository's name.
@@ -82,6 +141,27 @@ mod tests {
             "quay.io/prometheus/node-exporter"
         );
         assert_eq!(upstream("base/image/docker.io/nginx"), "docker.io/library/nginx");
+    }
+
+    #[test]
+    fn a_run_is_narrowed_down_by_names_with_or_without_host_and_tag() {
+        let image: ImageRef = "localhost:1/base/image/db:1.2".parse().unwrap();
+        for means in [
+            "base/image/db",
+            "base/image/db:1.2",
+            "localhost:1/base/image/db",
+            "localhost:1/base/image/db:1.2",
+        ] {
+            let only: Only = means.parse().unwrap();
+            assert!(only.is(&image), "{means}");
+            assert_eq!(only.to_string(), means);
+        }
+        for means in ["base/image", "base/image/db:1", "localhost:2/base/image/db", "image/db"] {
+            assert!(!means.parse::<Only>().unwrap().is(&image), "{means}");
+        }
+        for bad in ["", "base/image:", "base/image:a b", "base//image"] {
+            assert!(bad.parse::<Only>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::aws::ecr::{Ecr, ListedImage};
 use crate::engine::docker::Session;
 use crate::engine::{EngineError, Side};
 use crate::events::{Event, Events};
-use crate::image::{Digest, ImageRef, Kind, Repository};
+use crate::image::{Digest, ImageRef, Kind, Platforms, Repository};
 use crate::ledger::Ledger;
-use crate::mapping::{Mapping, Naming, NoUpstream};
-use crate::plan::{Policy, Upstream, Viewed};
+use crate::mapping::{Mapping, Naming, NoUpstream, Only};
+use crate::plan::{Copy, Keeps, Now, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 /// What a survey looks at.
@@ -21,8 +21,10 @@ use crate::stop::Stop;
 pub struct Scope {
     /// The registry's `host[:port]`.
     pub registry: String,
-    /// Repositories whose name contains this, letter case as written.
-    pub keyword: String,
+    /// Repositories whose name contains this, letter case as written; none for all.
+    pub keyword: Option<String>,
+    /// Of those, only these; empty for all.
+    pub only: Vec<Only>,
     /// How a repository's name tells its upstream.
     pub naming: Naming,
     /// How the content of a target is compared.
@@ -38,6 +40,18 @@ pub enum Compare {
     Registry,
     /// By a pull, always.
     Pull,
+}
+
+impl Scope {
+    fn has(&self, name: &str) -> bool {
+        let in_keyword = self.keyword.as_ref().is_none_or(|keyword| name.contains(keyword));
+        let only = |only: &Only| only.is_repository(&self.registry, name);
+        in_keyword && (self.only.is_empty() || self.only.iter().any(only))
+    }
+
+    fn means(&self, image: &ImageRef) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only.is(image))
+    }
 }
 
 /// What was found.
@@ -57,6 +71,8 @@ pub struct Survey {
     pub unlisted: Vec<String>,
     /// Targets that nobody was asked about, because the run was stopped.
     pub unasked: Vec<Followed>,
+    /// What the run was narrowed down to, and is not there.
+    pub absent: Vec<Only>,
 }
 
 /// A target's tag and the upstream's that it follows.
@@ -81,7 +97,7 @@ pub struct Unread {
     pub why: Arc<EngineError>,
 }
 
-/// A repository of which nothing could be read.
+/// What could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// ECR did not list its images.
@@ -90,6 +106,9 @@ pub enum SurveyError {
     /// Its name tells no upstream.
     #[error(transparent)]
     NoUpstream(#[from] NoUpstream),
+    /// A registry did not answer for an image.
+    #[error(transparent)]
+    Engine(Arc<EngineError>),
 }
 
 /// Asks ECR for its images and the upstreams for theirs.
@@ -116,16 +135,23 @@ pub async fn survey(
             scope.registry
         );
     }
-    names.retain(|name| name.contains(&scope.keyword));
+    names.retain(|name| scope.has(name));
     survey.repositories = names.len();
     events.send(Event::Listing {
         repositories: names.len(),
     });
     let followed = survey.list(scope, ecr, names, stop).await;
+    if !stop.is_asked() {
+        let is_absent = |only: &&Only| {
+            let closed = |(name, _): &(String, SurveyError)| only.is_repository(&scope.registry, name);
+            !followed.iter().any(|one| only.is(&one.target)) && !survey.closed.iter().any(closed)
+        };
+        survey.absent = scope.only.iter().filter(is_absent).cloned().collect();
+    }
 
     let tags: BTreeSet<ImageRef> = followed.iter().map(|one| one.follows.clone()).collect();
     events.send(Event::Comparing { tags: tags.len() });
-    let upstreams = ask_upstreams(tags, scope, session, stop).await;
+    let upstreams = ask_upstreams(tags, scope.at_once, session, stop).await;
     for one in followed {
         match upstreams.get(&one.follows) {
             Some(Ok(upstream)) => survey.viewed.push(Viewed {
@@ -150,6 +176,11 @@ pub async fn survey(
 }
 
 impl Survey {
+    /// Whether nothing was found, and nothing that was asked for by name is missing.
+    pub fn is_empty(&self) -> bool {
+        self.repositories == 0 && self.absent.is_empty()
+    }
+
     /// The tags of every repository, and what each follows.
     async fn list(&mut self, scope: &Scope, ecr: &Ecr, names: Vec<String>, stop: &Stop) -> Vec<Followed> {
         let mut unlisted: BTreeSet<String> = names.iter().cloned().collect();
@@ -173,7 +204,8 @@ impl Survey {
             match (images, mapping) {
                 (Ok(images), Ok(mapping)) => {
                     self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
-                    followed.extend(images.iter().flat_map(|image| follow(image, &mapping)));
+                    let all = images.iter().flat_map(|image| follow(image, &mapping));
+                    followed.extend(all.filter(|one| scope.means(&one.target)));
                 }
                 (Err(error), _) => self.closed.push((name, error.into())),
                 (Ok(_), Err(error)) => self.closed.push((name, error.into())),
@@ -197,30 +229,28 @@ impl Survey {
         self.viewed = settled;
 
         let configs = match scope.compare {
-            Compare::Registry => read_configs(&open, scope, ecr, stop).await,
-            Compare::Pull => BTreeMap::new(),
+            // Where manifests are compared, a config tells its platform alone.
+            Compare::Registry if policy.keeps == Keeps::Content || policy.platforms == Platforms::AsTarget => {
+                read_configs(&open, scope, ecr, stop).await
+            }
+            Compare::Registry | Compare::Pull => BTreeMap::new(),
         };
         let mut left: BTreeMap<ImageRef, Viewed> = open.into_iter().map(|one| (one.target.clone(), one)).collect();
-        let targets: Vec<ImageRef> = left.keys().cloned().collect();
-        let mut answers = stream::iter(targets)
-            .map(|target| async move { (session.observe(&target, Side::Target).await, target) })
+        let look = async |mut one: Viewed| {
+            let repository = one.target.repository.path.clone();
+            one.config = configs.get(&(repository, one.digest.clone())).cloned();
+            let looked = one.look_closer(scope.compare, policy, session).await;
+            (looked, one)
+        };
+        let mut answers = stream::iter(left.clone().into_values())
+            .map(look)
             .buffer_unordered(scope.at_once)
             .take_until(stop.soft.cancelled())
-            .boxed();
-        while let Some((answer, target)) = answers.next().await {
-            let Some(mut one) = left.remove(&target) else { continue };
-            match answer {
-                Ok(observed) => {
-                    one.platforms = observed.platforms;
-                    // A listing does not always tell, and an index must not be taken for a single image.
-                    if matches!(one.kind, Kind::Other(_)) {
-                        one.kind = observed.kind;
-                    }
-                    one.config = configs
-                        .get(&(target.repository.path.clone(), one.digest.clone()))
-                        .cloned();
-                    self.viewed.push(one);
-                }
+            .boxed_local();
+        while let Some((looked, one)) = answers.next().await {
+            left.remove(&one.target);
+            match looked {
+                Ok(()) => self.viewed.push(one),
                 Err(why) => self.unread.push(Unread {
                     target: one.into(),
                     why: Arc::new(why),
@@ -230,6 +260,29 @@ impl Survey {
         drop(answers);
         self.unasked.extend(left.into_values().map(Followed::from));
         self.viewed.sort_by(|one, other| one.target.cmp(&other.target));
+    }
+}
+
+impl Viewed {
+    /// What is not in a listing: the target's platforms, and what an upstream's index lists.
+    async fn look_closer(&mut self, compare: Compare, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+        let observed = session.observe(&self.target, Side::Target).await?;
+        self.platforms = observed.platforms;
+        // A listing does not always tell, and an index must not be taken for a single image.
+        if matches!(self.kind, Kind::Other(_)) {
+            self.kind = observed.kind;
+        }
+        let keeps_its_own = policy.platforms == Platforms::AsTarget && !self.kind.is_index();
+        if let (true, true, Compare::Registry, Some(config)) =
+            (keeps_its_own, self.platforms.is_empty(), compare, &self.config)
+        {
+            self.platforms
+                .extend(session.platform(&self.target.repository, config).await);
+        }
+        match &mut self.upstream {
+            Upstream::Has(upstream) => session.read_index(&self.follows, upstream).await,
+            Upstream::Gone => Ok(()),
+        }
     }
 }
 
@@ -255,7 +308,7 @@ fn follow<'a>(image: &'a ListedImage, mapping: &'a Mapping) -> impl Iterator<Ite
 
 async fn ask_upstreams(
     tags: BTreeSet<ImageRef>,
-    scope: &Scope,
+    at_once: usize,
     session: &Session,
     stop: &Stop,
 ) -> BTreeMap<ImageRef, Result<Upstream, Arc<EngineError>>> {
@@ -268,7 +321,7 @@ async fn ask_upstreams(
             };
             (tag, upstream)
         })
-        .buffer_unordered(scope.at_once)
+        .buffer_unordered(at_once)
         .take_until(stop.soft.cancelled())
         .collect()
         .await
@@ -300,4 +353,56 @@ async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) ->
             configs
         })
         .await
+}
+
+/// A planned copy and what its sides hold now; nothing where a stop left it out.
+pub type Seen = (Copy, Option<Result<Now, Arc<SurveyError>>>);
+
+/// What both sides of planned copies hold now.
+///
+/// # Errors
+/// Where ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
+/// known of those that a stop left out.
+pub async fn look_again(
+    copies: Vec<Copy>,
+    at_once: usize,
+    ecr: &Ecr,
+    session: &Session,
+    ledger: &Ledger,
+    stop: &Stop,
+) -> Vec<Seen> {
+    let names: BTreeSet<String> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
+    let listed: BTreeMap<String, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
+        .map(|name| async move { (ecr.images(&name).await.map_err(|error| Arc::new(error.into())), name) })
+        .buffer_unordered(at_once)
+        .take_until(stop.soft.cancelled())
+        .map(|(images, name)| (name, images))
+        .collect()
+        .await;
+    let tags: BTreeSet<ImageRef> = copies.iter().map(|copy| copy.upstream.clone()).collect();
+    let upstreams = ask_upstreams(tags, at_once, session, stop).await;
+    let now = |copy: &Copy| {
+        let images = listed.get(&copy.target.repository.path)?;
+        let upstream = upstreams.get(&copy.upstream)?;
+        let has_tag = |image: &&ListedImage| {
+            image
+                .tags
+                .iter()
+                .any(|tag| tag.as_str() == copy.target.reference.as_str())
+        };
+        Some(match (images, upstream) {
+            (Err(error), _) => Err(Arc::clone(error)),
+            (_, Err(error)) => Err(Arc::new(SurveyError::Engine(Arc::clone(error)))),
+            (Ok(images), Ok(upstream)) => Ok(Now {
+                target: images.iter().find(has_tag).map(|image| image.digest.clone()),
+                upstream: upstream.clone(),
+                made: ledger.of(&copy.target).cloned(),
+            }),
+        })
+    };
+    let seen = |copy: Copy| {
+        let now = now(&copy);
+        (copy, now)
+    };
+    copies.into_iter().map(seen).collect()
 }

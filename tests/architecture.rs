@@ -6,9 +6,9 @@ use std::path::Path;
 
 /// From low to high. A room may import from the rows above its own, and its own; never from those below.
 const ORDER: &[&[&str]] = &[
-    &["atomic", "stop"],
+    &["atomic", "retry", "stop"],
     &["image"],
-    &["mapping", "aws"],
+    &["mapping", "registry", "aws"],
     &["credentials"],
     &["ledger"],
     &["plan"],

@@ -6,8 +6,6 @@ pub mod ecr;
 
 pub use error::{AwsError, Trouble};
 
-use std::time::Duration;
-
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -15,8 +13,10 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig
 use aws_credential_types::Credentials;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::retry::{Retry, Timeouts};
+
 /// Who we are at AWS and where; what is not said here the SDK's own chain finds (environment, profile, container, instance).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AwsOptions {
     /// Region code such as `eu-central-1`.
     pub region: Option<String>,
@@ -26,6 +26,10 @@ pub struct AwsOptions {
     pub endpoint_url: Option<String>,
     /// Keys that win over the chain.
     pub keys: Option<Keys>,
+    /// How often a call is tried.
+    pub retry: Retry,
+    /// How long AWS is waited for.
+    pub timeouts: Timeouts,
 }
 
 /// A named profile, and how much it weighs.
@@ -49,12 +53,6 @@ pub struct Keys {
     pub session_token: Option<SecretString>,
 }
 
-/// A call is tried this often; the SDK waits longer each time, with jitter, and honours throttling.
-const TRIES: u32 = 5;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One answer of a listing is at most a few MB: longer than this is a hanging connection.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-
 impl AwsOptions {
     /// The SDK's configuration for these options.
     ///
@@ -62,11 +60,16 @@ impl AwsOptions {
     /// [`Trouble::NoRegion`] where neither these options nor the SDK's chain name a region.
     pub async fn load(&self) -> Result<SdkConfig, AwsError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(u32::try_from(self.retry.tries).unwrap_or(u32::MAX))
+                    .with_initial_backoff(self.retry.wait)
+                    .with_max_backoff(self.retry.longest),
+            )
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ANSWER_TIMEOUT)
+                    .connect_timeout(self.timeouts.connect)
+                    .operation_attempt_timeout(self.timeouts.answer)
                     .build(),
             );
         if let Ok(name) = AppName::new("ecr-keeper") {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{CommandError, Context, ExitCode};
-use crate::settings::{Settings, show};
+use crate::settings::{Settings, schema, show};
 
 /// What `config` may be asked.
 #[derive(Debug, clap::Subcommand)]
@@ -14,6 +14,12 @@ pub enum Options {
     /// Show each setting and where it came from, secrets masked
     #[command(after_help = "Example: ecr-keeper config show --output json")]
     Show,
+    /// Print a JSON Schema of the settings file, for an editor
+    #[command(
+        after_help = "Example: ecr-keeper config schema > settings.schema.json\n\nAn editor with a YAML language \
+server checks the file by a first line like this:\n# yaml-language-server: $schema=./settings.schema.json"
+    )]
+    Schema,
 }
 
 /// Checks or shows.
@@ -21,6 +27,11 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandErro
     match options {
         Options::Check => check(context),
         Options::Show => print_all(context),
+        Options::Schema => {
+            // It is JSON whatever shape is asked for.
+            context.print(&schema(), |schema, out| writeln!(out, "{schema:#}"))?;
+            Ok(0)
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use super::Context;
 use super::watch::Watch;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
@@ -5,11 +6,44 @@ use crate::engine::EngineError;
 use crate::engine::docker::Session;
 use crate::events::{Event, Events};
 use crate::ledger::Ledger;
-use crate::plan::Policy;
+use crate::mapping::Only;
+use crate::plan::{Copy, Policy};
+use crate::registry::Client;
 use crate::report::Failure;
-use crate::settings::Settings;
+use crate::settings::{Mistake, Settings, SettingsError};
 use crate::stop::Stop;
-use crate::survey::{Scope, Survey, survey};
+use crate::survey::{Scope, Seen, Survey, look_again, survey};
+
+/// Which repositories and tags a run is about.
+#[derive(Debug, Default)]
+pub(super) struct Range {
+    /// Repositories with this in their name; none for all.
+    pub(super) keyword: Option<String>,
+    /// Of those, only these; empty for all.
+    pub(super) only: Vec<Only>,
+}
+
+impl Range {
+    /// What the settings and the command line say together. One of them has to say something.
+    pub(super) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
+        match (&settings.keyword, only.is_empty()) {
+            (None, true) => Err(SettingsError::Invalid(vec![Mistake {
+                origin: match &context.file {
+                    Some(file) => file.display().to_string(),
+                    None => "no settings file".to_owned(),
+                },
+                key: "keyword".to_owned(),
+                problem:
+                    "is not set; name a part of the repositories' names there, in KEYWORD, or whole names with --only"
+                        .to_owned(),
+            }])),
+            _ => Ok(Self {
+                keyword: settings.keyword.clone(),
+                only: only.to_vec(),
+            }),
+        }
+    }
+}
 
 /// All that surveying and copying need, made from the settings and ready to use.
 pub(super) struct Desk {
@@ -25,15 +59,15 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Logs in at ECR and at the daemon. Nothing has been changed yet, so that a stop may drop it at any point.
-    pub(super) async fn open(settings: &Settings, keyword: String, watch: &Watch) -> Result<Self, Failure> {
-        let opened = Self::open_unstopped(settings, keyword, watch.events.clone());
+    pub(super) async fn open(settings: &Settings, range: Range, watch: &Watch) -> Result<Self, Failure> {
+        let opened = Self::open_unstopped(settings, range, watch.events.clone());
         match watch.stop.soft.run_until_cancelled(opened).await {
             Some(opened) => opened,
             None => Err(Failure::stopped("logging in")),
         }
     }
 
-    async fn open_unstopped(settings: &Settings, keyword: String, events: Events) -> Result<Self, Failure> {
+    async fn open_unstopped(settings: &Settings, range: Range, events: Events) -> Result<Self, Failure> {
         let ecr = Ecr::connect(&settings.aws, settings.account.clone())
             .await
             .map_err(|error| Failure::from(&error))?;
@@ -41,7 +75,8 @@ impl Desk {
         let registry = settings.registry.clone().unwrap_or_else(|| token.registry.clone());
         let source = format!("the token is from {} and for {}", ecr.region(), token.registry);
         let keyring = Keyring::new(settings.logins.clone()).with_ecr(ecr.clone(), registry.clone(), Some(token));
-        let session = Session::open(&settings.docker, keyring, &registry)
+        let registries = Client::new(settings.timeouts).map_err(|error| Failure::new(&error, None))?;
+        let session = Session::open(&settings.docker, registries, keyring, &registry)
             .await
             .map_err(|error| {
                 let mut failure = Failure::from(&error);
@@ -59,16 +94,18 @@ impl Desk {
             );
         }
         Ok(Self {
-            session,
             policy: Policy {
-                platform: settings.platform.clone(),
+                platforms: settings.platforms.clone(),
+                keeps: session.keeps(),
                 keep_missing: settings.keep_missing,
             },
+            session,
             ledger,
             ecr,
             scope: Scope {
                 registry: registry.clone(),
-                keyword,
+                keyword: range.keyword,
+                only: range.only,
                 naming: settings.naming.clone(),
                 compare: settings.compare,
                 at_once: settings.concurrency,
@@ -92,13 +129,16 @@ impl Desk {
         )
         .await
         .map_err(|error| Failure::from(&error))?;
-        match found.repositories == 0 && !self.allow_no_match && !stop.is_asked() {
-            true => Err(Failure::no_match(
-                &self.scope.keyword,
-                &self.registry,
-                self.ecr.region(),
-            )),
-            false => Ok(found),
+        match &self.scope.keyword {
+            Some(keyword) if found.is_empty() && !self.allow_no_match && !stop.is_asked() => {
+                Err(Failure::no_match(keyword, &self.registry, self.ecr.region()))
+            }
+            _ => Ok(found),
         }
+    }
+
+    /// What both sides of planned copies hold now.
+    pub(super) async fn look_again(&self, copies: Vec<Copy>, at_once: usize, stop: &Stop) -> Vec<Seen> {
+        look_again(copies, at_once, &self.ecr, &self.session, &self.ledger, stop).await
     }
 }

@@ -1,10 +1,14 @@
 //! One file for each verb: its options, and the recipe that carries it out.
 
+pub mod apply;
 pub mod config;
+pub mod explain;
 pub mod plan;
+pub mod shell;
 pub mod sync;
 
 mod desk;
+mod page;
 mod signals;
 mod watch;
 
@@ -14,9 +18,10 @@ use std::path::PathBuf;
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
+use self::page::Page;
 use crate::progress::{Screen, View};
 use crate::report::Failure;
-use crate::settings::{Given, Mistake, Settings, SettingsError};
+use crate::settings::{Given, Settings, SettingsError};
 
 /// What every command is given.
 #[derive(Debug)]
@@ -33,6 +38,10 @@ pub struct Context {
     pub screen: Screen,
     /// Whether what is printed is coloured.
     pub color: ColorChoice,
+    /// The columns of the terminal that text is printed on; none where it is printed elsewhere.
+    pub width: Option<usize>,
+    /// The file that a pipeline shows with its step.
+    pub summary: Option<PathBuf>,
 }
 
 /// The shape of what is printed on standard output.
@@ -50,6 +59,9 @@ pub enum CommandError {
     /// The settings cannot be used: exit code 2.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// What was given cannot be used: exit code 2.
+    #[error("{}", .0.in_one_line())]
+    Unusable(Failure),
     /// Something that everything else needs is missing: exit code 1.
     #[error("{}", .0.in_one_line())]
     Failed(Failure),
@@ -62,29 +74,18 @@ pub enum CommandError {
 pub type ExitCode = u8;
 
 impl Context {
-    /// The settings, and the keyword that most commands need.
-    fn settings_with_keyword(&self) -> Result<(Settings, String), SettingsError> {
-        let settings = Settings::load(self.file.as_deref(), &self.given)?;
-        match settings.keyword.clone() {
-            Some(keyword) => Ok((settings, keyword)),
-            None => Err(SettingsError::Invalid(vec![Mistake {
-                origin: match &self.file {
-                    Some(file) => file.display().to_string(),
-                    None => "no settings file".to_owned(),
-                },
-                key: "keyword".to_owned(),
-                problem: "is not set; name a part of the repositories' names there, or in KEYWORD".to_owned(),
-            }])),
-        }
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        Settings::load(self.file.as_deref(), &self.given)
     }
 
     /// Prints an answer in the shape that was asked for.
     fn print<Answer: Serialize>(
         &self,
         answer: &Answer,
-        text: impl FnOnce(&Answer, &mut AutoStream<io::StdoutLock<'static>>) -> io::Result<()>,
+        text: impl FnOnce(&Answer, &mut Page<AutoStream<io::StdoutLock<'static>>>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut out = AutoStream::new(io::stdout().lock(), self.color);
+        let width = self.width.filter(|_| self.output == Output::Text);
+        let mut out = Page::new(AutoStream::new(io::stdout().lock(), self.color), width);
         let printed = match self.output {
             Output::Text => text(answer, &mut out),
             Output::Json => serde_json::to_string_pretty(answer)

@@ -1,34 +1,77 @@
 //! `plan`: says what `sync` would do.
 
-use super::desk::Desk;
+use std::path::PathBuf;
+
+use super::desk::{Desk, Range};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::plan;
+use crate::mapping::Only;
+use crate::plan::{self, SAVED_VERSION, Saved};
 use crate::report::{Failure, Preview};
 use crate::settings::Settings;
+use crate::{atomic, report};
 
-/// Asks both sides and prints the plan. Nothing is changed anywhere: no pull, no file, no ledger.
-pub async fn run(context: &Context) -> Result<ExitCode, CommandError> {
-    let (settings, keyword) = context.settings_with_keyword()?;
+/// What `plan` may be told.
+#[derive(Debug, Default, clap::Args)]
+pub struct Options {
+    /// Write the plan to a file, for `apply`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 3 when something would change
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Only this repository, or this tag of it; may be given more than once
+    #[arg(long, value_name = "REPOSITORY[:TAG]")]
+    pub only: Vec<Only>,
+}
+
+/// The exit code that says that something would change.
+const WOULD_CHANGE: ExitCode = 3;
+
+/// Asks both sides and prints the plan. Nothing is changed anywhere but the file that is asked for: no pull, no ledger.
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    let settings = context.settings()?;
+    let range = Range::of(context, &settings, &options.only)?;
     let mut watch = Watch::begin(context, settings.grace)?;
-    let preview = preview(&settings, keyword, &watch).await;
+    let preview = preview(&settings, range, &watch).await;
     let asked = watch.end_view().await;
     let preview = match (preview, asked) {
         (Ok(preview), _) => preview,
         (Err(_), Some(asked)) => return Ok(asked.exit_code),
         (Err(failure), None) => return Err(CommandError::Failed(failure)),
     };
+    if let (Some(path), None) = (&options.out, asked) {
+        save(path, &settings, &preview).map_err(CommandError::Failed)?;
+    }
     context.print(&preview, |preview, out| preview.write_text(out))?;
     Ok(match asked {
         Some(asked) => asked.exit_code,
+        None if preview.is_blind() => 1,
+        // What would change outweighs what is refused: the one can be approved, the other is in the plan.
+        None if options.exit_code && preview.plan.actions().count() > 0 => WOULD_CHANGE,
         None => u8::from(!preview.is_well()),
     })
 }
 
-async fn preview(settings: &Settings, keyword: String, watch: &Watch) -> Result<Preview, Failure> {
-    let desk = Desk::open(settings, keyword, watch).await?;
+async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {
+    let desk = Desk::open(settings, range, watch).await?;
     let mut survey = desk.survey(&watch.stop).await?;
     let plan = plan::sync(std::mem::take(&mut survey.viewed), &desk.policy);
     let engine = desk.session.describe();
     Ok(Preview::new(desk.registry, engine, plan, &survey))
+}
+
+fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Result<(), report::Failure> {
+    let saved = Saved {
+        version: SAVED_VERSION,
+        made: jiff::Timestamp::now(),
+        registry: preview.registry.clone(),
+        platforms: settings.platforms.clone(),
+        plan: preview.plan.clone(),
+    };
+    atomic::write_json(path, &saved).map_err(|error| Failure {
+        message: format!("write the plan to {}", path.display()),
+        causes: vec![error.to_string()],
+        hint: Some("name a file in a folder that can be written to with --out"),
+    })
 }

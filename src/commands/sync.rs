@@ -1,52 +1,120 @@
 //! `sync`: brings every image up to date with its upstream.
 
-use super::desk::Desk;
+use std::time::Duration;
+
+use super::desk::{Desk, Range};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
+use crate::ledger::{Lock, LockError};
+use crate::mapping::Only;
 use crate::plan;
-use crate::record;
+use crate::record::{self, RecordError, Records};
 use crate::report::{Failure, Report};
 use crate::settings::Settings;
 use crate::stop::Stop;
+
 /// What `sync` may be told.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Only print what would be done; change nothing, anywhere
     #[arg(long)]
     pub dry_run: bool,
+    /// Only this repository, or this tag of it; may be given more than once
+    #[arg(long, value_name = "REPOSITORY[:TAG]")]
+    pub only: Vec<Only>,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
     /// Folder for the result files [setting: results.dir]
     #[arg(long, value_name = "DIR")]
     pub results_dir: Option<String>,
 }
 
+/// What to do when another run is at work with the same ledger.
+#[derive(Debug, clap::Args)]
+pub(super) struct Waiting {
+    /// Wait for another run that holds the same ledger, an hour unless said
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1h",
+        value_parser = humantime::parse_duration
+    )]
+    wait: Option<Duration>,
+}
+
 /// Syncs, writes the result files, posts to the webhook and prints the report.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     if options.dry_run {
-        return super::plan::run(context).await;
+        let only = options.only.clone();
+        let options = super::plan::Options {
+            only,
+            ..super::plan::Options::default()
+        };
+        return super::plan::run(&options, context).await;
     }
-    let (settings, keyword) = context.settings_with_keyword()?;
-    let mut watch = Watch::begin(context, settings.grace)?;
+    let settings = context.settings()?;
+    let range = Range::of(context, &settings, &options.only)?;
+    let watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();
-    if let Err(failure) = attempt(&settings, keyword, &mut report, &watch).await {
+    let attempted = match lock(&settings, &options.waiting, &watch).await {
+        Ok(_lock) => attempt(&settings, range, &mut report, &watch).await,
+        Err(held) => Err(held),
+    };
+    conclude(attempted, report, &settings, watch, context).await
+}
+
+/// Makes sure that no other run works with the same ledger: each would take the other's images for ones that were there
+/// before.
+pub(super) async fn lock(settings: &Settings, waiting: &Waiting, watch: &Watch) -> Result<Option<Lock>, Failure> {
+    let patience = waiting.wait.unwrap_or_default();
+    let tell = |held: &LockError| watch.events.send(Event::Waiting(held.to_string()));
+    let taken = Lock::take(&settings.ledger, patience, tell);
+    match watch.stop.soft.run_until_cancelled(taken).await {
+        Some(Ok(lock)) => Ok(Some(lock)),
+        Some(Err(error @ LockError::Held { .. })) => Err(Failure::from(&error)),
+        // What can not be locked can not be written either, which is told when it is tried.
+        Some(Err(error @ LockError::Unusable { .. })) => {
+            tracing::warn!(
+                "{}; this run goes on without a lock",
+                Failure::new(&error, None).in_one_line()
+            );
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Puts an end to a run, whatever became of it: files, messages, the printed report and the exit code.
+pub(super) async fn conclude(
+    attempted: Result<(), Failure>,
+    mut report: Report,
+    settings: &Settings,
+    mut watch: Watch,
+    context: &Context,
+) -> Result<ExitCode, CommandError> {
+    if let Err(failure) = attempted {
         watch.events.send(Event::Trouble(failure.in_one_line()));
         report.failures.push(failure);
     }
     let asked = watch.end_view().await;
     report.stopped_by = asked.map(|asked| asked.name);
     report.finish();
-    tell(&settings, &mut report, &watch.stop).await;
+    tell(settings, &mut report, context, &watch.stop).await;
     context.print(&report, |report, out| report.write_text(out))?;
+    context.view.annotate(&report);
     Ok(match asked {
         Some(asked) => asked.exit_code,
         None => u8::from(!report.is_well()),
     })
 }
 
-async fn attempt(settings: &Settings, keyword: String, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
+async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
     let Watch { stop, events, .. } = watch;
-    let mut desk = Desk::open(settings, keyword, watch).await?;
+    let mut desk = Desk::open(settings, range, watch).await?;
     report.registry = Some(desk.registry.clone());
     report.engine = Some(desk.session.describe());
     let mut survey = desk.survey(stop).await?;
@@ -55,7 +123,7 @@ async fn attempt(settings: &Settings, keyword: String, report: &mut Report, watc
     report.add_plan(&plan);
     let conduct = Conduct {
         at_once: settings.concurrency,
-        platform: settings.platform.clone(),
+        platforms: settings.platforms.clone(),
     };
     let execution = execute(&plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
     report.add_execution(&execution);
@@ -63,20 +131,31 @@ async fn attempt(settings: &Settings, keyword: String, report: &mut Report, watc
 }
 
 /// Files first: they matter more than a message. What a sink could not do is in the report too.
-async fn tell(settings: &Settings, report: &mut Report, stop: &Stop) {
-    let hint = "name a folder that can be written with --results-dir or results.dir";
-    let unwritten = record::write_all(report, &settings.results);
-    report
-        .failures
-        .extend(unwritten.iter().map(|error| Failure::new(error, Some(hint))));
-    let Some(webhook) = &settings.webhook else { return };
+async fn tell(settings: &Settings, report: &mut Report, context: &Context, stop: &Stop) {
+    let records = Records::open(&settings.results);
+    let told = report.failures.len();
+    let unwritten = records.write_all(report);
+    report.failures.extend(unwritten.iter().map(of_file));
+    report.failures.extend(post(settings, report, stop).await);
+    // Only once, and therefore last: it is added to what is there already.
+    let summary = context.summary.as_deref();
+    let unwritten = summary.and_then(|path| record::append_summary(report, path));
+    report.failures.extend(unwritten.iter().map(of_file));
+    if report.failures.len() > told {
+        // Trouble with these has been told already.
+        let _ = records.write_reports(report);
+    }
+}
+
+fn of_file(error: &RecordError) -> Failure {
+    Failure::new(error, Some(error.hint()))
+}
+
+async fn post(settings: &Settings, report: &Report, stop: &Stop) -> Option<Failure> {
+    let webhook = settings.webhook.as_ref()?;
     let hint = "check webhook.url (DISCORD_WEBHOOK) and webhook.kind";
-    let failure = match stop.hard.run_until_cancelled(webhook.post(report)).await {
-        Some(Ok(())) => return,
-        Some(Err(error)) => Failure::new(&error, Some(hint)),
-        None => Failure::stopped("posting to the webhook"),
-    };
-    report.failures.push(failure);
-    // Trouble with the folder has been told already.
-    let _ = record::write_json(report, &settings.results);
+    match stop.hard.run_until_cancelled(webhook.post(report)).await {
+        Some(posted) => posted.err().map(|error| Failure::new(&error, Some(hint))),
+        None => Some(Failure::stopped("posting to the webhook")),
+    }
 }

@@ -4,8 +4,11 @@ pub mod docker;
 
 use std::fmt;
 
+use reqwest::StatusCode;
+
 use crate::credentials::CredentialError;
-use crate::image::{Digest, ImageRef, Platform};
+use crate::image::{Digest, ImageRef};
+use crate::plan::Brings;
 
 /// One image to bring to one target.
 #[derive(Debug, Clone)]
@@ -16,8 +19,8 @@ pub struct Order {
     pub digest: Digest,
     /// The target's tag.
     pub target: ImageRef,
-    /// Which platform; none for the one that the target has.
-    pub platform: Option<Platform>,
+    /// How much of it.
+    pub brings: Brings,
     /// What the target holds now, to see whether the copy is needed at all.
     pub held: Held,
 }
@@ -41,8 +44,26 @@ pub enum Held {
 pub enum Copied {
     /// Pushed, and the target's registry answers with this digest.
     Pushed(Digest),
-    /// The target holds this content already.
-    Unneeded,
+    /// The target holds the upstream's image already.
+    Unneeded(Likeness),
+}
+
+/// In what way a target holds its upstream's image, although their digests differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Likeness {
+    /// It is the upstream index's own manifest for the platform.
+    SamePlatformManifest,
+    /// The same content, in a manifest that a daemon wrote anew.
+    SameContentRepacked,
+}
+
+impl fmt::Display for Likeness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SamePlatformManifest => "the upstream's own manifest for this platform",
+            Self::SameContentRepacked => "the same image, packed again by a daemon",
+        })
+    }
 }
 
 /// Which side of a copy something happened on.
@@ -86,12 +107,57 @@ pub enum Trouble {
     Unpack,
     /// The daemon has no room.
     DiskFull,
-    /// The registry could not be reached.
+    /// The registry could not be reached, or the connection broke.
     Unreachable,
+    /// There is no host of that name.
+    UnknownHost,
     /// The registry answered that it is ill.
     ServerError,
+    /// The registry refused in words that say nothing more: the daemon does not hand on with which status.
+    Unclear,
+    /// The daemon went away while it was at work.
+    DaemonGone,
+    /// The daemon went away and did not come back in time.
+    DaemonLost,
+    /// The daemon is there and says nothing.
+    NoAnswer,
+    /// The daemon's own image lacks content that a push needs.
+    Incomplete,
     /// Anything else.
     Other,
+}
+
+impl Trouble {
+    /// What a registry's HTTP status means; none for one that did not answer.
+    pub fn of_status(status: Option<StatusCode>) -> Self {
+        match status.map(|status| status.as_u16()) {
+            None => Self::Unreachable,
+            Some(401) => Self::Unauthorized,
+            Some(403) => Self::Denied,
+            Some(404) => Self::Gone,
+            Some(429) => Self::RateLimited,
+            Some(code) if (500..=599).contains(&code) => Self::ServerError,
+            Some(_) => Self::Other,
+        }
+    }
+
+    /// Whether the same request may do better a moment later.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited | Self::ServerError | Self::Unclear | Self::Unreachable | Self::DaemonGone
+        )
+    }
+
+    /// Whether it is the registry that is ill, whoever asks it for whatever.
+    pub fn is_of_registry(self) -> bool {
+        matches!(self, Self::RateLimited | Self::ServerError | Self::Unreachable)
+    }
+
+    /// Whether another login could help.
+    pub fn is_of_login(self) -> bool {
+        matches!(self, Self::TokenExpired | Self::Unauthorized | Self::Denied)
+    }
 }
 
 /// A copy, or a look at a registry, that failed.
@@ -170,6 +236,24 @@ pub enum EngineError {
         #[source]
         source: Box<EngineError>,
     },
+    /// The daemon pushed another manifest than the one that it holds: some of an index's content was not there.
+    #[error("push target {image}: {expected} was to be pushed, and the daemon pushed {pushed}")]
+    PushedAnother {
+        /// Which image.
+        image: ImageRef,
+        /// What should have been pushed.
+        expected: Digest,
+        /// What was.
+        pushed: Digest,
+    },
+    /// The daemon did not keep all that it pulled.
+    #[error("pull upstream {image}: the daemon's image lacks content{}", of_what(.lacking))]
+    Incomplete {
+        /// Which image.
+        image: ImageRef,
+        /// Of which platforms, or which manifests.
+        lacking: Vec<String>,
+    },
     /// The daemon ended a push without the digest that every good one ends with.
     #[error("push target {image}: the daemon's answer ends without a digest")]
     PushWithoutDigest {
@@ -181,6 +265,8 @@ pub enum EngineError {
     Daemon {
         /// What was asked of it.
         attempt: String,
+        /// What it means.
+        trouble: Trouble,
         /// What it said.
         message: String,
     },
@@ -200,6 +286,13 @@ pub enum EngineError {
     Stopped,
 }
 
+fn of_what(lacking: &[String]) -> String {
+    match lacking.is_empty() {
+        true => String::new(),
+        false => format!(" of {}", lacking.join(", ")),
+    }
+}
+
 /// What is in the way of a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DaemonTrouble {
@@ -209,8 +302,12 @@ pub enum DaemonTrouble {
     NoPermission,
     /// The address is none that can be used.
     Address,
-    /// TLS is asked for.
+    /// TLS with it does not come about.
     Tls,
+    /// The docker context cannot be used.
+    Context,
+    /// It is there and does not answer.
+    Silent,
     /// Something else.
     Other,
 }

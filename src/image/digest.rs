@@ -19,6 +19,18 @@ pub struct Digest(String);
 pub struct InvalidDigest(String);
 
 impl Digest {
+    /// The SHA-256 digest of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        use std::fmt::Write;
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+        let hex = sum.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        Self(format!("sha256:{hex}"))
+    }
+
     /// The whole digest, algorithm included.
     pub fn as_str(&self) -> &str {
         &self.0

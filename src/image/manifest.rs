@@ -60,6 +60,31 @@ pub struct Observed {
     pub kind: Kind,
     /// The platforms that it runs on, where the answer told. Attestations are none.
     pub platforms: Vec<Platform>,
+    /// The manifests that an index lists, where they were read.
+    pub children: Option<Vec<Child>>,
+}
+
+/// A manifest that an index lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it runs on; none for an attestation, which runs on nothing.
+    pub platform: Option<Platform>,
+}
+
+impl Observed {
+    /// The manifest that a pull for `platform` brings, where that is known.
+    pub fn manifest_for(&self, platform: Option<&Platform>) -> Option<&Digest> {
+        match (&self.children, platform) {
+            (None, _) if !self.kind.is_index() => Some(&self.top),
+            (Some(children), Some(wanted)) => children
+                .iter()
+                .find(|child| child.platform.as_ref().is_some_and(|own| own.is_for(wanted)))
+                .map(|child| &child.digest),
+            _ => None,
+        }
+    }
 }
 
 /// A manifest that cannot be read.

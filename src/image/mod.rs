@@ -7,6 +7,6 @@ mod platform;
 mod reference;
 
 pub use digest::{Digest, InvalidDigest};
-pub use manifest::{InvalidManifest, Kind, Observed, config_digest};
-pub use platform::{InvalidPlatform, Platform};
+pub use manifest::{Child, InvalidManifest, Kind, Observed, config_digest};
+pub use platform::{InvalidPlatform, Platform, Platforms};
 pub use reference::{ImageRef, InvalidReference, Reference, Repository, Tag};

@@ -36,6 +36,71 @@ impl Platform {
     }
 }
 
+/// Which platforms a target should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(try_from = "String", into = "String")]
+pub enum Platforms {
+    /// Those that it has: a single image keeps its platform, an index stays one.
+    #[default]
+    AsTarget,
+    /// One platform's image alone.
+    One(Platform),
+    /// An index of exactly these, two or more.
+    Listed(Vec<Platform>),
+    /// All that the upstream has, its index as it is.
+    All,
+}
+
+impl FromStr for Platforms {
+    type Err = InvalidPlatform;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
+        match text {
+            "" => return Ok(Self::AsTarget),
+            "all" => return Ok(Self::All),
+            _ => {}
+        }
+        let mut listed: Vec<Platform> = text
+            .split(',')
+            .map(|one| one.trim().parse())
+            .collect::<Result<_, _>>()?;
+        listed.sort();
+        listed.dedup();
+        match <[Platform; 1]>::try_from(listed) {
+            Ok([one]) => Ok(Self::One(one)),
+            Err(listed) => Ok(Self::Listed(listed)),
+        }
+    }
+}
+
+impl fmt::Display for Platforms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AsTarget => Ok(()),
+            Self::One(platform) => platform.fmt(f),
+            Self::Listed(platforms) => {
+                let words: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(","))
+            }
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl TryFrom<String> for Platforms {
+    type Error = InvalidPlatform;
+
+    fn try_from(text: String) -> Result<Self, InvalidPlatform> {
+        text.parse()
+    }
+}
+
+impl From<Platforms> for String {
+    fn from(platforms: Platforms) -> Self {
+        platforms.to_string()
+    }
+}
+
 impl FromStr for Platform {
     type Err = InvalidPlatform;
 
@@ -97,6 +162,20 @@ mod tests {
         let is_for = |own: &str, wanted: &str| own.parse::<Platform>().unwrap().is_for(&wanted.parse().unwrap());
         assert!(is_for("linux/arm64", "linux/arm64/v8") && is_for("linux/arm64/v8", "linux/arm64"));
         assert!(!is_for("linux/arm/v6", "linux/arm/v7") && !is_for("linux/amd64", "linux/arm64"));
+    }
+
+    #[test]
+    fn a_list_of_platforms_is_one_several_or_all() {
+        let read = |text: &str| text.parse::<Platforms>().unwrap();
+        let [amd64, arm64]: [Platform; 2] = ["linux/amd64", "linux/arm64"].map(|text| text.parse().unwrap());
+        assert_eq!(read("linux/amd64"), Platforms::One(amd64.clone()));
+        assert_eq!(read("linux/amd64,linux/amd64"), Platforms::One(amd64.clone()));
+        assert_eq!(read("linux/arm64, linux/amd64"), Platforms::Listed(vec![amd64, arm64]));
+        assert_eq!(read("all"), Platforms::All);
+        for text in ["", "all", "linux/amd64", "linux/amd64,linux/arm64"] {
+            assert_eq!(read(text).to_string(), text);
+        }
+        assert!("all,linux/amd64".parse::<Platforms>().is_err());
     }
 
     #[test]

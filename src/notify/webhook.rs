@@ -1,17 +1,14 @@
 use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::report::{Outcome, Report};
+use crate::retry::{Passes, Retry, Timeouts, is_passing, retry_after};
 
 /// Discord's limit for a message's content (Discord API, "Create Message"), in UTF-16 units, the strictest way to count.
 const MESSAGE_LIMIT: usize = 2000;
-const TRIES: u32 = 5;
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// A longer wait than this is not sat out at the end of a run.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A place to post to.
 #[derive(Debug, Clone)]
@@ -22,6 +19,10 @@ pub struct Webhook {
     pub kind: WebhookKind,
     /// Whether a list is posted although it is empty.
     pub send_empty: bool,
+    /// How often a message is tried.
+    pub retry: Retry,
+    /// How long the other side is waited for.
+    pub timeouts: Timeouts,
 }
 
 /// The shape of what is posted.
@@ -47,9 +48,28 @@ pub enum WebhookError {
     Refused {
         /// The HTTP status.
         status: StatusCode,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
         /// What the other side said is wrong, if it said so in JSON.
         text: String,
     },
+}
+
+impl Passes for WebhookError {
+    fn passes(&self) -> bool {
+        match self {
+            // A message that may have arrived is not sent twice.
+            Self::Url | Self::NoAnswer(_) => false,
+            Self::Refused { status, .. } => is_passing(*status),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Url | Self::NoAnswer(_) => None,
+        }
+    }
 }
 
 fn said(text: &str) -> String {
@@ -64,7 +84,8 @@ impl Webhook {
     /// answered.
     pub async fn post(&self, report: &Report) -> Result<(), WebhookError> {
         let client = Client::builder()
-            .timeout(ANSWER_TIMEOUT)
+            .connect_timeout(self.timeouts.connect)
+            .timeout(self.timeouts.answer)
             // A redirected POST becomes a GET: it would be answered, and nothing would have been posted.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")))
@@ -87,8 +108,7 @@ impl Webhook {
     }
 
     async fn send(&self, client: &Client, message: &Value) -> Result<(), WebhookError> {
-        let mut tried = 1;
-        loop {
+        let post = async || {
             let sent = client.post(self.url.expose_secret()).json(message).send().await;
             let answer = sent.map_err(|error| match error.is_builder() {
                 true => WebhookError::Url,
@@ -98,26 +118,17 @@ impl Webhook {
             if status.is_success() {
                 return Ok(());
             }
-            let wait = wait_of(&answer);
+            let wait = retry_after(answer.headers());
             let text = answer.text().await.unwrap_or_default();
-            let wait = wait.or_else(|| wait_in(&text)).unwrap_or(Duration::from_secs(1));
-            let again = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
-            if !again || tried == TRIES || wait > LONGEST_WAIT {
-                return Err(WebhookError::Refused {
-                    status,
-                    text: reason(&text),
-                });
-            }
-            tracing::debug!("the webhook answers {status}; trying again in {wait:?}");
-            tokio::time::sleep(wait).await;
-            tried += 1;
-        }
+            Err(WebhookError::Refused {
+                status,
+                retry_after: wait.or_else(|| wait_in(&text)),
+                text: reason(&text),
+            })
+        };
+        let waiting = |error: &WebhookError, delay| tracing::debug!("{error}; trying again in {delay:?}");
+        self.retry.run(post, waiting).await
     }
-}
-
-fn wait_of(answer: &Response) -> Option<Duration> {
-    let seconds = answer.headers().get("retry-after")?.to_str().ok()?;
-    Duration::try_from_secs_f64(seconds.parse().ok()?).ok()
 }
 
 /// What a JSON answer says is wrong. A page, or what holds a path, is left out: servers like to repeat the path that they

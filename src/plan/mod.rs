@@ -1,15 +1,17 @@
 //! Pure decisions: what a run should do, as a value that can be printed before anything is done.
 
+mod saved;
 mod sync;
 
+pub use saved::{Now, SAVED_VERSION, Saved, recheck};
 pub use sync::{Policy, Upstream, Viewed, sync};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, ImageRef, Kind, Platform};
 
 /// What a run will do, keep and refuse. Nothing is changed by making one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Plan {
     /// In order; a stage may start when the one before has ended.
     pub stages: Vec<Vec<Action>>,
@@ -27,7 +29,7 @@ impl Plan {
 }
 
 /// One change to a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
     /// Bring an upstream image to a target's tag.
@@ -35,7 +37,7 @@ pub enum Action {
 }
 
 /// One upstream image for one target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copy {
     /// The target's tag.
     pub target: ImageRef,
@@ -43,23 +45,55 @@ pub struct Copy {
     pub upstream: ImageRef,
     /// What that tag names now.
     pub upstream_digest: Digest,
+    /// What that is.
+    pub upstream_kind: Kind,
     /// What the target's tag names now.
     pub target_digest: Digest,
+    /// What that is.
+    pub target_kind: Kind,
     /// The config digest of what the target holds, where it could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_config: Option<Digest>,
-    /// The platform to bring; none for the one that the target has, which only a pull tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
-    /// The platforms that the target has and will lose, because the settings ask for another one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What comes.
+    pub brings: Brings,
+    /// The platforms that the target has and will lose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<Platform>,
     /// Why.
     pub because: CopyBecause,
 }
 
+/// How much of an upstream's image comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Brings {
+    /// One platform's image; none for the platform that the target has, which only a pull tells.
+    Platform(Option<Platform>),
+    /// All that the tag names, an index with all its platforms; those that are known.
+    Whole(Vec<Platform>),
+}
+
+impl Brings {
+    /// The platforms that come, as far as they are known.
+    pub fn platforms(&self) -> &[Platform] {
+        match self {
+            Self::Platform(platform) => platform.as_slice(),
+            Self::Whole(platforms) => platforms,
+        }
+    }
+}
+
+/// What the way to the target keeps of an image, which decides what can be brought and what equal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// The content of one platform's image. Its manifest is written anew, so that only the config digest stays.
+    Content,
+    /// Manifests as they are, and an index when all its platforms come along.
+    Manifests,
+}
+
 /// Why an image is copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyBecause {
     /// The digests differ and so do the images.
@@ -70,7 +104,7 @@ pub enum CopyBecause {
 }
 
 /// A target that is left as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// The target's tag.
     pub target: ImageRef,
@@ -79,18 +113,20 @@ pub struct Kept {
     /// What the target's tag names.
     pub target_digest: Digest,
     /// What the upstream's tag names, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
     /// Why.
     pub because: KeptBecause,
 }
 
 /// Why a target is left as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptBecause {
     /// Both sides name the same digest.
     SameDigest,
+    /// The target is the upstream index's own manifest for its platform.
+    SamePlatformManifest,
     /// An earlier run made the target from the digest that the upstream names today.
     MadeFromThisUpstream,
     /// The upstream has no such tag any more, and `missing_upstream: keep` says that this is well.
@@ -98,7 +134,7 @@ pub enum KeptBecause {
 }
 
 /// A target that should be changed and will not be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The target's tag.
     pub target: ImageRef,
@@ -107,14 +143,14 @@ pub struct Refused {
     /// What the target's tag names.
     pub target_digest: Digest,
     /// What the upstream's tag names, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
     /// Why.
     pub because: RefusedBecause,
 }
 
 /// Why a target is not changed although it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum RefusedBecause {
     /// The upstream has no such tag.
@@ -125,5 +161,29 @@ pub enum RefusedBecause {
         kind: Kind,
         /// The platforms that it holds, where they could be read.
         platforms: Vec<Platform>,
+    },
+    /// The plan was made for another digest than the upstream's tag names now.
+    UpstreamMoved {
+        /// What it named.
+        planned: Digest,
+    },
+    /// The plan was made for another digest than the target's tag names now.
+    TargetMoved {
+        /// What it named.
+        planned: Digest,
+        /// What it names; none where it has gone.
+        now: Option<Digest>,
+    },
+    /// Several platforms are asked for, and the engine brings one at a time.
+    OnePlatformAtATime,
+    /// The upstream has no image for some of the platforms that are asked for.
+    PlatformsMissing {
+        /// Which.
+        missing: Vec<Platform>,
+    },
+    /// The upstream's index has more platforms than are asked for, and an index is brought whole.
+    IndexHasOthers {
+        /// Which.
+        others: Vec<Platform>,
     },
 }

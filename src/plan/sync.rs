@@ -1,5 +1,5 @@
-use super::{Action, Copy, CopyBecause, Kept, KeptBecause, Plan, Refused, RefusedBecause};
-use crate::image::{Digest, ImageRef, Kind, Observed, Platform};
+use super::{Action, Brings, Copy, CopyBecause, Keeps, Kept, KeptBecause, Plan, Refused, RefusedBecause};
+use crate::image::{Digest, ImageRef, Kind, Observed, Platform, Platforms};
 use crate::ledger::Made;
 
 /// A target's tag and all that was found out about both of its sides.
@@ -35,8 +35,10 @@ pub enum Upstream {
 /// What the settings say about a sync.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The one platform that is wanted; none leaves each target the platform that it has.
-    pub platform: Option<Platform>,
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// What the engine keeps of an image.
+    pub keeps: Keeps,
     /// Whether a tag that has gone upstream is well.
     pub keep_missing: bool,
 }
@@ -47,16 +49,18 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
     let mut copies = Vec::new();
     for one in viewed {
         match decide(&one, policy) {
-            Decision::Copy(platform, because) => {
+            Decision::Copy(brings, because) => {
                 if let Upstream::Has(upstream) = one.upstream {
                     copies.push(Action::Copy(Copy {
                         target: one.target,
                         upstream: one.follows,
                         upstream_digest: upstream.top,
+                        upstream_kind: upstream.kind,
                         target_digest: one.digest,
+                        target_kind: one.kind,
                         target_config: one.config,
-                        replaces: lost(&one.platforms, platform.as_ref()),
-                        platform,
+                        replaces: lost(&one.platforms, &brings),
+                        brings,
                         because,
                     }));
                 }
@@ -84,7 +88,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
 }
 
 enum Decision {
-    Copy(Option<Platform>, CopyBecause),
+    Copy(Brings, CopyBecause),
     Keep(KeptBecause),
     Refuse(RefusedBecause),
 }
@@ -98,30 +102,39 @@ fn decide(one: &Viewed, policy: &Policy) -> Decision {
     if let Some(because) = one.in_sync_with(upstream, policy) {
         return Decision::Keep(because);
     }
-    if one.kind.is_index() && policy.platform.is_none() {
-        return Decision::Refuse(RefusedBecause::WouldLosePlatforms {
-            kind: one.kind.clone(),
-            platforms: one.platforms.clone(),
-        });
+    match one.brings(upstream, policy) {
+        Ok(brings) => {
+            let because = one.because(upstream, &brings, policy.keeps);
+            Decision::Copy(brings, because)
+        }
+        Err(because) => Decision::Refuse(because),
     }
-    // Where nobody said, a target keeps the platform that it has: an arm64 copy must not become an amd64 one because
-    // the runner is one.
-    let platform = policy.platform.clone().or_else(|| match &one.platforms[..] {
-        [only] => Some(only.clone()),
-        _ => None,
-    });
-    // An index is never what one platform's pull brings; two single manifests may be one image, packed twice.
-    let because = match one.kind.is_index() {
-        true => CopyBecause::DigestDiffers,
-        false => CopyBecause::OnlyAPullTells,
-    };
-    Decision::Copy(platform, because)
 }
 
-/// The platforms that are there and are not the wanted one.
-fn lost(there: &[Platform], wanted: Option<&Platform>) -> Vec<Platform> {
-    let kept = |platform: &&Platform| wanted.is_none_or(|wanted| platform.is_for(wanted));
-    there.iter().filter(|platform| !kept(platform)).cloned().collect()
+/// The platforms that are there and do not come.
+fn lost(there: &[Platform], brings: &Brings) -> Vec<Platform> {
+    let comes = |platform: &&Platform| match brings {
+        Brings::Platform(None) => true,
+        Brings::Platform(Some(wanted)) => platform.is_for(wanted),
+        Brings::Whole(all) => all.is_empty() || all.iter().any(|one| platform.is_for(one)),
+    };
+    there.iter().filter(|platform| !comes(platform)).cloned().collect()
+}
+
+/// One platform's image, unless the upstream is known to have none for it.
+fn one_of(platform: &Platform, all: &[Platform]) -> Result<Brings, RefusedBecause> {
+    match all.is_empty() || all.iter().any(|own| own.is_for(platform)) {
+        true => Ok(Brings::Platform(Some(platform.clone()))),
+        false => Err(RefusedBecause::PlatformsMissing {
+            missing: vec![platform.clone()],
+        }),
+    }
+}
+
+/// Those of `all` that none of `others` is for.
+fn without(all: &[Platform], others: &[Platform]) -> Vec<Platform> {
+    let left = all.iter().filter(|one| !others.iter().any(|other| other.is_for(one)));
+    left.cloned().collect()
 }
 
 impl Viewed {
@@ -130,17 +143,72 @@ impl Viewed {
         if self.digest == upstream.top {
             return Some(KeptBecause::SameDigest);
         }
+        let ours = match &policy.platforms {
+            Platforms::One(platform) => upstream.manifest_for(Some(platform)) == Some(&self.digest),
+            // Whichever platform the target has, it is one of the upstream's.
+            Platforms::AsTarget => upstream
+                .children
+                .iter()
+                .flatten()
+                .any(|child| child.digest == self.digest),
+            Platforms::Listed(_) | Platforms::All => false,
+        };
+        if ours {
+            return Some(KeptBecause::SamePlatformManifest);
+        }
         let made = self.made.as_ref()?;
-        let known = made.digest == self.digest
-            && made.from == upstream.top
-            && made.upstream == self.follows.repository
-            && made.platform == policy.platform;
+        let known = made.is_of(&self.digest, &self.follows.repository, &upstream.top, &policy.platforms);
         known.then_some(KeptBecause::MadeFromThisUpstream)
+    }
+
+    fn brings(&self, upstream: &Observed, policy: &Policy) -> Result<Brings, RefusedBecause> {
+        let index = upstream.kind.is_index();
+        let can_be_whole = policy.keeps == Keeps::Manifests || !index;
+        let whole = || Brings::Whole(upstream.platforms.clone());
+        match &policy.platforms {
+            Platforms::One(platform) => one_of(platform, &upstream.platforms),
+            Platforms::All if can_be_whole => Ok(whole()),
+            Platforms::All => Err(RefusedBecause::OnePlatformAtATime),
+            Platforms::Listed(wanted) => {
+                let missing = without(wanted, &upstream.platforms);
+                let others = without(&upstream.platforms, wanted);
+                match () {
+                    () if !missing.is_empty() => Err(RefusedBecause::PlatformsMissing { missing }),
+                    () if !can_be_whole => Err(RefusedBecause::OnePlatformAtATime),
+                    () if !others.is_empty() => Err(RefusedBecause::IndexHasOthers { others }),
+                    () => Ok(whole()),
+                }
+            }
+            Platforms::AsTarget if !self.kind.is_index() => match &self.platforms[..] {
+                // An arm64 copy must not become an amd64 one because the runner is one.
+                [only] => one_of(only, &upstream.platforms),
+                _ => Ok(Brings::Platform(None)),
+            },
+            Platforms::AsTarget if index && can_be_whole => Ok(whole()),
+            Platforms::AsTarget => Err(RefusedBecause::WouldLosePlatforms {
+                kind: self.kind.clone(),
+                platforms: self.platforms.clone(),
+            }),
+        }
+    }
+
+    fn because(&self, upstream: &Observed, brings: &Brings, keeps: Keeps) -> CopyBecause {
+        let known = match (brings, keeps) {
+            // Two single manifests may be one image, packed twice.
+            (_, Keeps::Content) => None,
+            (Brings::Whole(_), Keeps::Manifests) => Some(&upstream.top),
+            (Brings::Platform(platform), Keeps::Manifests) => upstream.manifest_for(platform.as_ref()),
+        };
+        // An index is never what one platform's pull brings.
+        match self.kind.is_index() || known.is_some() {
+            true => CopyBecause::DigestDiffers,
+            false => CopyBecause::OnlyAPullTells,
+        }
     }
 }
 
 impl Upstream {
-    fn digest(&self) -> Option<&Digest> {
+    pub(super) fn digest(&self) -> Option<&Digest> {
         match self {
             Self::Has(observed) => Some(&observed.top),
             Self::Gone => None,
@@ -161,6 +229,7 @@ mod tests {
             top: digest(top),
             kind: Kind::OciIndex,
             platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
+            children: None,
         })
     }
 
@@ -179,8 +248,17 @@ mod tests {
 
     fn policy() -> Policy {
         Policy {
-            platform: None,
+            platforms: Platforms::AsTarget,
+            keeps: Keeps::Content,
             keep_missing: false,
+        }
+    }
+
+    fn wanting(platforms: &str, keeps: Keeps) -> Policy {
+        Policy {
+            platforms: platforms.parse().unwrap(),
+            keeps,
+            ..policy()
         }
     }
 
@@ -203,16 +281,16 @@ mod tests {
         let plan = sync(vec![single("a", has("b"))], &policy());
         let copy = only_copy(&plan);
         assert_eq!(copy.because, CopyBecause::OnlyAPullTells);
-        assert_eq!(copy.platform, Some("linux/arm64".parse().unwrap()));
+        assert_eq!(copy.brings, Brings::Platform(Some("linux/arm64".parse().unwrap())));
     }
 
     #[test]
     fn the_ledger_counts_for_exactly_what_it_names() {
-        let made = |from: &str, of: &str, platform: Option<&str>| Made {
+        let made = |from: &str, of: &str, platforms: &str| Made {
             digest: digest(of),
             upstream: "busybox".parse().unwrap(),
             from: digest(from),
-            platform: platform.map(|text| text.parse().unwrap()),
+            platforms: platforms.parse().unwrap(),
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let with = |made: Made| {
@@ -220,18 +298,14 @@ mod tests {
             one.made = Some(made);
             sync(vec![one], &policy()).kept.len()
         };
-        assert_eq!(with(made("b", "a", None)), 1);
-        assert_eq!(with(made("c", "a", None)), 0, "upstream has moved since");
+        assert_eq!(with(made("b", "a", "")), 1);
+        assert_eq!(with(made("c", "a", "")), 0, "upstream has moved since");
         assert_eq!(
-            with(made("b", "c", None)),
+            with(made("b", "c", "")),
             0,
             "the target was pushed by somebody else since"
         );
-        assert_eq!(
-            with(made("b", "a", Some("linux/amd64"))),
-            0,
-            "made for another platform"
-        );
+        assert_eq!(with(made("b", "a", "linux/amd64")), 0, "made for another platform");
     }
 
     #[test]
@@ -244,17 +318,79 @@ mod tests {
             RefusedBecause::WouldLosePlatforms { .. }
         ));
 
-        let asked = Policy {
-            platform: Some("linux/amd64".parse().unwrap()),
-            ..policy()
-        };
-        let plan = sync(vec![one], &asked);
+        let plan = sync(vec![one.clone()], &wanting("linux/amd64", Keeps::Content));
         assert_eq!(only_copy(&plan).because, CopyBecause::DigestDiffers);
         assert_eq!(
             only_copy(&plan).replaces,
             ["linux/arm64".parse().unwrap()],
             "and it says what goes"
         );
+        let plan = sync(vec![one], &wanting("", Keeps::Manifests));
+        let all = ["linux/amd64", "linux/arm64"].map(|text| text.parse().unwrap());
+        assert_eq!(
+            only_copy(&plan).brings,
+            Brings::Whole(all.into()),
+            "an index stays one where it can"
+        );
+    }
+
+    #[test]
+    fn several_platforms_come_only_as_the_index_that_the_upstream_has() {
+        let plan = |platforms: &str, keeps| sync(vec![single("a", has("b"))], &wanting(platforms, keeps));
+        let refused = |plan: Plan| plan.refused.into_iter().next().map(|refused| refused.because);
+        let s390x: Platform = "linux/s390x".parse().unwrap();
+        let arm64: Platform = "linux/arm64".parse().unwrap();
+        for wanted in ["all", "linux/amd64,linux/arm64"] {
+            let whole = plan(wanted, Keeps::Manifests);
+            assert_eq!(only_copy(&whole).because, CopyBecause::DigestDiffers, "{wanted}");
+            assert!(
+                matches!(&only_copy(&whole).brings, Brings::Whole(all) if all.len() == 2),
+                "{wanted}"
+            );
+            assert_eq!(
+                refused(plan(wanted, Keeps::Content)),
+                Some(RefusedBecause::OnePlatformAtATime),
+                "{wanted}"
+            );
+        }
+        assert_eq!(
+            refused(plan("linux/amd64,linux/s390x", Keeps::Manifests)),
+            Some(RefusedBecause::PlatformsMissing { missing: vec![s390x] })
+        );
+        let mut three = has("b");
+        if let Upstream::Has(observed) = &mut three {
+            observed.platforms.push("linux/arm/v7".parse().unwrap());
+        }
+        let plan = sync(
+            vec![single("a", three)],
+            &wanting("linux/amd64,linux/arm/v7", Keeps::Manifests),
+        );
+        assert_eq!(
+            refused(plan),
+            Some(RefusedBecause::IndexHasOthers { others: vec![arm64] })
+        );
+    }
+
+    #[test]
+    fn a_manifest_that_the_upstream_index_lists_is_kept() {
+        let mut upstream = has("b");
+        if let Upstream::Has(observed) = &mut upstream {
+            observed.children = Some(vec![crate::image::Child {
+                digest: digest("a"),
+                platform: Some("linux/arm64".parse().unwrap()),
+            }]);
+        }
+        let kept = |platforms: &str| {
+            let plan = sync(
+                vec![single("a", upstream.clone())],
+                &wanting(platforms, Keeps::Manifests),
+            );
+            plan.kept.first().map(|kept| kept.because)
+        };
+        assert_eq!(kept(""), Some(KeptBecause::SamePlatformManifest));
+        assert_eq!(kept("linux/arm64"), Some(KeptBecause::SamePlatformManifest));
+        assert_eq!(kept("linux/amd64"), None, "another platform is wanted");
+        assert_eq!(kept("all"), None, "one platform is not all");
     }
 
     #[test]

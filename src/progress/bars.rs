@@ -1,17 +1,19 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::lines::{because, counted, stopping, word};
 use crate::events::{Bytes, CopyStep, Event, How};
 use crate::image::ImageRef;
+use crate::report::{one_line, wrapped};
 
 const TICK: Duration = Duration::from_millis(120);
 
 pub(super) async fn show(screen: &MultiProgress, mut events: UnboundedReceiver<Event>) {
-    let overall = screen.add(ProgressBar::no_length().with_style(style("{spinner} {msg}")));
+    let overall = screen.add(ProgressBar::no_length().with_style(style("{spinner} {wide_msg}")));
     overall.enable_steady_tick(TICK);
     overall.set_message("connecting");
     let mut bars = Bars {
@@ -47,7 +49,8 @@ fn style(template: &str) -> ProgressStyle {
 impl Bars<'_> {
     fn show(&mut self, event: Event) {
         match event {
-            Event::Opened(engine) => self.overall.set_message(format!("through {engine}")),
+            Event::Waiting(why) => self.say(&format!("waiting: {why}")),
+            Event::Opened(engine) => self.overall.set_message(format!("through {}", one_line(&engine))),
             Event::Listing { repositories } => {
                 let what = counted(repositories, "repository", "repositories");
                 self.overall.set_message(format!("listing the images of {what}"));
@@ -63,20 +66,19 @@ impl Bars<'_> {
             }
             Event::Began(image) => {
                 let bar = self.screen.insert_before(&self.overall, ProgressBar::no_length());
-                bar.set_style(style("  {prefix} {msg}"));
-                bar.set_prefix(image.in_registry());
-                bar.set_message("pulling");
+                bar.set_style(style("  {prefix} {image}").with_key("image", named(PLAIN, &image)));
+                bar.set_prefix(verb("pulling"));
                 bar.enable_steady_tick(TICK);
                 self.running.insert(image, bar);
             }
             Event::Step(image, step) => {
                 if let Some(bar) = self.running.get(&image) {
-                    advance(bar, step);
+                    advance(bar, &image, step);
                 }
             }
             Event::Ended(image, how) => self.end(&image, &how),
             Event::Stopping { by, hard } => self.say(&stopping(by, hard)),
-            Event::Trouble(why) => self.say(&format!("failed — {why}")),
+            Event::Trouble(why) => self.say(&format!("failed — {}", one_line(&why))),
             Event::Over => {}
         }
     }
@@ -94,21 +96,72 @@ impl Bars<'_> {
 
     fn say(&self, line: &str) {
         // A screen that cannot be written to is no reason to stop working.
-        let _ = self.screen.println(line);
+        let _ = self.screen.println(wrapped(line, columns(), 2));
     }
 }
 
-fn advance(bar: &ProgressBar, step: CopyStep) {
-    let transfer = |word: &'static str, Bytes { done, total }| {
-        bar.set_style(style("  {prefix} {msg} [{bar:20}] {bytes}/{total_bytes}"));
-        bar.set_message(word);
+fn advance(bar: &ProgressBar, image: &ImageRef, step: CopyStep) {
+    let transfer = |word: &str, Bytes { done, total }| {
+        let style = style("  {prefix} [{bar:12}] {bytes:>11}/{total_bytes:11} {image}");
+        bar.set_style(style.with_key("image", named(TRANSFER, image)));
+        bar.set_prefix(verb(word));
         bar.set_length(total);
         bar.set_position(done);
     };
     match step {
         CopyStep::Pulled(bytes) => transfer("pulling", bytes),
         CopyStep::Pushed(bytes) => transfer("pushing", bytes),
-        CopyStep::AlreadyThere => bar.set_message("already there"),
-        CopyStep::Checking => bar.set_message("checking"),
+        CopyStep::AlreadyThere => bar.set_prefix(verb("there")),
+        CopyStep::Checking => bar.set_prefix(verb("checking")),
+    }
+}
+
+/// As wide as the longest of them, so that what follows stands in one column.
+fn verb(word: &str) -> String {
+    format!("{word:8}")
+}
+
+/// The columns that the two kinds of a running image's line have before its name.
+const PLAIN: usize = 11;
+const TRANSFER: usize = 50;
+
+/// The terminal's width; where there is none, nothing is too long.
+fn columns() -> usize {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    size.map_or(usize::MAX, |(width, _)| width.0.into())
+}
+
+/// Draws an image's name in what a line has left behind its first `before` columns.
+fn named(
+    before: usize,
+    image: &ImageRef,
+) -> impl Fn(&ProgressState, &mut dyn fmt::Write) + Clone + Send + Sync + 'static {
+    let name = image.in_registry();
+    move |_, line| {
+        // Asked each time it is drawn: windows change. Where it cannot be drawn there is nothing to be done about it.
+        let _ = line.write_str(&end_of(&name, columns().saturating_sub(before)));
+    }
+}
+
+/// A name that is too long loses its beginning: indicatif would cut off the end, which is the tag.
+fn end_of(name: &str, room: usize) -> String {
+    let length = name.chars().count();
+    if length <= room {
+        return name.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    std::iter::once('…').chain(name.chars().skip(length - kept)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_its_tag() {
+        let name = "base/image/grafana/grafana:11.0";
+        assert_eq!(end_of(name, 31), name);
+        assert_eq!(end_of(name, 14), "…/grafana:11.0");
+        assert_eq!(end_of(name, 0), "…");
     }
 }

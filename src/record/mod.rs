@@ -1,78 +1,139 @@
 //! Writes what happened to files.
 
-use std::io;
+mod csv;
+mod junit;
+mod lists;
+mod markdown;
+mod metrics;
+#[cfg(test)]
+mod sample;
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::atomic;
-use crate::report::{ImageReport, Outcome, Report};
+use crate::report::Report;
+
+/// Which result files are written, and where.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// The folder of the three lists and `result.json`.
+    pub folder: PathBuf,
+    /// The files that were asked for beside them.
+    pub files: Vec<(Format, PathBuf)>,
+}
+
+/// The shape of a result file that is written only where a setting names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JUnit's XML, which pipelines show as tests.
+    Junit,
+    /// A table with one row for each image.
+    Csv,
+    /// A summary for people, as job summaries and descriptions show it.
+    Markdown,
+    /// Prometheus's text format, for node_exporter's textfile collector.
+    Metrics,
+}
+
+impl Format {
+    fn render(self, report: &Report, before: &metrics::Before) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Junit => junit::render(report),
+            Self::Csv => csv::render(report),
+            Self::Markdown => Ok(markdown::render(report, markdown::LIMIT).into_bytes()),
+            Self::Metrics => Ok(metrics::render(report, before).into_bytes()),
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Junit => "name a file that can be written in results.junit",
+            Self::Csv => "name a file that can be written in results.csv",
+            Self::Markdown => "name a file that can be written in results.markdown",
+            Self::Metrics => "name a file that can be written in results.metrics",
+        }
+    }
+}
 
 /// A result file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("write {}", path.display())]
 pub struct RecordError {
     path: PathBuf,
+    hint: &'static str,
     #[source]
     source: io::Error,
 }
 
-/// Writes the result files into `folder`: the Python original's two byte for byte, `result_failed.txt` in the same way (what
-/// failed of the run itself first), and `result.json`. Each is tried, whatever becomes of the others.
-pub fn write_all(report: &Report, folder: &Path) -> Vec<RecordError> {
-    let updated = lines(report, &[Outcome::Updated], |image| {
-        format!(":white_check_mark: {} \\n\n", image.target)
-    });
-    let unchanged = lines(report, &[Outcome::Unchanged], |image| {
-        format!(":warning: {} \\n\n", image.target)
-    });
-    let of_images = lines(
-        report,
-        &[Outcome::Failed, Outcome::Refused, Outcome::NotAttempted],
-        failed_image,
-    );
-    let of_run = report
-        .failures
-        .iter()
-        .map(|failure| failed_line(&failure.in_one_line()));
-    let failed: String = of_run.chain([of_images]).collect();
-    let texts = [
-        ("result_update.txt", updated),
-        ("result_notupdate.txt", unchanged),
-        ("result_failed.txt", failed),
-    ];
-    let mut errors: Vec<RecordError> = texts
-        .into_iter()
-        .filter_map(|(name, text)| failure(folder.join(name), |path| atomic::write(path, text.as_bytes())))
-        .collect();
-    errors.extend(write_json(report, folder));
-    errors
-}
-
-/// Writes `result.json` alone.
-pub fn write_json(report: &Report, folder: &Path) -> Option<RecordError> {
-    failure(folder.join("result.json"), |path| atomic::write_json(path, report))
-}
-
-fn failure(path: PathBuf, write: impl FnOnce(&Path) -> io::Result<()>) -> Option<RecordError> {
-    match write(&path) {
-        Ok(()) => None,
-        Err(source) => Some(RecordError { path, source }),
+impl RecordError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        self.hint
     }
 }
 
-// The original ends each line with a backslash and an n, for the JSON that its pipeline built by hand, then a line feed.
-fn lines(report: &Report, outcomes: &'static [Outcome], line: impl Fn(&ImageReport) -> String) -> String {
-    report.ended(outcomes).map(line).collect()
+/// The result files of one run.
+#[derive(Debug)]
+pub struct Records<'a> {
+    results: &'a Results,
+    before: metrics::Before,
 }
 
-fn failed_image(image: &ImageReport) -> String {
-    let cause = match &image.failure {
-        Some(failure) => failure.in_one_line(),
-        None => image.reason.clone(),
-    };
-    failed_line(&format!("{} — {cause}", image.target))
+impl<'a> Records<'a> {
+    /// Reads what has to outlive the files that are about to be replaced.
+    pub fn open(results: &'a Results) -> Self {
+        let of_metrics = results.files.iter().find(|(format, _)| *format == Format::Metrics);
+        // A first run has no such file, and one that cannot be read tells nothing either.
+        let text = of_metrics.and_then(|(_, path)| std::fs::read_to_string(path).ok());
+        Self {
+            results,
+            before: metrics::Before::read(&text.unwrap_or_default()),
+        }
+    }
+
+    /// Writes every file: the three lists, and the reports. Each is tried, whatever becomes of the others.
+    pub fn write_all(&self, report: &Report) -> Vec<RecordError> {
+        let lists = lists::render(report).into_iter();
+        let mut errors: Vec<RecordError> = lists
+            .filter_map(|(name, text)| self.in_folder(name, |path| atomic::write(path, text.as_bytes())))
+            .collect();
+        errors.extend(self.write_reports(report));
+        errors
+    }
+
+    /// Writes `result.json` and what was asked for beside it: the files that tell of the other files and messages, too.
+    pub fn write_reports(&self, report: &Report) -> Vec<RecordError> {
+        let json = self.in_folder("result.json", |path| atomic::write_json(path, report));
+        let others = self.results.files.iter().filter_map(|(format, path)| {
+            let rendered = format.render(report, &self.before);
+            tried(path.clone(), format.hint(), |path| atomic::write(path, &rendered?))
+        });
+        json.into_iter().chain(others).collect()
+    }
+
+    fn in_folder(&self, name: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> Option<RecordError> {
+        let hint = "name a folder that can be written with --results-dir or results.dir";
+        tried(self.results.folder.join(name), hint, write)
+    }
 }
 
-// Pipelines paste the line into JSON by hand.
-fn failed_line(text: &str) -> String {
-    format!(":x: {} \\n\n", text.replace('"', "'").replace('\\', "/"))
+/// Adds the Markdown summary to the file that a pipeline shows with its step, behind what others put there.
+pub fn append_summary(report: &Report, path: &Path) -> Option<RecordError> {
+    let hint = "the runner names this file in GITHUB_STEP_SUMMARY; the images are not concerned";
+    tried(path.to_owned(), hint, |path| {
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        let used = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        // The limit is the step's, not ours alone.
+        let summary = markdown::render(report, markdown::LIMIT.saturating_sub(used));
+        file.write_all(format!("\n{summary}").as_bytes())
+    })
+}
+
+fn tried(path: PathBuf, hint: &'static str, write: impl FnOnce(&Path) -> io::Result<()>) -> Option<RecordError> {
+    match write(&path) {
+        Ok(()) => None,
+        Err(source) => Some(RecordError { path, hint, source }),
+    }
 }

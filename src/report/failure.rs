@@ -4,10 +4,14 @@ use serde::Serialize;
 
 use crate::aws::{AwsError, Trouble as AwsTrouble};
 use crate::credentials::CredentialError;
-use crate::engine::{DaemonTrouble, EngineError, Trouble};
-use crate::ledger::LedgerError;
+use crate::engine::{DaemonTrouble, EngineError, Side, Trouble};
+use crate::execute::NotAttempted;
+use crate::ledger::{LedgerError, LockError};
+use crate::mapping::Only;
 use crate::plan::{Refused, RefusedBecause};
 use crate::survey::{Survey, SurveyError};
+
+use super::text::{listed, one_line};
 
 /// What went wrong, in words: what was tried, on what, on which side; what came back; what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,7 +43,7 @@ impl Failure {
             line.push_str(": ");
             line.push_str(cause);
         }
-        line.split_whitespace().collect::<Vec<_>>().join(" ")
+        one_line(&line)
     }
 
     /// Nothing carries the keyword.
@@ -64,9 +68,20 @@ impl Failure {
     }
 
     /// What the survey could not find out that is not one image's.
-    pub(super) fn of_survey(survey: &Survey) -> impl Iterator<Item = Self> {
+    pub fn of_survey(survey: &Survey) -> impl Iterator<Item = Self> {
         let closed = survey.closed.iter().map(Self::of_closed);
-        closed.chain(survey.unlisted.iter().map(Self::of_unlisted))
+        let absent = survey.absent.iter().map(Self::of_absent);
+        closed
+            .chain(survey.unlisted.iter().map(Self::of_unlisted))
+            .chain(absent)
+    }
+
+    fn of_absent(only: &Only) -> Self {
+        Self {
+            message: format!("{only} is not among the repositories and tags that are looked after"),
+            causes: Vec::new(),
+            hint: Some("check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all"),
+        }
     }
 
     fn of_unlisted(repository: &String) -> Self {
@@ -77,11 +92,18 @@ impl Failure {
         }
     }
 
-    pub(super) fn not_attempted() -> Self {
+    pub(super) fn not_attempted(why: NotAttempted) -> Self {
+        let (message, hint) = match why {
+            NotAttempted::Stopped => ("not attempted: the run was stopped before", None),
+            NotAttempted::DaemonLost => (
+                "not attempted: the daemon was lost before",
+                trouble_hint(Trouble::DaemonLost),
+            ),
+        };
         Self {
-            message: "not attempted: the run was stopped before".to_owned(),
+            message: message.to_owned(),
             causes: Vec::new(),
-            hint: None,
+            hint,
         }
     }
 
@@ -94,13 +116,7 @@ impl Failure {
     }
 
     fn of_closed((repository, error): &(String, SurveyError)) -> Self {
-        let inner = match error {
-            SurveyError::Aws(error) => Self::from(error),
-            SurveyError::NoUpstream(error) => Self::new(
-                error,
-                Some("name its upstream in discovery.upstream, or change discovery.strip_components"),
-            ),
-        };
+        let inner = Self::from(error);
         let mut causes = vec![inner.message];
         causes.extend(inner.causes);
         Self {
@@ -110,7 +126,33 @@ impl Failure {
         }
     }
 
-    pub(super) fn of_leftover(error: &EngineError) -> Self {
+    /// Of what could not be removed from the daemon: one for each, but one for all where the daemon was lost.
+    pub(super) fn of_leftovers(left: &[EngineError]) -> Vec<Self> {
+        let is_lost = |error: &&EngineError| {
+            matches!(
+                error,
+                EngineError::Daemon {
+                    trouble: Trouble::DaemonLost,
+                    ..
+                }
+            )
+        };
+        let mut failures: Vec<Self> = left
+            .iter()
+            .filter(|error| !is_lost(error))
+            .map(Self::of_leftover)
+            .collect();
+        if left.iter().any(|error| is_lost(&error)) {
+            failures.push(Self {
+                message: "the daemon was lost, and what the run had brought into it is there still".to_owned(),
+                causes: Vec::new(),
+                hint: Some("`docker images` shows it when the daemon is back; remove it by hand"),
+            });
+        }
+        failures
+    }
+
+    fn of_leftover(error: &EngineError) -> Self {
         let inner = Self::from(error);
         Self {
             message: "something that the run brought into the daemon could not be removed".to_owned(),
@@ -126,16 +168,46 @@ impl Failure {
                 "remove the tag from ECR, or set missing_upstream: keep to leave such tags as they are",
             ),
             RefusedBecause::WouldLosePlatforms { kind, platforms } => {
-                let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
                 let holds = match platforms.is_empty() {
                     true => String::new(),
-                    false => format!(" of {}", platforms.join(", ")),
+                    false => format!(" of {}", listed(platforms)),
                 };
                 (
-                    format!("the target is a multi-platform {kind}{holds}; this daemon would push one platform alone"),
-                    "set `platforms` to the one platform that is wanted, if the others may go",
+                    format!("the target is a multi-platform {kind}{holds}; one platform alone would take its place"),
+                    "set `platforms` to the one platform that is wanted, if the others may go; or use a daemon with the \
+                     containerd image store, which keeps indexes",
                 )
             }
+            RefusedBecause::UpstreamMoved { planned } => (
+                format!(
+                    "upstream {} has moved since the plan was made, from {planned}",
+                    refused.upstream
+                ),
+                "make a new plan",
+            ),
+            RefusedBecause::TargetMoved { planned, now } => (
+                match now {
+                    Some(now) => format!("the target has moved since the plan was made, from {planned} to {now}"),
+                    None => format!("the target's tag has gone since the plan was made; it named {planned}"),
+                },
+                "make a new plan",
+            ),
+            RefusedBecause::OnePlatformAtATime => (
+                "several platforms are asked for, and this daemon pushes one at a time".to_owned(),
+                "use a daemon with the containerd image store, or set `platforms` to one platform",
+            ),
+            RefusedBecause::PlatformsMissing { missing } => (
+                format!("upstream {} has no image for {}", refused.upstream, listed(missing)),
+                "set `platforms` to what it has",
+            ),
+            RefusedBecause::IndexHasOthers { others } => (
+                format!(
+                    "upstream {} is also for {}, and an index is brought whole",
+                    refused.upstream,
+                    listed(others)
+                ),
+                "set `platforms` to all, or to one platform",
+            ),
         };
         Self {
             message,
@@ -171,6 +243,19 @@ impl From<&AwsError> for Failure {
     }
 }
 
+impl From<&SurveyError> for Failure {
+    fn from(error: &SurveyError) -> Self {
+        match error {
+            SurveyError::Aws(error) => Self::from(error),
+            SurveyError::NoUpstream(error) => Self::new(
+                error,
+                Some("name its upstream in discovery.upstream, or change discovery.strip_components"),
+            ),
+            SurveyError::Engine(error) => Self::from(&**error),
+        }
+    }
+}
+
 impl From<&CredentialError> for Failure {
     fn from(error: &CredentialError) -> Self {
         match error {
@@ -183,6 +268,15 @@ impl From<&CredentialError> for Failure {
                 Some("run `docker login` for this registry again, or mend ~/.docker/config.json (DOCKER_CONFIG)"),
             ),
         }
+    }
+}
+
+impl From<&LockError> for Failure {
+    fn from(error: &LockError) -> Self {
+        Self::new(
+            error,
+            Some("--wait waits for it; one that died holds nothing; --ledger names another ledger"),
+        )
     }
 }
 
@@ -205,10 +299,10 @@ impl From<&EngineError> for Failure {
             EngineError::StoreNotHandled { .. } => Self::new(
                 error,
                 Some(
-                    "use a daemon with Docker's classic image store (\"containerd-snapshotter\": false in daemon.json)",
+                    "update to Docker 28 or newer, or use the classic store (\"containerd-snapshotter\": false in daemon.json)",
                 ),
             ),
-            EngineError::Refused { trouble, .. } => Self::new(error, trouble_hint(*trouble)),
+            EngineError::Refused { trouble, side, .. } => Self::new(error, hint_at(*side, *trouble)),
             EngineError::Login { .. } => Self::new(
                 error,
                 Some("check `ecr`, the region and the account, and whether the daemon can reach the registry"),
@@ -220,9 +314,17 @@ impl From<&EngineError> for Failure {
                 error,
                 Some("somebody else may push this tag at the same time; the next run compares again"),
             ),
+            EngineError::Daemon { trouble, .. } if matches!(trouble, Trouble::DaemonGone | Trouble::DaemonLost) => {
+                Self::new(error, trouble_hint(*trouble))
+            }
             EngineError::PushWithoutDigest { .. } | EngineError::Daemon { .. } => {
                 Self::new(error, Some("the daemon's own log tells more"))
             }
+            EngineError::Incomplete { .. } => Self::new(error, trouble_hint(Trouble::Incomplete)),
+            EngineError::PushedAnother { .. } => Self::new(
+                error,
+                Some("the tag holds what was pushed: run again; if it stays so, the daemon's own log tells more"),
+            ),
             EngineError::Stopped => Self::new(error, None),
         }
     }
@@ -238,9 +340,23 @@ fn daemon_hint(trouble: DaemonTrouble) -> &'static str {
         }
         DaemonTrouble::Address => "docker.host and DOCKER_HOST take unix:///PATH or tcp://HOST:PORT",
         DaemonTrouble::Tls => {
-            "use a unix socket, or an address that only this machine reaches, without DOCKER_TLS_VERIFY"
+            "DOCKER_TLS_VERIFY=1 speaks TLS with ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH: check all three, and the \
+             name in the daemon's certificate"
         }
+        DaemonTrouble::Context => "`docker context ls` lists the contexts; docker.host or DOCKER_HOST wins over them",
+        DaemonTrouble::Silent => "the daemon may be overloaded or hanging: its own log tells more",
         DaemonTrouble::Other => "`docker version` with the same DOCKER_HOST shows whether it answers",
+    }
+}
+
+/// The target is ECR, where a login is a role.
+fn hint_at(side: Side, trouble: Trouble) -> Option<&'static str> {
+    match (side, trouble) {
+        (Side::Target, Trouble::Denied | Trouble::Unauthorized) => Some(
+            "allow this in the IAM policy of the role (README lists all that is needed), and in the repository's own policy",
+        ),
+        (Side::Target, Trouble::Gone) => Some("the repository or image has gone from ECR meanwhile"),
+        (_, trouble) => trouble_hint(trouble),
     }
 }
 
@@ -260,10 +376,22 @@ fn trouble_hint(trouble: Trouble) -> Option<&'static str> {
         Trouble::DiskFull => {
             Some("free room in the daemon (`docker system df`, `docker system prune`) or lower `concurrency`")
         }
-        Trouble::Unreachable => {
-            Some("the daemon reaches the registry, not this program: check its DNS, proxy and network")
-        }
+        Trouble::Unreachable => Some(
+            "check the registry's name, and network, DNS and proxy of the daemon, which is who asks (docs/engines.md)",
+        ),
+        Trouble::UnknownHost => Some("check the registry's name, and the daemon's DNS"),
+        Trouble::DaemonLost => Some(
+            "the daemon was stopped or killed, and did not come back within timeouts.daemon: its own log tells more",
+        ),
+        Trouble::DaemonGone => Some("the daemon was stopped, restarted or killed: run again; its own log tells more"),
+        Trouble::NoAnswer => Some(
+            "the daemon, or the registry that it asks, hangs or needs longer: see timeouts.answer and timeouts.transfer",
+        ),
+        Trouble::Incomplete => Some(
+            "the daemon had a layer's content already, packed in another way, and did not pull it: remove the image that \
+             holds it (`docker image ls`) and run again",
+        ),
         Trouble::ServerError => Some("the registry is ill: run again later"),
-        Trouble::Other => None,
+        Trouble::Unclear | Trouble::Other => None,
     }
 }

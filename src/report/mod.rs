@@ -1,17 +1,20 @@
 //! What happened, as a value: printed, written to files and posted, always the same.
 
+mod explanation;
 mod failure;
 mod text;
 
+pub use explanation::Explanation;
 pub use failure::Failure;
+pub use text::{one_line, wrapped};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::execute::{Done, Ended, Execution};
+use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform};
-use crate::plan::{Kept, KeptBecause, Plan, Refused};
-use crate::survey::{Followed, Survey, Unread};
+use crate::plan::{Copy, Kept, KeptBecause, Plan, Refused};
+use crate::survey::{Followed, Survey, SurveyError, Unread};
 
 /// The version of [`Report`]'s and [`Preview`]'s JSON: raised when a field changes its meaning or goes, not when one comes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -75,9 +78,9 @@ pub struct ImageReport {
     /// What the upstream's tag named, where it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
-    /// The platform that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
+    /// The platforms that were brought, where the run brought any and they are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<Platform>,
     /// Why, in words; with an error, what was tried.
     pub reason: String,
     /// What was refused or failed.
@@ -101,6 +104,32 @@ pub enum Outcome {
     Failed,
     /// Not done because the run was stopped.
     NotAttempted,
+}
+
+impl Outcome {
+    /// Its word, as in the JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::NotAttempted => "not-attempted",
+        }
+    }
+}
+
+impl Totals {
+    /// Each way to end, and how many images did.
+    pub fn counts(&self) -> [(Outcome, usize); 5] {
+        [
+            (Outcome::Updated, self.updated),
+            (Outcome::Unchanged, self.unchanged),
+            (Outcome::Refused, self.refused),
+            (Outcome::Failed, self.failed),
+            (Outcome::NotAttempted, self.not_attempted),
+        ]
+    }
 }
 
 impl Report {
@@ -137,10 +166,26 @@ impl Report {
         self.images.extend(plan.refused.iter().map(ImageReport::refused));
     }
 
+    /// Adds a planned copy whose sides could not be looked at again; without an error, because of a stop.
+    pub fn add_unseen(&mut self, copy: &Copy, error: Option<&SurveyError>) {
+        let (outcome, failure) = match error {
+            Some(error) => (Outcome::Failed, Failure::from(error)),
+            None => (Outcome::NotAttempted, Failure::not_attempted(NotAttempted::Stopped)),
+        };
+        let image = ImageReport::of(
+            &copy.target,
+            &copy.upstream,
+            &copy.target_digest,
+            outcome,
+            String::new(),
+        );
+        self.images.push(image.failed(failure));
+    }
+
     /// Adds what the execution did.
     pub fn add_execution(&mut self, execution: &Execution) {
         self.images.extend(execution.done.iter().map(ImageReport::done));
-        self.failures.extend(execution.left.iter().map(Failure::of_leftover));
+        self.failures.extend(Failure::of_leftovers(&execution.left));
         self.failures.extend(execution.forgotten.iter().map(Failure::from));
     }
 
@@ -172,6 +217,14 @@ impl Report {
 }
 
 impl ImageReport {
+    /// Why it ended so, on one line: of a failure also the causes.
+    pub fn why(&self) -> String {
+        match &self.failure {
+            Some(failure) => failure.in_one_line(),
+            None => one_line(&self.reason),
+        }
+    }
+
     fn of(target: &ImageRef, upstream: &ImageRef, before: &Digest, outcome: Outcome, reason: String) -> Self {
         Self {
             target: target.clone(),
@@ -180,7 +233,7 @@ impl ImageReport {
             digest_before: before.clone(),
             digest_after: None,
             upstream_digest: None,
-            platform: None,
+            platforms: Vec::new(),
             reason,
             failure: None,
             seconds: 0.0,
@@ -207,7 +260,7 @@ impl ImageReport {
             Outcome::NotAttempted,
             String::new(),
         )
-        .failed(Failure::not_attempted())
+        .failed(Failure::not_attempted(NotAttempted::Stopped))
     }
 
     fn kept(kept: &Kept) -> Self {
@@ -241,32 +294,26 @@ impl ImageReport {
     fn done(done: &Done) -> Self {
         let copy = &done.copy;
         let (outcome, reason) = match &done.ended {
-            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one"),
-            Ended::Unneeded => (Outcome::Unchanged, "the same image, packed again by a daemon"),
-            Ended::Failed(_) => (Outcome::Failed, ""),
-            Ended::NotAttempted | Ended::CutOff => (Outcome::NotAttempted, ""),
+            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".to_owned()),
+            Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string()),
+            Ended::Failed(_) => (Outcome::Failed, String::new()),
+            Ended::NotAttempted(_) | Ended::CutOff => (Outcome::NotAttempted, String::new()),
         };
         let image = Self {
             upstream_digest: Some(copy.upstream_digest.clone()),
-            platform: copy.platform.clone(),
+            platforms: copy.brings.platforms().to_vec(),
             seconds: (done.took.as_secs_f64() * 1000.0).round() / 1000.0,
             digest_after: match &done.ended {
                 Ended::Updated(digest) => Some(digest.clone()),
                 _ => None,
             },
-            ..Self::of(
-                &copy.target,
-                &copy.upstream,
-                &copy.target_digest,
-                outcome,
-                reason.to_owned(),
-            )
+            ..Self::of(&copy.target, &copy.upstream, &copy.target_digest, outcome, reason)
         };
         match &done.ended {
             Ended::Failed(error) => image.failed(Failure::from(error)),
-            Ended::NotAttempted => image.failed(Failure::not_attempted()),
+            Ended::NotAttempted(why) => image.failed(Failure::not_attempted(*why)),
             Ended::CutOff => image.failed(Failure::cut_off()),
-            Ended::Updated(_) | Ended::Unneeded => image,
+            Ended::Updated(_) | Ended::Unneeded(_) => image,
         }
     }
 }
@@ -275,6 +322,7 @@ impl ImageReport {
 pub fn kept_because(because: KeptBecause) -> &'static str {
     match because {
         KeptBecause::SameDigest => "the same digest on both sides",
+        KeptBecause::SamePlatformManifest => "the upstream's own manifest for this platform",
         KeptBecause::MadeFromThisUpstream => "made from what the upstream has today",
         KeptBecause::UpstreamGone => "the upstream has no such tag any more, and missing_upstream is keep",
     }
@@ -316,8 +364,13 @@ impl Preview {
         }
     }
 
+    /// Whether something could not be read, so that nobody knows what would become of it.
+    pub fn is_blind(&self) -> bool {
+        !self.unread.is_empty() || !self.failures.is_empty()
+    }
+
     /// Whether everything could be read and nothing is refused.
     pub fn is_well(&self) -> bool {
-        self.unread.is_empty() && self.failures.is_empty() && self.plan.refused.is_empty()
+        !self.is_blind() && self.plan.refused.is_empty()
     }
 }

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
 use super::{Failure, ImageReport, Outcome, Preview, Report, kept_because};
-use crate::plan::{Action, Copy, CopyBecause};
+use crate::image::Platform;
+use crate::plan::{Action, Brings, Copy, CopyBecause};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -31,27 +33,61 @@ impl Report {
         self.write_totals(out)
     }
 
-    fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
+    /// How many images ended how, in words; what did not happen is left out, but for the first two.
+    pub fn counted(&self) -> String {
         let totals = &self.totals;
+        let others = match self.failures.len() {
+            1 => "other failure",
+            _ => "other failures",
+        };
         let counts = [
             (totals.updated, "updated"),
             (totals.unchanged, "unchanged"),
             (totals.refused, "refused"),
             (totals.failed, "failed"),
             (totals.not_attempted, "not done"),
-            (self.failures.len(), "other failures"),
+            (self.failures.len(), others),
         ];
         let always = 2;
         let words = counts.iter().enumerate();
         let words = words.filter(|(at, (count, _))| *at < always || *count > 0);
         let words: Vec<String> = words.map(|(_, (count, word))| format!("{count} {word}")).collect();
+        words.join(", ")
+    }
+
+    fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
         let seconds = self.ended.duration_since(self.started).as_secs_f64();
-        writeln!(out, "{} in {seconds:.1} s{}", words.join(", "), untagged(self.untagged))?;
+        writeln!(out, "{} in {seconds:.1} s{}", self.counted(), untagged(self.untagged))?;
         match self.stopped_by {
             Some(signal) => writeln!(out, "stopped by {signal}"),
             None => Ok(()),
         }
     }
+}
+
+/// Text that may be anybody's on one line, without what moves a terminal's cursor or begins a line that a pipeline obeys.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.join(" ")
+}
+
+/// A line on as many as `width` columns ask for, those behind the first indented. It is broken between words alone: what is
+/// longer than a line, such as a URL, can be copied.
+pub fn wrapped(line: &str, width: usize, indent: usize) -> String {
+    // Colours take no columns.
+    if display_width(line) <= width {
+        return line.to_owned();
+    }
+    let indent = " ".repeat(indent);
+    let options = Options::new(width)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::wrap(line, options).join("\n")
 }
 
 fn untagged(count: usize) -> String {
@@ -86,19 +122,19 @@ impl ImageReport {
 impl Failure {
     /// A failure that is no image's.
     fn write_item(&self, out: &mut impl Write) -> io::Result<()> {
-        item(out, BAD, "failed", &self.message)?;
+        item(out, BAD, "failed", &one_line(&self.message))?;
         self.write_why(out)
     }
 
     /// The message, its causes and the hint, one a line.
     fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
-        more(out, &self.message)?;
+        more(out, &one_line(&self.message))?;
         self.write_why(out)
     }
 
     fn write_why(&self, out: &mut impl Write) -> io::Result<()> {
         for cause in &self.causes {
-            more(out, &format!("because: {cause}"))?;
+            more(out, &format!("because: {}", one_line(cause)))?;
         }
         match self.hint {
             Some(hint) => more(out, &format!("hint: {hint}")),
@@ -145,21 +181,13 @@ impl Preview {
 
 fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
     item(out, GOOD, "copy", &copy.target.in_registry())?;
-    let platform = match &copy.platform {
-        Some(platform) => format!(" ({platform})"),
-        None => " (the platform that the target has)".to_owned(),
-    };
-    more(out, &format!("from {}{platform}", copy.upstream))?;
+    more(out, &format!("from {} ({})", copy.upstream, brought(&copy.brings)))?;
     more(
         out,
         &format!("{} → {}", copy.target_digest.short(), copy.upstream_digest.short()),
     )?;
-    if let (Some(wanted), false) = (&copy.platform, copy.replaces.is_empty()) {
-        let replaced: Vec<String> = copy.replaces.iter().map(ToString::to_string).collect();
-        more(
-            out,
-            &format!("{wanted} alone takes the place of {}", replaced.join(", ")),
-        )?;
+    if !copy.replaces.is_empty() {
+        more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
     }
     more(
         out,
@@ -168,6 +196,21 @@ fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
             CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
         },
     )
+}
+
+/// What comes, in words.
+pub(super) fn brought(brings: &Brings) -> String {
+    match brings {
+        Brings::Platform(Some(platform)) => platform.to_string(),
+        Brings::Platform(None) => "the platform that the target has".to_owned(),
+        Brings::Whole(platforms) if platforms.len() > 1 => format!("all platforms: {}", listed(platforms)),
+        Brings::Whole(_) => "as it is".to_owned(),
+    }
+}
+
+pub(super) fn listed(platforms: &[Platform]) -> String {
+    let words: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+    words.join(", ")
 }
 
 fn head(out: &mut impl Write, registry: Option<&str>, engine: Option<&str>) -> io::Result<()> {
@@ -180,12 +223,12 @@ fn head(out: &mut impl Write, registry: Option<&str>, engine: Option<&str>) -> i
     Ok(())
 }
 
-const INDENT: usize = 10;
+pub(super) const INDENT: usize = 10;
 
 fn item(out: &mut impl Write, style: Style, word: &str, what: &str) -> io::Result<()> {
     writeln!(out, "{style}{word:<INDENT$}{style:#}{what}")
 }
 
-fn more(out: &mut impl Write, what: &str) -> io::Result<()> {
+pub(super) fn more(out: &mut impl Write, what: &str) -> io::Result<()> {
     writeln!(out, "{:INDENT$}{what}", "")
 }

@@ -9,6 +9,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// What it may be, as a person is told.
     pub allowed: &'static str,
+    /// What it is for.
+    pub about: &'static str,
     /// Other environment variables that set it, the weakest first. All lose to `ECR_KEEPER_…`.
     pub variables: &'static [&'static str],
     /// Never shown.
@@ -22,8 +24,10 @@ pub struct Key {
 pub enum Shape {
     /// Text, in quotes where it looks like something else.
     Text,
-    /// A number, or text that is one.
-    Number,
+    /// A whole number within these bounds, or text that is one.
+    Number(usize, usize),
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
     /// A list, or text with commas.
@@ -35,6 +39,7 @@ const fn key(path: &'static str, default: Option<&'static str>, allowed: &'stati
         path,
         default,
         allowed,
+        about: "",
         variables: &[],
         secret: false,
         shape: Shape::Text,
@@ -47,8 +52,18 @@ impl Key {
         self
     }
 
-    const fn number(mut self) -> Self {
-        self.shape = Shape::Number;
+    const fn number(mut self, least: usize, most: usize) -> Self {
+        self.shape = Shape::Number(least, most);
+        self
+    }
+
+    const fn choice(mut self, words: &'static [&'static str]) -> Self {
+        self.shape = Shape::Choice(words);
+        self
+    }
+
+    const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
         self
     }
 
@@ -91,52 +106,132 @@ impl Key {
     }
 }
 
+/// Docker asks for TLS by any value of this variable.
+pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
+
 /// All settings, in the order of `settings.yaml`.
 pub const KEYS: &[Key] = &[
-    key("ecr", None, "the registry's host[:port], without a scheme or a path").also(&["ECR"]),
-    key("keyword", None, "a part of a repository's name, not empty").also(&["keyword", "KEYWORD"]),
-    key("discovery.strip_components", Some("2"), "a whole number from 0 to 20").number(),
-    key("discovery.allow_no_match", Some("false"), "true or false").flag(),
+    key("ecr", None, "the registry's host[:port], without a scheme or a path")
+        .also(&["ECR"])
+        .about("The registry. Without it, the registry of the AWS account. An ECR host also says the account and the region."),
+    key("keyword", None, "a part of a repository's name, not empty")
+        .also(&["keyword", "KEYWORD"])
+        .about("Repositories whose name contains this are looked after; letter case counts."),
+    key("discovery.strip_components", Some("2"), "a whole number from 0 to 20")
+        .number(0, 20)
+        .about("How many leading parts of a repository's name are the team's own. What is left is the upstream's name."),
+    key("discovery.allow_no_match", Some("false"), "true or false")
+        .flag()
+        .about("Whether a keyword that matches no repository is well (exit code 0)."),
     key(
         "discovery.upstream.*",
         None,
         "a repository, such as quay.io/prometheus/prometheus",
-    ),
-    key("missing_upstream", Some("fail"), "fail or keep"),
-    key("platforms", None, "one platform, such as linux/amd64").list(),
-    key("docker.host", None, "unix:///PATH or tcp://HOST:PORT").also(&["DOCKER_HOST"]),
-    key("docker.compare", Some("registry"), "registry or pull"),
-    key("registries.*.mirror", None, "host[:port][/prefix], without a scheme"),
-    key("registries.*.username", None, "a user name, beside a password"),
-    key("registries.*.password", None, "a password, beside a username").secret(),
-    key("aws.region", None, "a region code, such as eu-central-1").also(&["AWS_DEFAULT_REGION", "AWS_REGION"]),
-    key("aws.profile", None, "a profile's name").also(&["AWS_PROFILE"]),
-    key("aws.endpoint_url", None, "a http:// or https:// URL").also(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"]),
+    )
+    .about("The upstream of a repository that cannot be read from its name, by that name."),
+    key("missing_upstream", Some("fail"), "fail or keep")
+        .choice(&["fail", "keep"])
+        .about("What a tag is whose upstream has gone: refused (fail), or left as it is (keep)."),
+    key(
+        "platforms",
+        None,
+        "a platform such as linux/amd64, a list of them, or all",
+    )
+    .list()
+    .about("Which platforms to bring. Without it each target keeps those that it has; several come only as the whole index."),
+    key("docker.host", None, "unix:///PATH or tcp://HOST:PORT, without a login")
+        .also(&["DOCKER_HOST"])
+        .about("Where the daemon listens. Without it, the docker context, then Docker's usual socket, then those of rootless daemons."),
+    key("docker.context", None, "a docker context's name")
+        .also(&["DOCKER_CONTEXT"])
+        .about("The docker context that names the daemon. Without it, the one that `docker context use` chose."),
+    key("docker.tls_verify", Some("false"), "true or false")
+        .flag()
+        .also(&[TLS_VERIFY])
+        .about("Whether tcp:// is spoken over TLS, each side showing the other its certificate."),
+    key("docker.cert_path", None, "a folder's path")
+        .also(&["DOCKER_CERT_PATH"])
+        .about("Where ca.pem, cert.pem and key.pem for that are. Without it, Docker's configuration folder (~/.docker)."),
+    key("docker.upstream_digests", Some("daemon"), "daemon or direct")
+        .choice(&["daemon", "direct"])
+        .about("Who asks upstream registries for digests: the daemon, or this program itself (always, with Podman)."),
+    key("docker.compare", Some("registry"), "registry or pull")
+        .choice(&["registry", "pull"])
+        .about("Where the content that ECR holds is read to be compared: its manifest in ECR, or by a pull every time."),
+    key("registries.*.mirror", None, "host[:port][/prefix], without a scheme")
+        .about("What is asked in the place of this registry."),
+    key("registries.*.username", None, "a user name, beside a password").about("The user name to log in there with."),
+    key("registries.*.password", None, "a password, beside a username")
+        .secret()
+        .about("The password for it. Better in the environment: _ stands for each of . : - in the host's name."),
+    key("aws.region", None, "a region code, such as eu-central-1")
+        .also(&["AWS_DEFAULT_REGION", "AWS_REGION"])
+        .about("The region of the registry."),
+    key("aws.profile", None, "a profile's name")
+        .also(&["AWS_PROFILE"])
+        .about("The profile of the AWS configuration files."),
+    key("aws.endpoint_url", None, "a http:// or https:// URL")
+        .also(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"])
+        .about("Where the ECR API is asked instead of AWS."),
     key(
         "aws.access_key_id",
         None,
         "an access key id, beside a secret_access_key",
     )
-    .also(&["AWS_ACCESS_KEY_ID_ECR"]),
+    .also(&["AWS_ACCESS_KEY_ID_ECR"])
+    .about("The access key. Without it, AWS is logged in to as the AWS CLI does."),
     key(
         "aws.secret_access_key",
         None,
         "a secret access key, beside an access_key_id",
     )
     .also(&["AWS_SECRET_ACCESS_KEY_ECR"])
-    .secret(),
+    .secret()
+    .about("The secret that goes with it."),
     key("aws.session_token", None, "a session token, beside the two keys")
         .also(&["AWS_SESSION_TOKEN_ECR"])
-        .secret(),
-    key("concurrency", Some("4"), "a whole number from 1 to 64").number(),
-    key("stop.grace", Some("30s"), "a duration, such as 30s or 2m"),
-    key("ledger", None, "a file's path"),
-    key("results.dir", Some("."), "a folder's path"),
+        .secret()
+        .about("The session token of temporary keys."),
+    key("concurrency", Some("4"), "a whole number from 1 to 64")
+        .number(1, 64)
+        .about("How many images, and questions to registries, at once."),
+    key("retry.tries", Some("3"), "a whole number from 1 to 20")
+        .number(1, 20)
+        .about("How often something is tried that passes by itself: 429, 5xx, a broken connection. A no is taken for one."),
+    key("retry.wait", Some("4s"), "a duration, such as 4s")
+        .about("The wait before the second try. Each later one is twice as long, and up to as much again is added by chance."),
+    key("retry.longest", Some("2m"), "a duration, such as 2m")
+        .about("The longest wait. Who asks for a longer one (Retry-After) is not tried again."),
+    key("timeouts.connect", Some("10s"), "a duration, such as 10s")
+        .about("How long a connection to AWS, a registry or a webhook may take to come about."),
+    key("timeouts.answer", Some("1m"), "a duration, such as 1m")
+        .about("How long one of these, or the daemon, may take to answer a question."),
+    key("timeouts.transfer", Some("10m"), "a duration, such as 10m")
+        .about("How long a pull or push in the daemon may give no sign of life."),
+    key("timeouts.daemon", Some("1m"), "a duration, such as 1m")
+        .about("How long a daemon that has gone is waited for; then what is left is not attempted."),
+    key("stop.grace", Some("30s"), "a duration, such as 30s or 2m")
+        .about("How long running images may go on after Ctrl-C or SIGTERM. A second signal cuts them off at once."),
+    key("ledger", None, "a file's path").about(
+        "The file that remembers which ECR digest was made from which upstream digest. Without it, ecr-keeper/ledger.json in \
+         the user's state folder (~/.local/state).",
+    ),
+    key("results.dir", Some("."), "a folder's path").about("Where the result files are written."),
+    key("results.junit", None, "a file's path").about("Where to write the results as JUnit XML, for a pipeline's test report."),
+    key("results.csv", None, "a file's path").about("Where to write the results as CSV, a row for each image."),
+    key("results.markdown", None, "a file's path").about("Where to write the results as Markdown."),
+    key("results.metrics", None, "a file's path")
+        .about("Where to write metrics in Prometheus' text format, for node_exporter's textfile collector."),
     key("webhook.url", None, "a http:// or https:// URL")
         .also(&["DISCORD_WEBHOOK"])
-        .secret(),
-    key("webhook.kind", Some("discord"), "discord or generic"),
-    key("webhook.send_empty", Some("false"), "true or false").flag(),
+        .secret()
+        .about("Where to post what happened."),
+    key("webhook.kind", Some("discord"), "discord or generic")
+        .choice(&["discord", "generic"])
+        .about("The shape of what is posted: Discord's messages, or result.json as it is."),
+    key("webhook.send_empty", Some("false"), "true or false")
+        .flag()
+        .about("Whether a Discord message is sent although its list is empty."),
 ];
 
 /// The known key that a mistyped one most likely means.
@@ -170,6 +265,24 @@ mod tests {
 
     fn near(written: &str) -> Option<String> {
         nearest(&written.split('.').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_key_says_what_it_is_for_and_stands_in_the_sample_file() {
+        let sample = include_str!("../../settings.yaml");
+        for key in KEYS {
+            assert!(key.about.ends_with('.'), "{}", key.path);
+            let last = key.parts().filter(|part| *part != "*").last().unwrap();
+            assert!(
+                sample.contains(&format!("{last}:")),
+                "{} is not in settings.yaml",
+                key.path
+            );
+            if let Shape::Choice(words) = key.shape {
+                assert_eq!(key.allowed, words.join(" or "));
+                assert!(key.default.is_none_or(|word| words.contains(&word)), "{}", key.path);
+            }
+        }
     }
 
     #[test]

@@ -105,6 +105,7 @@ fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
 /// Reads all layers. What is wrong with single values is for later; a file that cannot be read at all is an error here.
 pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, SettingsError> {
     let mut builder = Config::builder().add_source(defaults());
+    let mut misplaced = Places::new();
     let mut hosts: Vec<String> = WELL_KNOWN.iter().map(|&host| host.to_owned()).collect();
     if let Some(path) = file {
         let unreadable = |source| SettingsError::Unreadable {
@@ -118,6 +119,8 @@ pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, Setting
             why: cause_of(&error),
         })?;
         hosts.extend(hosts_of(&table));
+        let mut table = table;
+        take_misplaced(&mut table, &mut Vec::new(), &path.display().to_string(), &mut misplaced);
         builder = builder.add_source(OfFile(path.display().to_string(), table));
     }
     let config = builder
@@ -137,7 +140,36 @@ pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, Setting
     for (key, value) in root {
         flatten(vec![key], value, &mut places);
     }
+    places.append(&mut misplaced);
     Ok(places)
+}
+
+/// Takes values out that stand where a section belongs: merged, they would take the section's defaults with them, or be hidden
+/// by another layer.
+fn take_misplaced(table: &mut Map<String, Value>, place: &mut Vec<String>, file: &str, misplaced: &mut Places) {
+    table.retain(|key, value| {
+        place.push(key.clone());
+        let keep = match &mut value.kind {
+            ValueKind::Table(inner) => {
+                take_misplaced(inner, place, file, misplaced);
+                true
+            }
+            ValueKind::Nil => true,
+            _ => {
+                let is_section = KEYS.iter().any(|key| key.is_below(place)) && !KEYS.iter().any(|key| key.is_at(place));
+                if is_section {
+                    let found = Found {
+                        value: value.clone(),
+                        origin: file.to_owned(),
+                    };
+                    misplaced.insert(place.clone(), found);
+                }
+                !is_section
+            }
+        };
+        place.pop();
+        keep
+    });
 }
 
 fn cause_of(error: &ConfigError) -> String {

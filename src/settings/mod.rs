@@ -6,9 +6,11 @@
 mod keys;
 mod layers;
 mod read;
+mod schema;
 
 pub use keys::{KEYS, Key, Shape};
 pub use layers::Given;
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +19,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
-use crate::credentials::Credential;
 use crate::engine::docker::DockerOptions;
-use crate::image::Platform;
+use crate::image::Platforms;
 use crate::mapping::Naming;
 use crate::notify::Webhook;
+use crate::record::Results;
+use crate::registry::Credential;
+use crate::retry::Timeouts;
 use crate::survey::Compare;
 
 use self::layers::Places;
@@ -41,10 +45,12 @@ pub struct Settings {
     pub naming: Naming,
     /// Whether a tag that has gone upstream is well.
     pub keep_missing: bool,
-    /// The one platform that is wanted.
-    pub platform: Option<Platform>,
-    /// Where the daemon is, and the mirrors that it asks.
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// Where the daemon is, how it is dealt with, and the mirrors that it asks.
     pub docker: DockerOptions,
+    /// How long registries are waited for.
+    pub timeouts: Timeouts,
     /// How contents are compared.
     pub compare: Compare,
     /// Logins by registry host.
@@ -57,8 +63,8 @@ pub struct Settings {
     pub grace: Duration,
     /// The ledger's file.
     pub ledger: PathBuf,
-    /// The result files' folder.
-    pub results: PathBuf,
+    /// Which result files are written, and where.
+    pub results: Results,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
 }
@@ -180,17 +186,18 @@ pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsEr
     for key in KEYS {
         let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();
         if own.is_empty() && !key.path.contains('*') {
+            let usual = (key.path == "ledger").then(|| read::usual_ledger().display().to_string());
             shown.push(Shown {
                 key: key.path.to_owned(),
-                value: None,
-                origin: None,
+                origin: usual.is_some().then(|| "default".to_owned()),
+                value: usual,
             });
         }
         shown.extend(own.into_iter().map(|(place, found)| Shown {
             key: place.join("."),
             value: Some(match key.secret {
                 true => "(secret)".to_owned(),
-                false => read::text_of(&found.value).unwrap_or_default(),
+                false => read::shown(&found.value).unwrap_or_default(),
             }),
             origin: Some(found.origin),
         }));

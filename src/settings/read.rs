@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
-use super::keys::{KEYS, Key, Shape, nearest};
+use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
 use super::layers::{Found, Places};
 use super::{Mistake, Settings, SettingsError};
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
-use crate::credentials::Credential;
-use crate::engine::docker::DockerOptions;
-use crate::image::{Platform, Repository};
+use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
+use crate::image::{Platforms, Repository};
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
+use crate::record::{Format, Results};
+use crate::registry::Credential;
+use crate::retry::{Retry, Timeouts};
 use crate::survey::Compare;
 
 /// Builds the settings, or says all that is wrong.
@@ -61,8 +63,17 @@ fn unknown(places: &Places) -> Vec<Mistake> {
     places.iter().filter_map(mistake).collect()
 }
 
+/// A value as people may see it: without what stands before an `@`, which in an address is a login.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    let text = text_of(value)?;
+    Some(match text.rfind('@') {
+        Some(at) => format!("…{}", &text[at..]),
+        None => text,
+    })
+}
+
 /// A value as text; a list with commas between.
-pub(super) fn text_of(value: &Value) -> Option<String> {
+fn text_of(value: &Value) -> Option<String> {
     match &value.kind {
         ValueKind::Array(items) => items
             .iter()
@@ -94,19 +105,20 @@ impl Reader {
         let keep_missing = self.parse("missing_upstream", |text| {
             choice(text, &[("fail", false), ("keep", true)])
         });
-        let platform = self.parse("platforms", from_str::<Platform>);
-        let docker_host = self.parse("docker.host", daemon_address);
+        let platforms = self.parse("platforms", platforms);
+        let retry = self.retry();
+        let timeouts = self.timeouts();
+        let docker = self.docker(retry, timeouts);
         let compares = [("registry", Compare::Registry), ("pull", Compare::Pull)];
         let compare = self.parse("docker.compare", |text| choice(text, &compares));
-        let mirrors = self.each("registries.*.mirror", mirror);
         let logins = self.logins();
-        let mut aws = self.aws();
-        let account = self.agree_on_region(registry.as_deref(), &mut aws);
+        let mut aws = self.aws(retry, timeouts);
+        let account = self.agree_on_region(registry.as_deref(), aws.as_mut());
         let concurrency = self.parse("concurrency", |text| within(text, 1..=64));
         let grace = self.parse("stop.grace", duration);
         let ledger = self.parse("ledger", path);
-        let results = self.parse("results.dir", path);
-        let webhook = self.webhook();
+        let results = self.results();
+        let webhook = self.webhook(retry, timeouts);
         Some(Settings {
             registry,
             account,
@@ -114,14 +126,12 @@ impl Reader {
             allow_no_match: allow_no_match?,
             naming: naming?,
             keep_missing: keep_missing?,
-            platform,
-            docker: DockerOptions {
-                host: docker_host,
-                mirrors,
-            },
+            platforms: platforms.unwrap_or_default(),
+            docker: docker?,
+            timeouts: timeouts?,
             compare: compare?,
             logins,
-            aws,
+            aws: aws?,
             concurrency: concurrency?,
             grace: grace?,
             ledger: ledger.unwrap_or_else(usual_ledger),
@@ -158,7 +168,59 @@ impl Reader {
         logins
     }
 
-    fn aws(&mut self) -> AwsOptions {
+    fn retry(&mut self) -> Option<Retry> {
+        let tries = self.parse("retry.tries", |text| within(text, 1..=20));
+        let wait = self.parse("retry.wait", duration);
+        let longest = self.parse("retry.longest", duration);
+        Some(Retry {
+            tries: tries?,
+            wait: wait?,
+            longest: longest?,
+        })
+    }
+
+    fn timeouts(&mut self) -> Option<Timeouts> {
+        let connect = self.parse("timeouts.connect", bound);
+        let answer = self.parse("timeouts.answer", bound);
+        Some(Timeouts {
+            connect: connect?,
+            answer: answer?,
+        })
+    }
+
+    fn docker(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<DockerOptions> {
+        let host = self.parse("docker.host", daemon_address);
+        let context = self.parse("docker.context", text);
+        let by_variable = |setting: &Setting| setting.found.origin.ends_with(TLS_VERIFY);
+        let tls_verify = match self.find("docker.tls_verify").as_ref().is_some_and(by_variable) {
+            true => Some(true),
+            false => self.parse("docker.tls_verify", flag),
+        };
+        let cert_path = self.parse("docker.cert_path", path);
+        let look_ups = [("daemon", LookUp::Daemon), ("direct", LookUp::Direct)];
+        let look_up = self.parse("docker.upstream_digests", |text| choice(text, &look_ups));
+        let mirrors = self.each("registries.*.mirror", mirror);
+        let transfer = self.parse("timeouts.transfer", bound);
+        let daemon = self.parse("timeouts.daemon", duration);
+        Some(DockerOptions {
+            whereabouts: Whereabouts {
+                host,
+                context,
+                tls_verify: tls_verify?,
+                cert_path,
+            },
+            patience: Patience {
+                answer: timeouts?.answer,
+                transfer: transfer?,
+                daemon: daemon?,
+            },
+            retry: retry?,
+            look_up: look_up?,
+            mirrors,
+        })
+    }
+
+    fn aws(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<AwsOptions> {
         let id = self.parse("aws.access_key_id", text);
         let secret = self.parse("aws.secret_access_key", text);
         let session_token = self.parse("aws.session_token", text);
@@ -195,17 +257,22 @@ impl Reader {
                 .find("aws.profile")
                 .is_some_and(|setting| !setting.found.origin.ends_with(" AWS_PROFILE")),
         });
-        AwsOptions {
-            region: self.parse("aws.region", region),
+        let region = self.parse("aws.region", region);
+        let endpoint_url = self.parse("aws.endpoint_url", url);
+        Some(AwsOptions {
+            region,
             profile,
-            endpoint_url: self.parse("aws.endpoint_url", url),
+            endpoint_url,
             keys,
-        }
+            retry: retry?,
+            timeouts: timeouts?,
+        })
     }
 
     /// A registry's own host name says its account and region; a setting that says another region is a mistake.
-    fn agree_on_region(&mut self, registry: Option<&str>, aws: &mut AwsOptions) -> Option<String> {
+    fn agree_on_region(&mut self, registry: Option<&str>, aws: Option<&mut AwsOptions>) -> Option<String> {
         let (account, region) = account_and_region(registry?)?;
+        let aws = aws?;
         match &aws.region {
             Some(other) if other != region => {
                 let setting = self.find("aws.region")?;
@@ -218,7 +285,24 @@ impl Reader {
         Some(account.to_owned())
     }
 
-    fn webhook(&mut self) -> Option<Webhook> {
+    fn results(&mut self) -> Option<Results> {
+        let folder = self.parse("results.dir", path);
+        let files = [
+            (Format::Junit, self.parse("results.junit", path)),
+            (Format::Csv, self.parse("results.csv", path)),
+            (Format::Markdown, self.parse("results.markdown", path)),
+            (Format::Metrics, self.parse("results.metrics", path)),
+        ];
+        Some(Results {
+            folder: folder?,
+            files: files
+                .into_iter()
+                .filter_map(|(format, file)| Some((format, file?)))
+                .collect(),
+        })
+    }
+
+    fn webhook(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<Webhook> {
         let url = self.parse("webhook.url", url);
         let kinds = [("discord", WebhookKind::Discord), ("generic", WebhookKind::Generic)];
         let kind = self.parse("webhook.kind", |text| choice(text, &kinds));
@@ -227,6 +311,8 @@ impl Reader {
             url: url?.into(),
             kind: kind?,
             send_empty: send_empty?,
+            retry: retry?,
+            timeouts: timeouts?,
         })
     }
 
@@ -277,8 +363,8 @@ impl Reader {
         let kind = &setting.found.value.kind;
         let fits = match (setting.key.shape, kind) {
             (_, ValueKind::String(_)) | (Shape::List, ValueKind::Array(_)) => true,
-            (Shape::Text | Shape::List, _) | (_, ValueKind::Array(_)) => false,
-            (Shape::Number | Shape::Flag, _) => true,
+            (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_)) => false,
+            (Shape::Number(..) | Shape::Flag, _) => true,
         };
         if !fits {
             let mend = match kind {
@@ -291,7 +377,7 @@ impl Reader {
         }
         let value = text.as_deref().and_then(parse);
         if value.is_none() {
-            let said = match (text, setting.key.secret) {
+            let said = match (shown(&setting.found.value), setting.key.secret) {
                 (Some(text), false) => format!("{text:?} is not allowed"),
                 _ => "the value is not allowed".to_owned(),
             };
@@ -389,12 +475,20 @@ fn mirror(text: &str) -> Option<String> {
     }
 }
 
+/// Without a login: a daemon has none, and it would be shown.
 fn daemon_address(text: &str) -> Option<String> {
     let known = ["unix://", "tcp://", "http://"];
-    known
-        .iter()
-        .any(|scheme| text.starts_with(scheme) && text.len() > scheme.len())
-        .then(|| text.to_owned())
+    let address = known.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    (!address.is_empty() && !address.contains('@')).then(|| text.to_owned())
+}
+
+fn platforms(text: &str) -> Option<Platforms> {
+    (!text.is_empty()).then(|| from_str(text))?
+}
+
+/// A wait of no time at all would end before anything could come of it.
+fn bound(text: &str) -> Option<Duration> {
+    duration(text).filter(|bound| !bound.is_zero())
 }
 
 fn region(text: &str) -> Option<String> {
@@ -403,7 +497,7 @@ fn region(text: &str) -> Option<String> {
 }
 
 /// In the user's state folder; without a home, in the working folder.
-fn usual_ledger() -> PathBuf {
+pub(super) fn usual_ledger() -> PathBuf {
     match dirs::state_dir().or_else(dirs::data_local_dir) {
         Some(folder) => folder.join("ecr-keeper/ledger.json"),
         None => PathBuf::from(".ecr-keeper-ledger.json"),

@@ -6,7 +6,7 @@ use ecr_lab::images::{Layer, Place, multi, tiny};
 use ecr_lab::{Act, ApiFault, Fault};
 use futures::TryStreamExt;
 
-use crate::support::World;
+use crate::support::{World, on_every_store};
 
 const REPOSITORY: &str = "base/image/busybox";
 const UPSTREAM: &str = "library/busybox";
@@ -29,71 +29,71 @@ async fn tag(docker: &Docker, image: &str, repository: &str, tag: &str) {
     docker.tag_image(image, Some(options)).await.expect("the tag");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_in_the_daemon_before_is_there_after() {
-    let world = World::new().await;
-    let docker = world.docker();
-    let upstream = format!("{}/{UPSTREAM}", world.lab.upstream().host());
-    let target = world.target(REPOSITORY);
-    world.upstream(UPSTREAM, "old", tiny("old")).await;
-    let new = world.upstream(UPSTREAM, "1", multi("new")).await;
-    world.upstream(UPSTREAM, "2", multi("second")).await;
-    for image in ["1", "2", "3"] {
-        world.ecr(REPOSITORY, image, tiny("old")).await;
+on_every_store! {
+    async fn what_was_in_the_daemon_before_is_there_after(world: World) {
+        let docker = world.docker();
+        let upstream = format!("{}/{UPSTREAM}", world.lab.upstream().host());
+        let target = world.target(REPOSITORY);
+        world.upstream(UPSTREAM, "old", tiny("old")).await;
+        let new = world.upstream(UPSTREAM, "1", multi("new")).await;
+        world.upstream(UPSTREAM, "2", multi("second")).await;
+        for image in ["1", "2", "3"] {
+            world.ecr(REPOSITORY, image, tiny("old")).await;
+        }
+        let third = world.upstream(UPSTREAM, "3", tiny("third")).await;
+
+        // Somebody has worked with the very names that the run needs: another platform of the new upstream image, an older
+        // image under the target's name, the upstream image itself, and an image without any name.
+        pull(&docker, &upstream, "1", "linux/arm64").await;
+        pull(&docker, &upstream, "old", "").await;
+        tag(&docker, &format!("{upstream}:old"), &target, "2").await;
+        pull(&docker, &upstream, &third.top, "").await;
+        world.upstream("library/lost", "1", tiny("lost")).await;
+        pull(
+            &docker,
+            &format!("{}/library/lost", world.lab.upstream().host()),
+            "1",
+            "",
+        )
+        .await;
+        tag(
+            &docker,
+            &format!("{upstream}:old"),
+            &format!("{}/library/lost", world.lab.upstream().host()),
+            "1",
+        )
+        .await;
+        let before = world.local_images().await;
+        assert_eq!(before.len(), 4, "{before:#?}");
+
+        let ran = world.sync().await.well();
+        assert_eq!(ran.json()["totals"]["updated"], 3, "{}", ran.stdout);
+        assert_eq!(
+            world.config_in_ecr(REPOSITORY, "1"),
+            new.children[0].config,
+            "amd64, as ECR's copy was"
+        );
+        assert_eq!(world.local_images().await, before);
     }
-    let third = world.upstream(UPSTREAM, "3", tiny("third")).await;
-
-    // Somebody has worked with the very names that the run needs: another platform of the new upstream image, an older
-    // image under the target's name, the upstream image itself, and an image without any name.
-    pull(&docker, &upstream, "1", "linux/arm64").await;
-    pull(&docker, &upstream, "old", "").await;
-    tag(&docker, &format!("{upstream}:old"), &target, "2").await;
-    pull(&docker, &upstream, &third.top, "").await;
-    world.upstream("library/lost", "1", tiny("lost")).await;
-    pull(
-        &docker,
-        &format!("{}/library/lost", world.lab.upstream().host()),
-        "1",
-        "",
-    )
-    .await;
-    tag(
-        &docker,
-        &format!("{upstream}:old"),
-        &format!("{}/library/lost", world.lab.upstream().host()),
-        "1",
-    )
-    .await;
-    let before = world.local_images().await;
-    assert_eq!(before.len(), 4, "{before:#?}");
-
-    let ran = world.sync().await.well();
-    assert_eq!(ran.json()["totals"]["updated"], 3, "{}", ran.stdout);
-    assert_eq!(
-        world.config_in_ecr(REPOSITORY, "1"),
-        new.children[0].config,
-        "amd64, as ECR's copy was"
-    );
-    assert_eq!(world.local_images().await, before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_repositories_of_one_upstream_do_not_trip_over_each_other() {
-    let world = World::new().await;
-    let new = world.upstream(UPSTREAM, "1", multi("new")).await;
-    let repositories: Vec<String> = (0..6).map(|number| format!("base/image/{number}")).collect();
-    let mut settings = String::from("concurrency: 6\ndiscovery:\n  upstream:\n");
-    for repository in &repositories {
-        world.ecr(repository, "1", tiny("old")).await;
-        settings.push_str(&format!("    {repository}: docker.io/{UPSTREAM}\n"));
-    }
-    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+on_every_store! {
+    async fn two_repositories_of_one_upstream_do_not_trip_over_each_other(world: World) {
+        let new = world.upstream(UPSTREAM, "1", multi("new")).await;
+        let repositories: Vec<String> = (0..6).map(|number| format!("base/image/{number}")).collect();
+        let mut settings = String::from("concurrency: 6\ndiscovery:\n  upstream:\n");
+        for repository in &repositories {
+            world.ecr(repository, "1", tiny("old")).await;
+            settings.push_str(&format!("    {repository}: docker.io/{UPSTREAM}\n"));
+        }
+        std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
 
-    world.sync().await.well();
-    for repository in &repositories {
-        assert_eq!(world.config_in_ecr(repository, "1"), new.children[0].config);
+        world.sync().await.well();
+        for repository in &repositories {
+            assert_eq!(world.config_in_ecr(repository, "1"), new.children[0].config);
+        }
+        assert_eq!(world.local_images().await, [].into());
     }
-    assert_eq!(world.local_images().await, [].into());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +275,7 @@ async fn a_webhook_that_makes_us_wait_is_left_by_the_second_signal() {
         .keeper(&arguments)
         .env("DISCORD_WEBHOOK", world.lab.webhook().url())
         .started();
-    run.said("the webhook answers 429").await;
+    run.said("post to the webhook: 429").await;
     run.signal("TERM");
     run.signal("TERM");
     let ran = run.end().await.code_is(1);
@@ -310,34 +310,54 @@ async fn a_stop_in_the_survey_tells_what_was_not_looked_at() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_name_by_digest_that_somebody_pinned_is_not_lost_with_our_tag() {
-    let world = World::new().await;
-    let docker = world.docker();
-    let pinned = world.ecr(REPOSITORY, "pinned", tiny("new")).await;
-    world.upstream(UPSTREAM, "pinned", tiny("new")).await;
-    world.upstream(UPSTREAM, "1", tiny("new")).await;
-    world.ecr(REPOSITORY, "1", tiny("old")).await;
-    let login = bollard::auth::DockerCredentials {
-        username: Some("AWS".to_owned()),
-        password: Some(world.lab.ecr().issue_token()),
-        serveraddress: Some(world.lab.ecr().host().to_owned()),
-        ..Default::default()
-    };
-    let options = CreateImageOptionsBuilder::default()
-        .from_image(&world.target(REPOSITORY))
-        .tag(&pinned.top)
-        .build();
-    let pull = docker.create_image(Some(options), None, Some(login));
-    pull.try_collect::<Vec<_>>().await.expect("the pull");
-    let before = world.local_images().await;
-    assert_eq!(before.len(), 1);
+on_every_store! {
+    async fn a_name_by_digest_that_somebody_pinned_is_not_lost_with_our_tag(world: World) {
+        let docker = world.docker();
+        let pinned = world.ecr(REPOSITORY, "pinned", tiny("new")).await;
+        world.upstream(UPSTREAM, "pinned", tiny("new")).await;
+        world.upstream(UPSTREAM, "1", tiny("new")).await;
+        world.ecr(REPOSITORY, "1", tiny("old")).await;
+        let login = bollard::auth::DockerCredentials {
+            username: Some("AWS".to_owned()),
+            password: Some(world.lab.ecr().issue_token()),
+            serveraddress: Some(world.lab.ecr().host().to_owned()),
+            ..Default::default()
+        };
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(&world.target(REPOSITORY))
+            .tag(&pinned.top)
+            .build();
+        let pull = docker.create_image(Some(options), None, Some(login));
+        pull.try_collect::<Vec<_>>().await.expect("the pull");
+        let before = world.local_images().await;
+        assert_eq!(before.len(), 1);
 
-    let ran = world.sync().await.well();
-    assert_eq!(ran.outcome("busybox:1"), "updated");
-    assert_eq!(world.local_images().await, before);
+        let ran = world.sync().await.well();
+        assert_eq!(ran.outcome("busybox:1"), "updated");
+        assert_eq!(world.local_images().await, before);
+    }
 }
 
+on_every_store! {
+    async fn an_image_whose_name_was_given_to_another_stays(world: World) {
+        let docker = world.docker();
+        let lost = format!("{}/library/lost", world.lab.upstream().host());
+        world.upstream("library/lost", "1", tiny("new")).await;
+        world.upstream("library/lost", "2", tiny("another")).await;
+        pull(&docker, &lost, "1", "").await;
+        pull(&docker, &lost, "2", "").await;
+        tag(&docker, &format!("{lost}:2"), &lost, "1").await;
+        let before = world.local_images().await;
+        assert_eq!(before.len(), 2, "{before:?}");
+
+        world.upstream(UPSTREAM, "1", tiny("new")).await;
+        world.ecr(REPOSITORY, "1", tiny("old")).await;
+        world.sync().await.well();
+        assert_eq!(world.local_images().await, before);
+    }
+}
+
+/// The classic store keeps names by digest apart from tags, so that an image can lose both.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_without_a_name_stays_without_one_and_stays() {
     let world = World::new().await;
@@ -363,7 +383,7 @@ async fn an_image_without_a_name_stays_without_one_and_stays() {
     assert!(
         before
             .values()
-            .any(|(tags, _)| tags.iter().all(|tag| tag.contains("<none>"))),
+            .any(|image| image.tags.iter().all(|tag| tag.contains("<none>"))),
         "{before:?}"
     );
 

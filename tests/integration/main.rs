@@ -4,5 +4,12 @@ mod support;
 
 mod bad_input;
 mod daemon;
+mod long_night;
+mod people;
+mod plan;
+mod reach;
+mod results;
+mod room;
+mod stores;
 mod sync;
 mod telling;

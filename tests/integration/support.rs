@@ -8,9 +8,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::ImageSummary;
 use bollard::query_parameters::ListImagesOptions;
 use ecr_lab::images::{Image, Index, Place, Pushed};
-use ecr_lab::{Dockerd, Front, Lab, LabOptions, Logged};
+use ecr_lab::{Dockerd, DockerdOptions, Front, Lab, LabOptions, Logged, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
@@ -33,9 +34,20 @@ impl World {
         Self::with(LabOptions::default()).await
     }
 
+    /// With another kind of daemon.
+    pub async fn on(store: Store) -> Self {
+        Self::with_daemon(LabOptions::default(), store).await
+    }
+
     pub async fn with(options: LabOptions) -> Self {
+        Self::with_daemon(options, Store::Classic).await
+    }
+
+    pub async fn with_daemon(options: LabOptions, store: Store) -> Self {
         let lab = Lab::start(options).await.expect("the lab starts");
-        let dockerd = Dockerd::start(lab.dir()).await.expect("dockerd starts");
+        let dockerd = Dockerd::start_as(lab.dir(), store, DockerdOptions::default())
+            .await
+            .expect("the daemon starts");
         Self {
             dockerd,
             lab,
@@ -117,21 +129,23 @@ impl World {
         requested(self.lab.ecr().front().requests(), writes)
     }
 
-    /// Every image of the daemon: id, names by tag, names by digest.
-    pub async fn local_images(&self) -> BTreeMap<String, (Vec<String>, Vec<String>)> {
+    /// Every image of the daemon, by id.
+    pub async fn local_images(&self) -> BTreeMap<String, LocalImage> {
         let images = self
             .docker()
             .list_images(None::<ListImagesOptions>)
             .await
             .expect("the image list");
-        images
-            .into_iter()
-            .map(|mut image| {
-                image.repo_tags.sort();
-                image.repo_digests.sort();
-                (image.id, (image.repo_tags, image.repo_digests))
-            })
-            .collect()
+        let local = |mut image: ImageSummary| {
+            image.repo_tags.sort();
+            image.repo_digests.sort();
+            let local = LocalImage {
+                tags: image.repo_tags,
+                digests: image.repo_digests,
+            };
+            (image.id, local)
+        };
+        images.into_iter().map(local).collect()
     }
 
     /// Waits until a front holds a request; a run that never makes it is a failure, not a test without end.
@@ -169,9 +183,11 @@ impl World {
             .env("AWS_ENDPOINT_URL_ECR", self.lab.endpoint())
             .env("ECR", self.lab.ecr().host())
             .env("KEYWORD", KEYWORD)
+            // What passes is tried again at once: the tests of waiting set their own.
+            .env("ECR_KEEPER_RETRY__WAIT", "50ms")
             .env("DOCKER_HOST", self.dockerd.host())
-            .env("ECR_KEEPER_REGISTRIES__DOCKER.IO__MIRROR", self.lab.upstream().host())
-            .env("ECR_KEEPER_REGISTRIES__QUAY.IO__MIRROR", self.lab.upstream().host())
+            .env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRROR", self.lab.upstream().host())
+            .env("ECR_KEEPER_REGISTRIES__QUAY_IO__MIRROR", self.lab.upstream().host())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -184,6 +200,43 @@ impl World {
         self.keeper(&["sync", "--output", "json"]).ran().await
     }
 }
+
+/// An image of the daemon.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LocalImage {
+    /// Its names by tag.
+    pub tags: Vec<String>,
+    /// Its names by digest.
+    pub digests: Vec<String>,
+}
+
+/// One test for each kind of daemon.
+macro_rules! on_every_store {
+    ($($(#[$doc:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            async fn case($world: World) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn classic() {
+                case(World::on(ecr_lab::Store::Classic).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn containerd() {
+                case(World::on(ecr_lab::Store::Containerd).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn podman() {
+                case(World::on(ecr_lab::Store::Podman).await).await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_every_store;
 
 fn requested(log: Vec<Logged>, which: impl Fn(&Logged) -> bool) -> Vec<String> {
     let which = log.into_iter().filter(which);
@@ -205,20 +258,34 @@ impl Run {
         self
     }
 
+    /// Where /run is empty: the machine's own daemon would be found first.
+    pub fn without_sockets_of_the_machine(self) -> Self {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs tmpfs /run && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", script, "sh"]);
+        command.arg(self.0.as_std().get_program());
+        self.handed_to(command)
+    }
+
     /// As another user than root, who starts the program at a place of his own.
     pub fn by_nobody(self, program: &Path) -> Self {
-        let given = self.0.as_std();
         let mut command = Command::new(program);
+        command.uid(65534);
+        self.handed_to(command)
+    }
+
+    /// The same arguments, folder and environment for another command.
+    fn handed_to(self, mut command: Command) -> Self {
+        let given = self.0.as_std();
         command
             .args(given.get_args())
             .current_dir(given.get_current_dir().expect("a folder"))
-            .env_clear();
-        command.envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command
+            .env_clear()
+            .envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .uid(65534);
+            .kill_on_drop(true);
         Self(command)
     }
 
@@ -245,11 +312,14 @@ pub struct Running {
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it still runs").to_string();
         let sent = std::process::Command::new("kill")
-            .args([&format!("-{name}"), &pid])
+            .args([&format!("-{name}"), &self.pid().to_string()])
             .status();
         assert!(sent.expect("kill starts").success());
     }

@@ -237,6 +237,12 @@ async fn no_secret_is_ever_told() {
             .env("ECR_KEEPER_REGISTRIES__GHCR.IO__PASSWORD", "settings-p4ssword")
             .env("AWS_ACCESS_KEY_ID_ECR", "LABACCESSKEY")
             .env("AWS_SECRET_ACCESS_KEY_ECR", "lab-s3cret-of-ecr")
+            .env("ECR_KEEPER_RESULTS__JUNIT", "junit.xml")
+            .env("ECR_KEEPER_RESULTS__CSV", "images.csv")
+            .env("ECR_KEEPER_RESULTS__MARKDOWN", "summary.md")
+            .env("ECR_KEEPER_RESULTS__METRICS", "ecr_keeper.prom")
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", "step-summary.md")
     };
     let secrets = [
         "lab-s3cret-of-ecr",
@@ -280,6 +286,7 @@ async fn no_secret_is_ever_told() {
             .ran()
             .await,
     );
+    said.push(run(&["sync", "--progress", "json"]).ran().await);
     assert!(
         said[0].stderr.contains("DEBUG") || said[0].stderr.contains("TRACE"),
         "it does log: {}",
@@ -292,6 +299,10 @@ async fn no_secret_is_ever_told() {
         }
     }
     assert_eq!(said[0].code, Some(1), "{}", said[0].stderr);
+    for file in ["junit.xml", "images.csv", "summary.md", "step-summary.md"] {
+        assert!(world.file(file).contains("busybox"), "{file} was looked at");
+    }
+    assert!(world.file("ecr_keeper.prom").contains("ecr_keeper_images"));
     let passwords = "registries.ghcr.io.password";
     assert!(
         said[5].stdout.contains(passwords) && said[5].stdout.contains("(secret)"),

@@ -9,35 +9,57 @@ const MEANINGS: &[(&str, Trouble)] = &[
     ("authorization token has expired", Trouble::TokenExpired),
     ("no basic auth credentials", Trouble::Unauthorized),
     ("no matching manifest", Trouble::NoPlatform),
+    ("no match for platform", Trouble::NoPlatform),
+    // Podman's.
+    ("no image found in", Trouble::NoPlatform),
+    ("does not provide any platform", Trouble::Incomplete),
     ("does not match the specified platform", Trouble::NoPlatform),
     ("tag invalid", Trouble::ImmutableTag),
+    (
+        "cannot be overwritten because the repository is immutable",
+        Trouble::ImmutableTag,
+    ),
     ("toomanyrequests", Trouble::RateLimited),
     ("too many requests", Trouble::RateLimited),
     ("failed to register layer", Trouble::Unpack),
-    ("x509:", Trouble::Certificate),
-    // Before the words for a refusal, which may stand in an image's name.
+    // Before the words for a refusal or a certificate, which may stand in an image's name.
     ("manifest unknown", Trouble::Gone),
     ("name unknown", Trouble::Gone),
+    // ECR's text, of which containerd hands on no code.
+    ("does not exist in the registry with id", Trouble::Gone),
     // Quay's and Harbor's own words for a tag that is not there.
     ("was deleted or has expired", Trouble::Gone),
     ("unknown: artifact", Trouble::Gone),
+    ("x509:", Trouble::Certificate),
     ("denied", Trouble::Denied),
     ("unauthorized", Trouble::Unauthorized),
     ("authentication required", Trouble::Unauthorized),
     ("connection refused", Trouble::Unreachable),
-    ("no such host", Trouble::Unreachable),
+    ("no such host", Trouble::UnknownHost),
     ("i/o timeout", Trouble::Unreachable),
     ("client.timeout exceeded", Trouble::Unreachable),
     ("tls handshake timeout", Trouble::Unreachable),
     ("no route to host", Trouble::Unreachable),
     ("network is unreachable", Trouble::Unreachable),
     ("connection reset by peer", Trouble::Unreachable),
+    ("broken pipe", Trouble::Unreachable),
+    ("use of closed network connection", Trouble::Unreachable),
+    ("unexpected eof", Trouble::Unreachable),
     ("unexpected http status: 5", Trouble::ServerError),
+    // containerd and Podman hand the status on in words (RFC 9110, section 15), and a refusal's text is lost.
+    ("403 forbidden", Trouble::Denied),
+    ("500 internal server error", Trouble::ServerError),
+    ("502 bad gateway", Trouble::ServerError),
+    ("503 service unavailable", Trouble::ServerError),
+    ("504 gateway time", Trouble::ServerError),
+    // containerd, where a registry says in its own words what none of those above is.
+    ("error from registry", Trouble::Unclear),
 ];
 
 /// What the daemon's answer means; `status` is its HTTP status, where the error was not in a stream.
 pub(super) fn meaning(status: Option<u16>, message: &str) -> Trouble {
-    let message = message.to_lowercase();
+    // Podman puts the words of a status into parentheses.
+    let message = message.to_lowercase().replace(['(', ')'], "");
     let said = MEANINGS
         .iter()
         .find_map(|(words, trouble)| message.contains(words).then_some(*trouble));

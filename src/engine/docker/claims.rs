@@ -10,12 +10,13 @@ use tokio::sync::Mutex;
 
 use bollard::models::ImageSummary;
 
-use super::daemon::{Daemon, Local};
+use super::daemon::{Daemon, Store};
+use super::local::Local;
 use crate::engine::EngineError;
 use crate::image::{ImageRef, Reference, Repository};
 
 /// All names that are in use by the running copies.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Claims {
     by_name: Mutex<HashMap<ImageRef, Arc<Mutex<State>>>>,
     /// Held while a name is taken away: two at once would each see the other's name and leave the image without any.
@@ -24,12 +25,15 @@ pub(super) struct Claims {
     digests: HashSet<String>,
     /// Images that had no name at all when the session opened: to take away the name we gave one would delete it.
     nameless: HashSet<String>,
+    store: Store,
 }
 
 #[derive(Debug, Default)]
 struct State {
     holders: usize,
     before: Option<Local>,
+    /// The images that the run made a tag name. Whatever else it names by now is somebody's.
+    given: HashSet<String>,
 }
 
 /// A name that a copy uses. To be given back with [`Claims::release`].
@@ -46,8 +50,15 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Notes that the name is about to be made to name the image `id`.
+    pub(super) async fn gives(&self, id: &str) {
+        self.state.lock().await.given.insert(id.to_owned());
+    }
+}
+
 impl Claims {
-    pub(super) async fn open(daemon: &Daemon) -> Result<Self, EngineError> {
+    pub(super) async fn open(daemon: &Daemon, store: Store) -> Result<Self, EngineError> {
         let images = daemon.images().await?;
         let named = |image: &ImageSummary| {
             let mut names = image.repo_tags.iter().chain(&image.repo_digests);
@@ -61,7 +72,8 @@ impl Claims {
                 .filter(|image| !named(image))
                 .map(|image| image.id.clone())
                 .collect(),
-            digests: images.into_iter().flat_map(|image| image.repo_digests).collect(),
+            digests: images.iter().flat_map(|image| image.repo_digests.clone()).collect(),
+            store,
         })
     }
 
@@ -70,7 +82,7 @@ impl Claims {
         let state = Arc::clone(self.by_name.lock().await.entry(image.clone()).or_default());
         let mut name = state.lock().await;
         if name.holders == 0 {
-            name.before = daemon.local(&image.to_string()).await?;
+            name.before = daemon.named(image, self.store).await?;
         }
         name.holders += 1;
         drop(name);
@@ -80,10 +92,18 @@ impl Claims {
         })
     }
 
-    /// Removes the names by digest that the daemon gave an image by itself, as it does after a push.
+    /// Removes the names by digest that the daemon gave a copied image by itself, as one does after a push.
     pub(super) async fn sweep(&self, daemon: &Daemon, id: &str, pushed_to: &Repository) -> Result<(), EngineError> {
-        let of_repository = format!("{pushed_to}@");
         let _alone = self.removing.lock().await;
+        match self.store {
+            Store::Classic => self.sweep_names(daemon, id, pushed_to).await,
+            // Their names by digest come and go with those by tag.
+            Store::Containerd | Store::Podman => Ok(()),
+        }
+    }
+
+    async fn sweep_names(&self, daemon: &Daemon, id: &str, pushed_to: &Repository) -> Result<(), EngineError> {
+        let of_repository = format!("{pushed_to}@");
         let names = daemon.local(id).await?.map(|image| image.digests).unwrap_or_default();
         for name in names
             .iter()
@@ -115,10 +135,13 @@ impl Claims {
 
     async fn restore(&self, daemon: &Daemon, image: &ImageRef, state: &State) -> Result<(), EngineError> {
         let _alone = self.removing.lock().await;
-        let Some(now) = daemon.local(&image.to_string()).await? else {
+        let Some(now) = daemon.named(image, self.store).await? else {
             return Ok(());
         };
+        // Somebody has made the tag name another image meanwhile. A digest names what it names.
+        let is_foreign = matches!(image.reference, Reference::Tag(_)) && !state.given.contains(&now.id);
         match &state.before {
+            _ if is_foreign => Ok(()),
             Some(before) if before.id == now.id => Ok(()),
             // What it named may have gone since, with another run's clean-up.
             Some(before) if daemon.local(&before.id).await?.is_some() => {

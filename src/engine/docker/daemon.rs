@@ -1,33 +1,61 @@
 //! The daemon's API, as far as it is needed: bollard, and what bollard lacks.
 
-use std::io;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::{DistributionInspect, ImageInspect, ImageSummary};
+use bollard::models::{DistributionInspect, ImageSummary};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
-    TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptions, TagImageOptionsBuilder,
 };
-use bollard::{Docker, body_full};
-use secrecy::ExposeSecret;
+use bollard::{API_DEFAULT_VERSION, Docker, body_full};
+use futures::TryStreamExt;
+use tokio::sync::Mutex;
 
-use super::answers;
+use super::address::{Address, Whereabouts};
+use super::local::{Inspected, Local};
+use super::refusal::{Refusal, has_gone, no_daemon};
+use super::requests::{at, credentials, in_json, url_safe_auth};
 use super::transfer::follow;
-use crate::credentials::Credential;
-use crate::engine::{DaemonTrouble, EngineError, Trouble};
+use crate::engine::{EngineError, Trouble};
 use crate::events::Bytes;
 use crate::image::{Digest, ImageRef, Platform, Reference, Repository};
+use crate::plan::Keeps;
+use crate::registry::Credential;
 
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// How often a daemon that has gone is asked whether it is back.
+const PING_EVERY: Duration = Duration::from_millis(250);
+
+/// How long the daemon is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For its answer to a question.
+    pub answer: Duration,
+    /// For the next sign of life of a pull or push.
+    pub transfer: Duration,
+    /// For its return, when it has gone.
+    pub daemon: Duration,
+}
 
 /// A connection to a daemon that has answered.
 #[derive(Debug, Clone)]
 pub(super) struct Daemon {
     docker: Docker,
-    pub(super) address: String,
+    pub(super) address: Address,
+    patience: Patience,
+    absence: Arc<Absence>,
+}
+
+/// A daemon that was there and has gone.
+#[derive(Debug, Default)]
+struct Absence {
+    /// Held by the one who waits for it; all others wait for that one.
+    waiting: Mutex<()>,
+    /// It did not come back in time.
+    lost: AtomicBool,
 }
 
 /// What the daemon says of itself.
@@ -45,81 +73,65 @@ pub(super) struct About {
 pub(super) enum Store {
     /// Docker's own: an image's id is its config digest.
     Classic,
-    /// containerd's: an image's id is its manifest's or index's digest.
+    /// containerd's: an image's id is its manifest's or index's digest, and both are pushed as they came.
     Containerd,
-    /// Podman's.
+    /// Podman's: an image's id is its config digest.
     Podman,
 }
 
-/// A local image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Local {
-    /// In the classic store, the config digest.
-    pub(super) id: String,
-    pub(super) platform: Option<Platform>,
-    /// Its names by tag.
-    pub(super) tags: Vec<String>,
-    /// Its names by digest.
-    pub(super) digests: Vec<String>,
-}
-
-/// What the daemon refused, with what it means.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) trouble: Trouble,
-    pub(super) message: String,
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let refusal = match error {
-            Error::DockerResponseServerError { status_code, message } => Self {
-                trouble: answers::meaning(Some(status_code), &message),
-                message,
-            },
-            Error::DockerStreamError { error } => Self {
-                trouble: answers::meaning(None, &error),
-                message: error,
-            },
-            other => Self {
-                trouble: Trouble::Other,
-                message: format!("the daemon's answer broke off: {}", innermost(&other)),
-            },
-        };
-        Self {
-            message: answers::without_queries(&refusal.message),
-            ..refusal
+impl Store {
+    pub(super) fn keeps(self) -> Keeps {
+        match self {
+            Self::Classic | Self::Podman => Keeps::Content,
+            Self::Containerd => Keeps::Manifests,
         }
     }
 }
 
 impl Daemon {
-    /// Connects to `host`, or to Docker's usual socket.
-    pub(super) async fn connect(host: Option<&str>) -> Result<Self, EngineError> {
-        let address = host.unwrap_or(DEFAULT_HOST).to_owned();
-        // Speaking plainly where TLS was asked for would show ECR's token to the network.
-        let tls = std::env::var_os("DOCKER_TLS_VERIFY").is_some_and(|value| !value.is_empty());
-        if tls && address.starts_with("tcp://") {
-            return Err(EngineError::NoDaemon {
-                address,
-                trouble: DaemonTrouble::Tls,
-                why: "DOCKER_TLS_VERIFY asks for TLS, which this version does not speak".to_owned(),
-            });
-        }
+    /// Connects to where the daemon is said to be, or to the usual places.
+    pub(super) async fn connect(whereabouts: &Whereabouts, patience: Patience) -> Result<Self, EngineError> {
+        let address = whereabouts.find()?;
         let failed = |error: &Error| no_daemon(&address, error);
-        let docker = Docker::connect_with_host(&address).map_err(|error| failed(&error))?;
+        // bollard's bound is for the head of an answer, which a pull or push may not have before its first line.
+        let seconds = patience.transfer.as_secs().max(1);
+        let docker = match &address {
+            Address::Unix(path) => Docker::connect_with_unix(&path.display().to_string(), seconds, API_DEFAULT_VERSION),
+            Address::Tcp { host, tls: None } => {
+                Docker::connect_with_http(&format!("tcp://{host}"), seconds, API_DEFAULT_VERSION)
+            }
+            Address::Tcp { host, tls: Some(files) } => {
+                // Another one that was there before is as good.
+                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                let (key, cert, ca) = (&files.key, &files.cert, &files.ca);
+                Docker::connect_with_ssl(&format!("tcp://{host}"), key, cert, ca, seconds, API_DEFAULT_VERSION)
+            }
+        };
         let docker = docker
-            .with_request_modifier(url_safe_auth)
-            .negotiate_version()
+            .map_err(|error| failed(&error))?
+            .with_request_modifier(url_safe_auth);
+        let docker = tokio::time::timeout(patience.answer, docker.negotiate_version())
             .await
+            .map_err(|_| failed(&Error::RequestTimeoutError))?
             .map_err(|error| failed(&error))?;
-        Ok(Self { docker, address })
+        Ok(Self {
+            docker,
+            address,
+            patience,
+            absence: Arc::default(),
+        })
     }
 
     pub(super) async fn about(&self) -> Result<About, EngineError> {
         let asked = |error| no_daemon(&self.address, &error);
-        let info = self.docker.info().await.map_err(asked)?;
-        let version = self.docker.version().await.map_err(asked)?;
+        let info = self
+            .asked_once(&async || self.docker.info().await)
+            .await
+            .map_err(asked)?;
+        let version = self
+            .asked_once(&async || self.docker.version().await)
+            .await
+            .map_err(asked)?;
         let podman = version
             .components
             .iter()
@@ -135,6 +147,17 @@ impl Daemon {
             (Some(os), Some(architecture)) => format!("{os}/{architecture}").parse().ok(),
             _ => None,
         };
+        let api = version.api_version.unwrap_or_default();
+        // From here on the daemon says which manifests an image has (Docker Engine API, version history).
+        if containerd && !podman && !reaches(&api, 48) {
+            return Err(EngineError::StoreNotHandled {
+                address: self.address.to_string(),
+                found: format!(
+                    "Docker {} with the containerd image store and API {api}",
+                    version.version.unwrap_or_default()
+                ),
+            });
+        }
         Ok(About {
             platform,
             version: version.version.unwrap_or_else(|| "of unknown version".to_owned()),
@@ -147,23 +170,92 @@ impl Daemon {
         })
     }
 
+    /// Whether the daemon has gone for good: it did not come back in the time that it is given.
+    pub(super) fn is_lost(&self) -> bool {
+        self.absence.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a daemon that has gone is back, or the time for that is over.
+    pub(super) async fn wait_until_back(&self) {
+        let Ok(_alone) = self.absence.waiting.try_lock() else {
+            drop(self.absence.waiting.lock().await);
+            return;
+        };
+        let (began, mut told) = (Instant::now(), false);
+        loop {
+            if self.is_lost() {
+                return;
+            }
+            let ping = tokio::time::timeout(self.patience.answer, self.docker.ping());
+            if matches!(ping.await, Ok(Ok(_))) {
+                if told {
+                    tracing::warn!("the daemon at {} is back", self.address);
+                }
+                return;
+            }
+            if began.elapsed() > self.patience.daemon {
+                self.absence.lost.store(true, Ordering::Relaxed);
+                return;
+            }
+            if !told {
+                tracing::warn!(
+                    "the daemon at {} has gone; waiting up to {} for it to come back",
+                    self.address,
+                    humantime::format_duration(self.patience.daemon)
+                );
+                told = true;
+            }
+            tokio::time::sleep(PING_EVERY).await;
+        }
+    }
+
+    fn refusal(&self, error: Error) -> Refusal {
+        let lost = has_gone(&error) && self.is_lost();
+        let refusal = Refusal::from(error);
+        match lost {
+            true => Refusal {
+                trouble: Trouble::DaemonLost,
+                ..refusal
+            },
+            false => refusal,
+        }
+    }
+
+    /// Asks a question that may be asked twice: of a daemon that goes meanwhile, again when it is back.
+    async fn ask<T>(&self, question: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+        const TIMES: usize = 3;
+        for _ in 1..TIMES {
+            match self.asked_once(&question).await {
+                // It may be a registry that does not answer the daemon: who is asked again would wait as long again.
+                Err(Error::RequestTimeoutError) => {
+                    self.wait_until_back().await;
+                    return Err(Error::RequestTimeoutError);
+                }
+                Err(error) if has_gone(&error) && !self.is_lost() => self.wait_until_back().await,
+                answer => return answer,
+            }
+        }
+        self.asked_once(&question).await
+    }
+
+    async fn asked_once<T>(&self, question: &impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+        let answer = tokio::time::timeout(self.patience.answer, question()).await;
+        answer.unwrap_or(Err(Error::RequestTimeoutError))
+    }
+
     /// Checks a login with the registry. The daemon keeps nothing of it.
     pub(super) async fn check_login(&self, registry: &str, credential: &Credential) -> Result<(), Refusal> {
         let body = serde_json::to_vec(&credentials(registry, credential)).unwrap_or_default();
         // bollard has no POST /auth: a request without a body is turned into one, so that it takes bollard's own way
         // to the daemon, whatever that is.
         let auth = self.docker.clone().with_request_modifier(move |mut request| {
-            let mut parts = request.uri().clone().into_parts();
-            parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/auth"));
-            if let Ok(uri) = http::Uri::from_parts(parts) {
-                *request.uri_mut() = uri;
-                *request.body_mut() = body_full(body.clone().into());
-            }
+            at(&mut request, "/auth".to_owned());
+            *request.body_mut() = body_full(body.clone().into());
             request
         });
-        auth.tag_image("login", None::<bollard::query_parameters::TagImageOptions>)
+        self.ask(async || auth.tag_image("login", None::<TagImageOptions>).await)
             .await
-            .map_err(Refusal::from)
+            .map_err(|error| self.refusal(error))
     }
 
     /// The digest and platforms that a registry has for an image, without a pull.
@@ -173,13 +265,12 @@ impl Daemon {
         credential: Option<&Credential>,
     ) -> Result<DistributionInspect, Refusal> {
         let credentials = credential.map(|credential| credentials(&image.repository.host, credential));
-        Ok(self
-            .docker
-            .inspect_registry_image(&image.to_string(), credentials)
-            .await?)
+        let name = image.to_string();
+        let asked = async || self.docker.inspect_registry_image(&name, credentials.clone()).await;
+        self.ask(asked).await.map_err(|error| self.refusal(error))
     }
 
-    /// Pulls an image; answers the digest of what the registry has under that name.
+    /// Pulls an image; answers the digest of what the registry has under that name, where the daemon tells.
     pub(super) async fn pull(
         &self,
         image: &ImageRef,
@@ -196,37 +287,87 @@ impl Daemon {
         }
         let credentials = credential.map(|credential| credentials(&image.repository.host, credential));
         let lines = self.docker.create_image(Some(options.build()), None, credentials);
-        Ok(follow(lines, progress).await?)
+        self.transferred(follow(lines, self.patience.transfer, progress).await)
+            .await
     }
 
-    /// Pushes a tag; answers the digest that the daemon says it pushed.
+    /// Pushes a tag, all of it or one platform's manifest; answers the digest that the daemon says it pushed.
     pub(super) async fn push(
         &self,
         image: &ImageRef,
+        platform: Option<&Platform>,
         credential: Option<&Credential>,
         progress: impl FnMut(Bytes),
     ) -> Result<Option<Digest>, Refusal> {
         // Without a tag the daemon pushes every tag of the repository.
-        let options = PushImageOptionsBuilder::default().tag(image.reference.as_str()).build();
+        let mut options = PushImageOptionsBuilder::default().tag(image.reference.as_str());
+        let platform = platform.map(|platform| in_json(platform).to_string());
+        if let Some(platform) = &platform {
+            options = options.platform(platform);
+        }
         let credentials = credential.map(|credential| credentials(&image.repository.host, credential));
         let lines = self
             .docker
-            .push_image(&image.repository.to_string(), Some(options), credentials);
-        Ok(follow(lines, progress).await?)
+            .push_image(&image.repository.to_string(), Some(options.build()), credentials);
+        self.transferred(follow(lines, self.patience.transfer, progress).await)
+            .await
+    }
+
+    /// The end of a transfer. Where the daemon has gone, it is waited for here: whoever tries again finds it back.
+    async fn transferred(&self, ended: Result<Option<Digest>, Error>) -> Result<Option<Digest>, Refusal> {
+        let error = match ended {
+            Ok(digest) => return Ok(digest),
+            Err(error) => error,
+        };
+        if has_gone(&error) {
+            self.wait_until_back().await;
+        }
+        Err(self.refusal(error))
     }
 
     /// What a local name or id names; none where the daemon has no such image.
     pub(super) async fn local(&self, name: &str) -> Result<Option<Local>, EngineError> {
-        match self.docker.inspect_image(name).await {
-            Ok(image) => Ok(local(image)),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(self.failed(format!("inspect local {name}"), error)),
-        }
+        // bollard's inspect does not ask for the manifests, and cannot read an image that has no content for this machine's
+        // own platform. Its export hands an answer on as it is.
+        let docker = self.docker.clone().with_request_modifier(|mut request| {
+            let path = request.uri().path().to_owned();
+            let image = path.strip_suffix("/get").unwrap_or(&path);
+            at(&mut request, format!("{image}/json?manifests=true"));
+            request
+        });
+        let attempt = || format!("inspect local {name}");
+        let asked = async || docker.export_image(name).try_collect::<Vec<_>>().await;
+        let answer = match self.ask(asked).await {
+            Ok(pieces) => pieces.concat(),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(error) => return Err(self.failed(attempt(), error)),
+        };
+        let image: Inspected =
+            serde_json::from_slice(&answer).map_err(|error| self.failed(attempt(), Error::from(error)))?;
+        Ok(Some(image.into()))
+    }
+
+    /// What a name names that an image really has. Some daemons also answer to a name by digest that nobody gave, for an image
+    /// of that repository: to remove it would remove the image's tags.
+    pub(super) async fn named(&self, image: &ImageRef, store: Store) -> Result<Option<Local>, EngineError> {
+        let name = image.to_string();
+        let Some(local) = self.local(&name).await? else {
+            return Ok(None);
+        };
+        let is_given = match (&image.reference, store) {
+            (Reference::Tag(_), _) | (_, Store::Classic) => true,
+            (Reference::Digest(_), Store::Containerd) => local.tags.contains(&name),
+            (Reference::Digest(_), Store::Podman) => {
+                let images = self.images().await?;
+                images.iter().any(|image| image.repo_tags.contains(&name))
+            }
+        };
+        Ok(is_given.then_some(local))
     }
 
     pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        self.docker
-            .list_images(None::<ListImagesOptions>)
+        let options = ListImagesOptionsBuilder::default().manifests(true).build();
+        self.ask(async || self.docker.list_images(Some(options.clone())).await)
             .await
             .map_err(|error| self.failed("list the local images".to_owned(), error))
     }
@@ -237,8 +378,7 @@ impl Daemon {
             .repo(&repository.to_string())
             .tag(tag)
             .build();
-        self.docker
-            .tag_image(id, Some(options))
+        self.ask(async || self.docker.tag_image(id, Some(options.clone())).await)
             .await
             .map_err(|error| self.failed(format!("tag {id} as {repository}:{tag}"), error))
     }
@@ -246,7 +386,10 @@ impl Daemon {
     /// Removes a name, and with the last one the image; none of its parents. One that has gone already is well.
     pub(super) async fn remove(&self, name: &str) -> Result<(), EngineError> {
         let options = RemoveImageOptionsBuilder::default().noprune(true).build();
-        match self.docker.remove_image(name, Some(options), None).await {
+        let removed = self
+            .ask(async || self.docker.remove_image(name, Some(options.clone()), None).await)
+            .await;
+        match removed {
             Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(self.failed(format!("remove local {name}"), error)),
         }
@@ -255,123 +398,71 @@ impl Daemon {
     /// Takes a name from the image `id`, and nothing else: the image stays without it, also when it was its last, and its
     /// names by digest stay. Removing a name cannot do that; naming something else by it can.
     pub(super) async fn take_name_away(&self, image: &ImageRef, id: &str) -> Result<(), EngineError> {
-        const KEEPS: &str = "ecr-keeper-keeps-this";
         let ImageRef { repository, reference } = image;
-        let tag = match reference {
-            Reference::Tag(tag) => tag.as_str(),
+        let nothing = own_name("nothing");
+        self.import_nothing(&nothing).await?;
+        let empty = format!("{nothing}:{OWN_TAG}");
+        let taken = match reference {
+            Reference::Tag(tag) => self.name_instead(&empty, repository, tag.as_str()).await,
             // A digest cannot be given to something else: a tag keeps the image until the digest has gone.
             Reference::Digest(_) => {
-                self.tag(id, repository, KEEPS).await?;
+                let keeps = own_name("keeps");
+                self.tag(id, &keeps, OWN_TAG).await?;
                 self.remove(&image.to_string()).await?;
-                KEEPS
+                self.name_instead(&empty, &keeps, OWN_TAG).await
             }
         };
-        self.import_nothing(repository, tag).await?;
+        taken.and(self.remove(&empty).await)
+    }
+
+    /// Makes a tag name `other`, and then nothing.
+    async fn name_instead(&self, other: &str, repository: &Repository, tag: &str) -> Result<(), EngineError> {
+        self.tag(other, repository, tag).await?;
         self.remove(&format!("{repository}:{tag}")).await
     }
 
-    /// Gives a tag to a new, empty image.
-    async fn import_nothing(&self, repository: &Repository, tag: &str) -> Result<(), EngineError> {
+    /// Makes a new, empty image of that name.
+    async fn import_nothing(&self, name: &Repository) -> Result<(), EngineError> {
         let options = CreateImageOptionsBuilder::default()
             .from_src("-")
-            .repo(&repository.to_string())
-            .tag(tag)
+            .repo(&name.to_string())
+            .tag(OWN_TAG)
             .build();
         // Two empty blocks end a tar archive.
         let nothing = body_full(vec![0; 1024].into());
         let lines = self.docker.create_image(Some(options), Some(nothing), None);
-        let read = follow(lines, |_| ()).await;
+        let read = follow(lines, self.patience.answer, |_| ()).await;
         read.map(drop)
-            .map_err(|error| self.failed(format!("take {repository}:{tag} from its image"), error))
+            .map_err(|error| self.failed("import an empty image".to_owned(), error))
     }
 
     fn failed(&self, attempt: String, error: Error) -> EngineError {
+        let refusal = self.refusal(error);
         EngineError::Daemon {
             attempt,
-            message: Refusal::from(error).message,
+            trouble: refusal.trouble,
+            message: refusal.message,
         }
     }
 }
 
-fn local(image: ImageInspect) -> Option<Local> {
-    let platform = match (&image.os, &image.architecture) {
-        (Some(os), Some(architecture)) => {
-            let variant = image.variant.filter(|variant| !variant.is_empty());
-            Some(Platform {
-                os: os.clone(),
-                architecture: architecture.clone(),
-                variant,
-            })
-        }
-        _ => None,
-    };
-    image.id.map(|id| Local {
-        id,
-        platform,
-        tags: image.repo_tags.unwrap_or_default(),
-        digests: image.repo_digests.unwrap_or_default(),
-    })
-}
+/// Podman's import knows no other tag.
+const OWN_TAG: &str = "latest";
 
-fn credentials(registry: &str, credential: &Credential) -> DockerCredentials {
-    let server = Some(registry.to_owned());
-    match credential {
-        Credential::Password { username, password } => DockerCredentials {
-            username: Some(username.clone()),
-            password: Some(password.expose_secret().to_owned()),
-            serveraddress: server,
-            ..DockerCredentials::default()
-        },
-        Credential::IdentityToken(token) => DockerCredentials {
-            identitytoken: Some(token.expose_secret().to_owned()),
-            serveraddress: server,
-            ..DockerCredentials::default()
-        },
+/// A name of our own, each time another, which no registry has (RFC 2606).
+fn own_name(what: &str) -> Repository {
+    Repository {
+        host: "ecr-keeper.invalid".to_owned(),
+        // In a container every process may be the first.
+        path: format!(
+            "{what}-{:016x}",
+            std::collections::hash_map::RandomState::new().hash_one(what)
+        ),
     }
 }
 
-/// The daemon reads X-Registry-Auth as padded, URL-safe base64 (Docker Engine API, "Authentication"); bollard writes the
-/// standard alphabet, which the daemon takes for no credentials at all once it holds `+` or `/`.
-fn url_safe_auth(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("x-registry-auth") {
-        let mended = STANDARD
-            .decode(value.as_bytes())
-            .ok()
-            .and_then(|json| URL_SAFE.encode(json).parse().ok());
-        if let Some(mended) = mended {
-            *value = mended;
-            value.set_sensitive(true);
-        }
-    }
-    request
-}
-
-fn innermost(error: &Error) -> String {
-    anyhow::Chain::new(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
-}
-
-fn no_daemon(address: &str, error: &Error) -> EngineError {
-    let kind = anyhow::Chain::new(error)
-        .find_map(|cause| cause.downcast_ref::<io::Error>())
-        .map(io::Error::kind);
-    let trouble = match (error, kind) {
-        (Error::SocketNotFoundError(_), _) => DaemonTrouble::Absent,
-        (Error::UnsupportedURISchemeError { .. } | Error::InvalidURIError { .. }, _) => DaemonTrouble::Address,
-        (_, Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)) => DaemonTrouble::Absent,
-        (_, Some(io::ErrorKind::PermissionDenied)) => DaemonTrouble::NoPermission,
-        _ => DaemonTrouble::Other,
-    };
-    EngineError::NoDaemon {
-        address: address.to_owned(),
-        trouble,
-        why: match trouble {
-            DaemonTrouble::Absent => "nothing listens there".to_owned(),
-            DaemonTrouble::NoPermission => "permission denied".to_owned(),
-            DaemonTrouble::Address => "not an address of a daemon (unix:///PATH or tcp://HOST:PORT)".to_owned(),
-            DaemonTrouble::Tls | DaemonTrouble::Other => innermost(error),
-        },
-    }
+/// Whether an API version `1.MINOR` is at least `1.minor`.
+fn reaches(api: &str, minor: u32) -> bool {
+    let own = api.strip_prefix("1.").and_then(|rest| rest.parse::<u32>().ok());
+    own.is_some_and(|own| own >= minor)
 }

@@ -1,41 +1,69 @@
 //! Copies through a Docker daemon: pull, tag, push.
 //!
 //! Every byte of a copy passes through the daemon, so that its proxies, mirrors and certificates hold. What a daemon does
-//! to an image on the way is told in `docs/engines.md`; the config digest is what survives, and what is compared.
+//! to an image on the way depends on how it keeps images, and is told in `docs/engines.md`.
 
+mod address;
 mod answers;
 mod claims;
+mod copy;
 mod daemon;
+mod local;
+mod refusal;
+mod requests;
 mod transfer;
 mod turns;
 
-use std::collections::BTreeMap;
+pub use self::address::Whereabouts;
+pub use self::daemon::Patience;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use self::claims::{Claim, Claims};
-use self::daemon::{About, Daemon, Local, Refusal, Store};
+use self::copy::Copy;
+use self::daemon::{About, Daemon, Store};
+use self::local::platform_of;
+use self::refusal::Refusal;
 use self::turns::Turns;
-use super::{Copied, EngineError, Held, Order, Side};
-use crate::credentials::{Credential, Keyring};
-use crate::events::{Bytes, CopyStep};
+use super::{Copied, EngineError, Order, Side, Trouble};
+use crate::credentials::Keyring;
+use crate::events::CopyStep;
 use crate::image::{Digest, ImageRef, Kind, Observed, Platform, Repository};
+use crate::plan::Keeps;
+use crate::registry::{Client, Credential};
+use crate::retry::{Passes, Retry};
 
 /// A daemon ends a cut-off pull or push some moments after its client has gone, and may still name an image in them.
 /// Nothing tells when it has let go, so it is given this long before its names are looked at.
 const LETTING_GO: Duration = Duration::from_millis(500);
 
-/// A pull that finds its image there already may see it go at that very moment, with the last name that another copy gave it.
-const PULLS: usize = 3;
-
-/// Where the daemon is and where it finds upstream registries.
-#[derive(Debug, Clone, Default)]
+/// Where the daemon is, how it is dealt with, and where it finds upstream registries.
+#[derive(Debug, Clone)]
 pub struct DockerOptions {
-    /// `unix:///PATH` or `tcp://HOST:PORT`; none for Docker's usual socket.
-    pub host: Option<String>,
+    /// Where it listens.
+    pub whereabouts: Whereabouts,
+    /// How long it is waited for.
+    pub patience: Patience,
+    /// How often something that passes is tried.
+    pub retry: Retry,
+    /// Who asks upstream registries for digests.
+    pub look_up: LookUp,
     /// By registry host, the `host[:port][/prefix]` that is asked in its place.
     pub mirrors: BTreeMap<String, String>,
+}
+
+/// Who asks upstream registries for digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookUp {
+    /// The daemon, through its proxies and with its certificates.
+    Daemon,
+    /// This program.
+    Direct,
 }
 
 /// An open engine: a daemon that has answered, and the logins for both sides, which are forgotten with it:
@@ -47,6 +75,13 @@ pub struct Session {
     claims: Claims,
     turns: Turns,
     keyring: Keyring,
+    registries: Client,
+    look_up: LookUp,
+    retry: Retry,
+    /// Registries that failed through all tries: until they answer again, each further image tries once.
+    ill: Mutex<BTreeSet<String>>,
+    /// This program could not read configs in the target's registry.
+    configs_closed: AtomicBool,
     mirrors: BTreeMap<String, String>,
 }
 
@@ -59,21 +94,25 @@ pub struct Cleanup {
 
 impl Session {
     /// Connects to the daemon, finds out how it keeps images, and logs in to `target`, the registry's host.
-    pub async fn open(options: &DockerOptions, keyring: Keyring, target: &str) -> Result<Self, EngineError> {
-        let daemon = Daemon::connect(options.host.as_deref()).await?;
+    pub async fn open(
+        options: &DockerOptions,
+        registries: Client,
+        keyring: Keyring,
+        target: &str,
+    ) -> Result<Self, EngineError> {
+        let daemon = Daemon::connect(&options.whereabouts, options.patience).await?;
         let about = daemon.about().await?;
-        if about.store != Store::Classic {
-            return Err(EngineError::StoreNotHandled {
-                address: daemon.address,
-                found: describe(&about),
-            });
-        }
         let session = Self {
-            claims: Claims::open(&daemon).await?,
+            claims: Claims::open(&daemon, about.store).await?,
             turns: Turns::default(),
             daemon,
             about,
             keyring,
+            registries,
+            look_up: options.look_up,
+            retry: options.retry,
+            ill: Mutex::default(),
+            configs_closed: AtomicBool::new(false),
             mirrors: options.mirrors.clone(),
         };
         session.log_in(target).await?;
@@ -84,7 +123,17 @@ impl Session {
         let Some(credential) = self.keyring.of(registry).await? else {
             return Ok(());
         };
-        let checked = self.daemon.check_login(registry, &credential).await;
+        let checked = self
+            .retry
+            .run(
+                async || match self.about.store {
+                    // Podman checks over TLS only, also where it pulls without.
+                    Store::Podman => Ok(self.registries.check_login(registry, Some(&credential)).await?),
+                    Store::Classic | Store::Containerd => self.daemon.check_login(registry, &credential).await,
+                },
+                |refusal, delay| again("log in to", registry, refusal, delay),
+            )
+            .await;
         checked.map_err(|refusal| EngineError::Login {
             registry: registry.to_owned(),
             message: refusal.message,
@@ -96,33 +145,84 @@ impl Session {
         format!("{} at {}", describe(&self.about), self.daemon.address)
     }
 
+    /// What the daemon keeps of an image between a pull and a push.
+    pub fn keeps(&self) -> Keeps {
+        self.about.store.keeps()
+    }
+
+    /// Whether the daemon has gone and did not come back: nothing that begins now can end well.
+    pub fn is_lost(&self) -> bool {
+        self.daemon.is_lost()
+    }
+
     /// What a registry has under a name, without a pull. On some registries it counts as one.
     pub async fn observe(&self, image: &ImageRef, side: Side) -> Result<Observed, EngineError> {
         let place = self.place_of(image);
-        let credential = self.credential_for(&place).await?;
+        let direct = match (self.about.store, side) {
+            // It cannot be asked.
+            (Store::Podman, _) => LookUp::Direct,
+            (_, Side::Upstream) => self.look_up,
+            (_, Side::Target) => LookUp::Daemon,
+        };
         tracing::debug!("look up {side} {place}");
-        let found = self
-            .daemon
-            .distribution(&place, credential.as_ref())
-            .await
-            .map_err(|refusal| refused("look up", side, image, refusal))?;
-        let digest = found.descriptor.digest.unwrap_or_default();
-        let top = digest.parse().map_err(|error| EngineError::Daemon {
-            attempt: format!("look up {side} {image}"),
-            message: format!("the daemon answers no digest: {error}"),
-        })?;
-        // An image made by hand may name no platform in its config.
-        let platforms = found.platforms.into_iter().filter_map(|platform| {
-            Some(Platform {
-                os: platform.os.filter(|os| !os.is_empty())?,
-                architecture: platform.architecture.filter(|architecture| !architecture.is_empty())?,
-                variant: platform.variant.filter(|variant| !variant.is_empty()),
+        self.trying("look up", side, image, &place, async |credential| match direct {
+            LookUp::Daemon => self.ask_daemon(&place, credential).await,
+            LookUp::Direct => Ok(self.registries.observe(&place, credential).await?),
+        })
+        .await
+    }
+
+    /// The manifests and platforms of an upstream's index, where this program asks upstreams itself.
+    pub async fn read_index(&self, image: &ImageRef, observed: &mut Observed) -> Result<(), EngineError> {
+        let is_asked = self.look_up == LookUp::Direct || self.about.store == Store::Podman;
+        if !is_asked || !observed.kind.is_index() || observed.children.is_some() {
+            return Ok(());
+        }
+        // By the digest that was looked up: the tag may have moved since.
+        let place = self.place_of(&image.repository.image(observed.top.clone()));
+        let read = self
+            .trying("read the index of", Side::Upstream, image, &place, async |credential| {
+                Ok(self.registries.read(&place, credential).await?)
             })
-        });
+            .await?;
+        *observed = read;
+        Ok(())
+    }
+
+    /// What a single image of the target runs on, read from its config by this program: a daemon tells that of some manifests
+    /// only. It is a saving, so one failure ends the asking: perhaps only the daemon reaches the registry.
+    pub async fn platform(&self, repository: &Repository, config: &Digest) -> Option<Platform> {
+        if self.configs_closed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let credential = self.keyring.of(&repository.host).await.ok()?;
+        match self.registries.platform(repository, config, credential.as_ref()).await {
+            Ok(platform) => platform,
+            Err(error) => {
+                tracing::debug!("{error}; images whose platform is not known are pulled to see it");
+                self.configs_closed.store(true, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    async fn ask_daemon(&self, place: &ImageRef, credential: Option<&Credential>) -> Result<Observed, Refusal> {
+        let found = self.daemon.distribution(place, credential).await?;
+        let digest = found.descriptor.digest.unwrap_or_default();
+        let top: Digest = digest.parse().map_err(|error| Refusal {
+            trouble: Trouble::Other,
+            message: format!("the daemon answers no digest: {error}"),
+            retry_after: None,
+        })?;
+        let platforms = found
+            .platforms
+            .into_iter()
+            .filter_map(|platform| platform_of(platform.os?, platform.architecture?, platform.variant));
         Ok(Observed {
             top,
             kind: Kind::of_media_type(&found.descriptor.media_type.unwrap_or_default()),
             platforms: platforms.filter(|platform| !platform.is_unknown()).collect(),
+            children: None,
         })
     }
 
@@ -133,18 +233,14 @@ impl Session {
         stop: &CancellationToken,
         step: &(dyn Fn(CopyStep) + Send + Sync),
     ) -> (Result<Copied, EngineError>, Cleanup) {
-        let mut copy = Copy {
-            session: self,
-            order,
-            step,
-            claims: Vec::new(),
-            id: None,
-        };
+        let mut copy = Copy::of(self, order, step);
         let result = tokio::select! {
+            // A push that has just ended is no push that was cut off.
+            biased;
             result = copy.run() => result,
             () = stop.cancelled() => Err(EngineError::Stopped),
         };
-        let (claims, id) = (std::mem::take(&mut copy.claims), copy.id.take());
+        let (claims, id) = copy.into_traces();
         if matches!(result, Err(EngineError::Stopped)) {
             tokio::time::sleep(LETTING_GO).await;
         }
@@ -167,6 +263,78 @@ impl Session {
         cleanup
     }
 
+    /// Asks something of a registry, through the daemon or not, with the login for it: a token that has expired meanwhile is
+    /// renewed, and what passes is tried again.
+    async fn trying<T>(
+        &self,
+        attempt: &'static str,
+        side: Side,
+        image: &ImageRef,
+        place: &ImageRef,
+        work: impl AsyncFn(Option<&Credential>) -> Result<T, Refusal>,
+    ) -> Result<T, EngineError> {
+        let host = &place.repository.host;
+        let retry = match self.is_ill(host) {
+            true => Retry { tries: 1, ..self.retry },
+            false => self.retry,
+        };
+        let result = retry
+            .run(
+                async || self.with_login(host, &work).await,
+                |error, delay| {
+                    if let Attempt::Refused(refusal) = error {
+                        again(attempt, &format!("{side} {image}"), refusal, delay);
+                    }
+                },
+            )
+            .await;
+        self.note_health(host, result.as_ref().err());
+        result.map_err(|error| match error {
+            Attempt::Credential(error) => error.into(),
+            Attempt::Refused(refusal) => EngineError::Refused {
+                attempt,
+                side,
+                image: image.clone(),
+                trouble: refusal.trouble,
+                message: refusal.message,
+            },
+        })
+    }
+
+    async fn with_login<T>(
+        &self,
+        host: &str,
+        work: &impl AsyncFn(Option<&Credential>) -> Result<T, Refusal>,
+    ) -> Result<T, Attempt> {
+        let credential = self.keyring.of(host).await?;
+        let refusal = match work(credential.as_ref()).await {
+            Ok(done) => return Ok(done),
+            Err(refusal) => refusal,
+        };
+        match refusal.trouble.is_of_login() && self.keyring.renew(host, credential.as_ref()).await? {
+            true => {
+                tracing::debug!("{host} refused its login; trying once more with a new one");
+                let credential = self.keyring.of(host).await?;
+                work(credential.as_ref()).await.map_err(Attempt::Refused)
+            }
+            false => Err(Attempt::Refused(refusal)),
+        }
+    }
+
+    fn is_ill(&self, host: &str) -> bool {
+        self.ill.lock().is_ok_and(|ill| ill.contains(host))
+    }
+
+    fn note_health(&self, host: &str, error: Option<&Attempt>) {
+        let Ok(mut ill) = self.ill.lock() else { return };
+        let of_registry =
+            |error: &Attempt| matches!(error, Attempt::Refused(refusal) if refusal.trouble.is_of_registry());
+        match error.is_some_and(of_registry) {
+            true => ill.insert(host.to_owned()),
+            false => ill.remove(host),
+        };
+    }
+
     /// Where an image is really asked for: a mirror, where its registry has one.
     fn place_of(&self, image: &ImageRef) -> ImageRef {
         let repository = &image.repository;
@@ -185,224 +353,43 @@ impl Session {
             reference: image.reference.clone(),
         }
     }
+}
 
-    async fn credential_for(&self, place: &ImageRef) -> Result<Option<Credential>, EngineError> {
-        Ok(self.keyring.of(&place.repository.host).await?)
+/// Why one try came to nothing.
+#[derive(Debug)]
+enum Attempt {
+    Credential(crate::credentials::CredentialError),
+    Refused(Refusal),
+}
+
+impl From<crate::credentials::CredentialError> for Attempt {
+    fn from(error: crate::credentials::CredentialError) -> Self {
+        Self::Credential(error)
     }
 }
 
-/// What a target holds, as far as it is known.
-#[derive(Debug, Default)]
-struct HeldImage {
-    id: Option<String>,
-    platform: Option<Platform>,
-}
-
-/// One order on its way, with the names that it has claimed so far.
-struct Copy<'a> {
-    session: &'a Session,
-    order: &'a Order,
-    step: &'a (dyn Fn(CopyStep) + Send + Sync),
-    claims: Vec<Claim>,
-    /// The local image that is copied, once it is there.
-    id: Option<String>,
-}
-
-impl Copy<'_> {
-    async fn run(&mut self) -> Result<Copied, EngineError> {
-        let held = self.held().await?;
-        let platform = self.order.platform.clone().or(held.platform);
-        let (name, source) = self.source(platform.as_ref()).await?;
-        // One name of one digest cannot be two platforms' images: who uses it does so alone, and leaves it as it was.
-        let turn = self.session.turns.wait_for(name.to_string()).await;
-        let tagged = self.pull_and_tag(&name, platform.as_ref(), held.id.as_deref()).await;
-        let undone = self.session.claims.undo(&self.session.daemon, &source).await;
-        drop(turn);
-        // A name that could not be undone is tried, and told, again when it is released.
-        drop(undone);
-        match tagged? {
-            Some(id) => self.push_and_check(&id).await,
-            None => Ok(Copied::Unneeded),
+impl Passes for Attempt {
+    fn passes(&self) -> bool {
+        match self {
+            Self::Credential(_) => false,
+            Self::Refused(refusal) => refusal.passes(),
         }
     }
 
-    /// The target's own content and platform. What the registry did not tell, a pull of it does.
-    async fn held(&mut self) -> Result<HeldImage, EngineError> {
-        let (manifest, config) = match &self.order.held {
-            Held::Index => return Ok(HeldImage::default()),
-            Held::Image { manifest, config } => (manifest, config),
-        };
-        if let (Some(config), Some(_)) = (config, &self.order.platform) {
-            return Ok(HeldImage {
-                id: Some(config.to_string()),
-                platform: None,
-            });
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Credential(_) => None,
+            Self::Refused(refusal) => refusal.retry_after(),
         }
-        let image = self.order.target.repository.image(manifest.clone());
-        self.claim(&image).await?;
-        let (local, _) = self.pull(&image, Side::Target, None).await?;
-        Ok(HeldImage {
-            id: Some(local.id),
-            platform: local.platform,
-        })
-    }
-
-    /// What to pull: the planned digest. Where the daemon holds another platform of it under that name, which it will not
-    /// overwrite, the tag.
-    async fn source(&mut self, platform: Option<&Platform>) -> Result<(ImageRef, Claim), EngineError> {
-        let Order { upstream, digest, .. } = self.order;
-        let by_digest = self.session.place_of(&upstream.repository.image(digest.clone()));
-        let claim = self.claim(&by_digest).await?;
-        let wanted = platform.or(self.session.about.platform.as_ref());
-        match claim.before().await {
-            Some(before) if !agrees(before.platform.as_ref(), wanted) => {
-                let by_tag = self.session.place_of(upstream);
-                let claim = self.claim(&by_tag).await?;
-                Ok((by_tag, claim))
-            }
-            _ => Ok((by_digest, claim)),
-        }
-    }
-
-    /// Pulls the upstream's image and gives it the target's tag; answers its local id, none when it is the image `held` that
-    /// the target has.
-    async fn pull_and_tag(
-        &mut self,
-        name: &ImageRef,
-        platform: Option<&Platform>,
-        held: Option<&str>,
-    ) -> Result<Option<String>, EngineError> {
-        let target = &self.order.target;
-        let (local, found) = self.pull(name, Side::Upstream, platform).await?;
-        if let Some(found) = found.filter(|found| *found != self.order.digest) {
-            return Err(EngineError::Moved {
-                image: self.order.upstream.clone(),
-                planned: self.order.digest.clone(),
-                found,
-            });
-        }
-        // A daemon ignores which platform was asked for where the upstream has a single image.
-        if !agrees(local.platform.as_ref(), platform) {
-            return Err(EngineError::OtherPlatform {
-                image: self.order.upstream.clone(),
-                wanted: platform.map(Platform::to_string).unwrap_or_default(),
-                found: local.platform.map(|found| found.to_string()).unwrap_or_default(),
-            });
-        }
-        if held == Some(local.id.as_str()) {
-            (self.step)(CopyStep::AlreadyThere);
-            return Ok(None);
-        }
-        self.claim(target).await?;
-        self.id = Some(local.id.clone());
-        self.session
-            .daemon
-            .tag(&local.id, &target.repository, target.reference.as_str())
-            .await?;
-        Ok(Some(local.id))
-    }
-
-    async fn push_and_check(&self, id: &str) -> Result<Copied, EngineError> {
-        let target = &self.order.target;
-        // Two tags of one image: the second finds the layers there that the first has uploaded.
-        let turn = self
-            .session
-            .turns
-            .wait_for(format!("{id} to {}", target.repository))
-            .await;
-        let pushed = self.push().await?;
-        drop(turn);
-        (self.step)(CopyStep::Checking);
-        let checked = self.session.observe(target, Side::Target).await;
-        let found = match checked {
-            Ok(observed) => observed.top,
-            Err(error) => {
-                return Err(EngineError::NotChecked {
-                    image: target.clone(),
-                    pushed,
-                    source: Box::new(error),
-                });
-            }
-        };
-        match found == pushed {
-            true => Ok(Copied::Pushed(pushed)),
-            false => Err(EngineError::PushNotConfirmed {
-                image: target.clone(),
-                pushed,
-                found,
-            }),
-        }
-    }
-
-    /// Claims a name, to be released with the order whatever happens.
-    async fn claim(&mut self, image: &ImageRef) -> Result<Claim, EngineError> {
-        let claim = self.session.claims.claim(&self.session.daemon, image).await?;
-        self.claims.push(claim.clone());
-        Ok(claim)
-    }
-
-    /// Pulls from a place; answers what came, and the digest that the place's name has.
-    async fn pull(
-        &self,
-        place: &ImageRef,
-        side: Side,
-        platform: Option<&Platform>,
-    ) -> Result<(Local, Option<Digest>), EngineError> {
-        // People know an upstream by its own name, not by its mirror's.
-        let image = match side {
-            Side::Upstream => &self.order.upstream,
-            Side::Target => place,
-        };
-        let credential = self.session.credential_for(place).await?;
-        let daemon = &self.session.daemon;
-        let progress = |bytes: Bytes| (self.step)(CopyStep::Pulled(bytes));
-        for _ in 0..PULLS {
-            tracing::debug!("pull {place} for {}", self.order.target);
-            let digest = daemon
-                .pull(place, platform, credential.as_ref(), progress)
-                .await
-                .map_err(|refusal| refused("pull", side, image, refusal))?;
-            if let Some(local) = daemon.local(&place.to_string()).await? {
-                return Ok((local, digest));
-            }
-        }
-        Err(EngineError::Daemon {
-            attempt: format!("pull {side} {image}"),
-            message: "the daemon says it is done and has no such image".to_owned(),
-        })
-    }
-
-    async fn push(&self) -> Result<Digest, EngineError> {
-        let target = &self.order.target;
-        tracing::debug!("push {target}");
-        let credential = self.session.credential_for(target).await?;
-        let progress = |bytes: Bytes| (self.step)(CopyStep::Pushed(bytes));
-        let pushed = self
-            .session
-            .daemon
-            .push(target, credential.as_ref(), progress)
-            .await
-            .map_err(|refusal| refused("push", Side::Target, target, refusal))?;
-        pushed.ok_or_else(|| EngineError::PushWithoutDigest { image: target.clone() })
     }
 }
 
-/// Whether an image's platform is the wanted one; where either is not known there is nothing to disagree about.
-fn agrees(own: Option<&Platform>, wanted: Option<&Platform>) -> bool {
-    match (own, wanted) {
-        (Some(own), Some(wanted)) => own.is_for(wanted),
-        _ => true,
-    }
-}
-
-fn refused(attempt: &'static str, side: Side, image: &ImageRef, refusal: Refusal) -> EngineError {
-    EngineError::Refused {
-        attempt,
-        side,
-        image: image.clone(),
-        trouble: refusal.trouble,
-        message: refusal.message,
-    }
+fn again(attempt: &str, what: &str, refusal: &Refusal, delay: Duration) {
+    tracing::warn!(
+        "{attempt} {what}: {}; trying again in {:.1} s",
+        refusal.message,
+        delay.as_secs_f64()
+    );
 }
 
 fn describe(about: &About) -> String {

@@ -1,6 +1,7 @@
 //! A pull or push as the daemon tells of it, line by line.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::models::{CreateImageInfo, ProgressDetail, PushImageInfo};
@@ -42,14 +43,22 @@ impl Line for PushImageInfo {
     }
 }
 
-/// Reads a stream to its end. Answers the last digest that a status line names: what was pulled or pushed.
+/// Reads a stream to its end, waiting `patience` for each line. Answers the last digest that a status line names: what was
+/// pulled or pushed.
 pub(super) async fn follow<L: Line>(
     mut lines: impl Stream<Item = Result<L, Error>> + Unpin,
+    patience: Duration,
     mut progress: impl FnMut(Bytes),
 ) -> Result<Option<Digest>, Error> {
     let mut layers: HashMap<String, Bytes> = HashMap::new();
     let mut digest = None;
-    while let Some(line) = lines.next().await {
+    loop {
+        let Some(line) = tokio::time::timeout(patience, lines.next())
+            .await
+            .map_err(|_| Error::RequestTimeoutError)?
+        else {
+            return Ok(digest);
+        };
         let line = line?;
         let status = line.status().unwrap_or_default();
         digest = answers::digest(status).or(digest);
@@ -61,7 +70,6 @@ pub(super) async fn follow<L: Line>(
             }));
         }
     }
-    Ok(digest)
 }
 
 fn advance(layers: &mut HashMap<String, Bytes>, layer: Option<&str>, detail: &ProgressDetail) {

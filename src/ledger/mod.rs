@@ -2,7 +2,11 @@
 //!
 //! A Docker daemon may push another digest than it pulled, so that the two sides of a copy can not be compared by digest
 //! alone. The ledger remembers that pair, which saves the next run a pull. It is only ever a saving: an entry counts for
-//! exactly the digests and the platform that it names, and without one the images themselves are compared.
+//! exactly the digests and platforms that it names, and without one the images themselves are compared.
+
+mod lock;
+
+pub use lock::{Holder, Lock, LockError};
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,10 +16,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::image::{Digest, ImageRef, Platforms, Repository};
 
 /// The shape of the file; another one is read as if there were none.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a target's tag was when it was last known to hold its upstream's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +30,17 @@ pub struct Made {
     pub upstream: Repository,
     /// The digest that upstream's tag had.
     pub from: Digest,
-    /// The platform that was asked for; none where it was the one that the target had.
-    pub platform: Option<Platform>,
+    /// The platforms that were asked for.
+    pub platforms: Platforms,
     /// When this was found.
     pub at: Timestamp,
+}
+
+impl Made {
+    /// Whether this is how a target came to name `target`: made of exactly this of the upstream.
+    pub fn is_of(&self, target: &Digest, upstream: &Repository, from: &Digest, platforms: &Platforms) -> bool {
+        self.digest == *target && self.upstream == *upstream && self.from == *from && self.platforms == *platforms
+    }
 }
 
 /// A file of [`Made`], one entry a target's tag.

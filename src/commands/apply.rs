@@ -1,0 +1,137 @@
+//! `apply`: carries out a plan that was saved, by exactly what it says.
+
+use std::path::{Path, PathBuf};
+
+use super::desk::{Desk, Range};
+use super::sync::{Waiting, conclude, lock};
+use super::watch::Watch;
+use super::{CommandError, Context, ExitCode};
+use crate::execute::{Conduct, execute};
+use crate::plan::{self, Action, Copy, Policy, SAVED_VERSION, Saved};
+use crate::report::{Failure, Report};
+use crate::settings::Settings;
+use crate::survey::Seen;
+
+/// What `apply` may be told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The plan that `plan --out` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
+    /// Folder for the result files [setting: results.dir]
+    #[arg(long, value_name = "DIR")]
+    pub results_dir: Option<String>,
+}
+
+/// Looks at both sides of each planned copy again, carries out those that hold, and tells of it as `sync` does.
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    let mut settings = context.settings()?;
+    let saved = read(&options.file)?;
+    agree(&options.file, &saved, &mut settings)?;
+    let watch = Watch::begin(context, settings.grace)?;
+    let mut report = Report::begin();
+    let attempted = match lock(&settings, &options.waiting, &watch).await {
+        Ok(_lock) => attempt(&settings, saved, &mut report, &watch).await,
+        Err(held) => Err(held),
+    };
+    conclude(attempted, report, &settings, watch, context).await
+}
+
+fn read(path: &Path) -> Result<Saved, CommandError> {
+    let unusable = |why: String| {
+        CommandError::Unusable(Failure {
+            message: format!("read the plan {}: it {why}", path.display()),
+            causes: Vec::new(),
+            hint: Some("make a new one with `ecr-keeper plan --out FILE`"),
+        })
+    };
+    let text = std::fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let version = serde_json::from_slice::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|plan| plan.get("version")?.as_u64());
+    match version {
+        Some(version) if version == u64::from(SAVED_VERSION) => {
+            serde_json::from_slice(&text).map_err(|error| unusable(format!("is not whole: {error}")))
+        }
+        Some(other) => Err(unusable(format!(
+            "is of version {other}, and this program reads version {SAVED_VERSION}"
+        ))),
+        None => Err(unusable("is not one that plan --out wrote".to_owned())),
+    }
+}
+
+/// The plan says which registry it is for, and which platforms were asked for. What it copies has to go to that registry.
+fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), CommandError> {
+    let unusable = |message: String| {
+        CommandError::Unusable(Failure {
+            message,
+            causes: Vec::new(),
+            hint: Some(AGREE),
+        })
+    };
+    if let Some(own) = settings.registry.as_ref().filter(|own| **own != saved.registry) {
+        return Err(unusable(format!(
+            "the plan {} is for {}, and the settings (ecr) name {own}",
+            path.display(),
+            saved.registry
+        )));
+    }
+    let copies = saved.plan.actions().map(|Action::Copy(copy)| copy);
+    let mut targets = copies.map(|copy| &copy.target);
+    if let Some(other) = targets.find(|target| target.repository.host != saved.registry) {
+        return Err(unusable(format!(
+            "the plan {} is for {}, and would write to {other}",
+            path.display(),
+            saved.registry
+        )));
+    }
+    settings.platforms = saved.platforms.clone();
+    Ok(())
+}
+
+const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";
+
+async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
+    let Watch { stop, events, .. } = watch;
+    let mut desk = Desk::open(settings, Range::default(), watch).await?;
+    // Without `ecr` it is the account's own, which nobody has compared yet.
+    if desk.registry != saved.registry {
+        return Err(Failure {
+            message: format!(
+                "the plan is for {}, and this account's registry is {}",
+                saved.registry, desk.registry
+            ),
+            causes: Vec::new(),
+            hint: Some(AGREE),
+        });
+    }
+    report.registry = Some(desk.registry.clone());
+    report.engine = Some(desk.session.describe());
+    let copies = saved.plan.stages.into_iter().flatten().map(|Action::Copy(copy)| copy);
+    let copies: Vec<Copy> = copies.collect();
+    let seen = desk.look_again(copies, settings.concurrency, stop).await;
+    let plan = still_good(seen, &desk.policy, report);
+    report.add_plan(&plan);
+    let conduct = Conduct {
+        at_once: settings.concurrency,
+        platforms: settings.platforms.clone(),
+    };
+    let execution = execute(&plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
+    report.add_execution(&execution);
+    Ok(())
+}
+
+/// What could not be looked at again fails by name; what a stop left out was not attempted.
+fn still_good(seen: Vec<Seen>, policy: &Policy, report: &mut Report) -> plan::Plan {
+    let mut known = Vec::new();
+    for (copy, now) in seen {
+        match now {
+            Some(Ok(now)) => known.push((copy, now)),
+            Some(Err(error)) => report.add_unseen(&copy, Some(&error)),
+            None => report.add_unseen(&copy, None),
+        }
+    }
+    plan::recheck(known, policy)
+}

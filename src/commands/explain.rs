@@ -1,0 +1,71 @@
+//! `explain`: all that is known of one tag, and what `sync` would do with it.
+
+use super::desk::{Desk, Range};
+use super::watch::Watch;
+use super::{CommandError, Context, ExitCode};
+use crate::mapping::Only;
+use crate::plan;
+use crate::report::{Explanation, Failure};
+use crate::settings::Settings;
+
+/// What `explain` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// A tag in ECR, with or without the registry's host before it
+    #[arg(value_name = "REPOSITORY:TAG", value_parser = with_tag)]
+    pub image: Only,
+}
+
+fn with_tag(text: &str) -> Result<Only, String> {
+    let image: Only = text
+        .parse()
+        .map_err(|error: crate::image::InvalidReference| error.to_string())?;
+    match image.tag {
+        Some(_) => Ok(image),
+        None => Err(format!(
+            "{text} names no tag; `ecr-keeper plan --only {text}` tells of all its tags"
+        )),
+    }
+}
+
+/// Looks at one tag as `sync` would, and changes nothing.
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    let settings = context.settings()?;
+    let mut watch = Watch::begin(context, settings.grace)?;
+    let explanation = explain(&options.image, &settings, &watch).await;
+    let asked = watch.end_view().await;
+    let explanation = match (explanation, asked) {
+        (Ok(explanation), _) => explanation,
+        (Err(_), Some(asked)) => return Ok(asked.exit_code),
+        (Err(failure), None) => return Err(CommandError::Failed(failure)),
+    };
+    context.print(&explanation, |explanation, out| explanation.write_text(out))?;
+    Ok(asked.map_or(0, |asked| asked.exit_code))
+}
+
+async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Explanation, Failure> {
+    let range = Range {
+        // It is told of although sync would pass it over, and that is told too.
+        keyword: None,
+        only: vec![image.clone()],
+    };
+    let desk = Desk::open(settings, range, watch).await?;
+    let survey = desk.survey(&watch.stop).await?;
+    if let Some(failure) = Failure::of_survey(&survey).next() {
+        return Err(failure);
+    }
+    if let Some(unread) = survey.unread.first() {
+        return Err(Failure::from(&*unread.why));
+    }
+    let Some(viewed) = survey.viewed.into_iter().next() else {
+        return Err(Failure::stopped("looking at the image"));
+    };
+    let repository = &viewed.target.repository.path;
+    let passed_over = settings
+        .keyword
+        .clone()
+        .filter(|keyword| !repository.contains(keyword.as_str()));
+    let overridden = settings.naming.overrides.contains_key(repository);
+    let plan = plan::sync(vec![viewed.clone()], &desk.policy);
+    Ok(Explanation::new(viewed, plan, overridden, passed_over))
+}

@@ -1,0 +1,384 @@
+//! One copy: what the target holds, the pull, the tag, the push, the check.
+
+use super::Session;
+use super::claims::Claim;
+use super::daemon::Store;
+use super::local::{Local, Manifest};
+use super::refusal::Refusal;
+use crate::engine::{Copied, EngineError, Held, Likeness, Order, Side, Trouble};
+use crate::events::{Bytes, CopyStep};
+use crate::image::{Digest, ImageRef, Platform};
+use crate::plan::Brings;
+
+/// A pull that finds its image there already may see it go at that very moment, with the last name that another copy gave it.
+const PULLS: usize = 3;
+
+/// What a target holds, as far as it is known.
+#[derive(Debug, Default)]
+struct HeldImage {
+    /// As [`Ready::likeness`] of the upstream's image.
+    likeness: Option<String>,
+    platform: Option<Platform>,
+}
+
+/// A local image that the target's tag can be moved to.
+#[derive(Debug)]
+struct Ready {
+    /// Its local id.
+    id: String,
+    /// What says that it is the same image as another: the config digest; in containerd's store the manifest's.
+    likeness: String,
+    /// The one platform of it that is pushed; none for all that it is.
+    platform: Option<Platform>,
+    /// What the push has to answer, where the daemon keeps manifests as they are.
+    expected: Option<Digest>,
+}
+
+/// One order on its way, with the names that it has claimed so far.
+pub(super) struct Copy<'a> {
+    session: &'a Session,
+    order: &'a Order,
+    step: &'a (dyn Fn(CopyStep) + Send + Sync),
+    claims: Vec<Claim>,
+    /// The local image that is copied, once it is there.
+    id: Option<String>,
+}
+
+impl<'a> Copy<'a> {
+    pub(super) fn of(session: &'a Session, order: &'a Order, step: &'a (dyn Fn(CopyStep) + Send + Sync)) -> Self {
+        Self {
+            session,
+            order,
+            step,
+            claims: Vec::new(),
+            id: None,
+        }
+    }
+
+    /// What it left in the daemon: names, and the image that they were given to.
+    pub(super) fn into_traces(self) -> (Vec<Claim>, Option<String>) {
+        (self.claims, self.id)
+    }
+
+    pub(super) async fn run(&mut self) -> Result<Copied, EngineError> {
+        let held = self.held().await?;
+        let platforms: Vec<Option<Platform>> = match &self.order.brings {
+            Brings::Platform(platform) => vec![platform.clone().or(held.platform)],
+            Brings::Whole(all) if all.is_empty() => vec![None],
+            Brings::Whole(all) => all.iter().cloned().map(Some).collect(),
+        };
+        let (name, source) = self.source(platforms[0].as_ref()).await?;
+        // One name of one digest cannot be two platforms' images: who uses it does so alone, and leaves it as it was.
+        let turn = self.session.turns.wait_for(name.to_string()).await;
+        let tagged = self
+            .pull_and_tag(&name, &source, &platforms, held.likeness.as_deref())
+            .await;
+        let undone = self.session.claims.undo(&self.session.daemon, &source).await;
+        drop(turn);
+        // A name that could not be undone is tried, and told, again when it is released.
+        drop(undone);
+        match tagged? {
+            Some(ready) => self.push_and_check(&ready).await,
+            None => Ok(Copied::Unneeded(match self.store() {
+                Store::Containerd => Likeness::SamePlatformManifest,
+                Store::Classic | Store::Podman => Likeness::SameContentRepacked,
+            })),
+        }
+    }
+
+    fn store(&self) -> Store {
+        self.session.about.store
+    }
+
+    /// The target's own content and platform. What the registry did not tell, a pull of it does.
+    async fn held(&mut self) -> Result<HeldImage, EngineError> {
+        let (manifest, config) = match &self.order.held {
+            Held::Index => return Ok(HeldImage::default()),
+            Held::Image { manifest, config } => (manifest, config),
+        };
+        let platform_is_known = !matches!(self.order.brings, Brings::Platform(None));
+        let likeness = match self.store() {
+            Store::Containerd => Some(manifest),
+            Store::Classic | Store::Podman => config.as_ref(),
+        };
+        if let (Some(likeness), true) = (likeness, platform_is_known) {
+            return Ok(HeldImage {
+                likeness: Some(likeness.to_string()),
+                platform: None,
+            });
+        }
+        let by_digest = self.order.target.repository.image(manifest.clone());
+        let (image, claim) = self.name_for(by_digest, self.order.target.clone(), None).await?;
+        let (local, _) = self.pull(&image, Side::Target, None).await?;
+        claim.gives(&local.id).await;
+        // A pull would not fetch the upstream's layers where their content is there, packed in another way.
+        if self.store() == Store::Containerd {
+            for claim in std::mem::take(&mut self.claims).into_iter().rev() {
+                self.session.claims.release(&self.session.daemon, claim).await?;
+            }
+        }
+        Ok(HeldImage {
+            likeness: Some(likeness.map_or(local.id, Digest::to_string)),
+            platform: local.platform,
+        })
+    }
+
+    /// What to pull: the planned digest; the tag, where that name must not be used.
+    async fn source(&mut self, platform: Option<&Platform>) -> Result<(ImageRef, Claim), EngineError> {
+        let Order { upstream, digest, .. } = self.order;
+        let by_digest = self.session.place_of(&upstream.repository.image(digest.clone()));
+        let by_tag = self.session.place_of(upstream);
+        self.name_for(by_digest, by_tag, platform).await
+    }
+
+    /// Claims the name by digest, or the tag where a daemon would harm somebody's image by that name.
+    async fn name_for(
+        &mut self,
+        by_digest: ImageRef,
+        by_tag: ImageRef,
+        platform: Option<&Platform>,
+    ) -> Result<(ImageRef, Claim), EngineError> {
+        let claim = self.claim(&by_digest).await?;
+        let wanted = platform.or(self.session.about.platform.as_ref());
+        let before = claim.before().await;
+        let harm = match self.store() {
+            // It will not overwrite a digest that names another platform's image; Podman would leave that without a name.
+            Store::Classic | Store::Podman => before.is_some_and(|before| !agrees(before.platform.as_ref(), wanted)),
+            // With the name by digest it would remove all tags that the image has in that repository.
+            Store::Containerd => before.is_none() && self.is_tagged_in_repository(&by_digest).await?,
+        };
+        match harm {
+            true => Ok((by_tag.clone(), self.claim(&by_tag).await?)),
+            false => Ok((by_digest, claim)),
+        }
+    }
+
+    async fn is_tagged_in_repository(&self, by_digest: &ImageRef) -> Result<bool, EngineError> {
+        let image = self.session.daemon.local(by_digest.reference.as_str()).await?;
+        let of_repository = format!("{}:", by_digest.repository);
+        Ok(image.is_some_and(|image| image.tags.iter().any(|name| name.starts_with(&of_repository))))
+    }
+
+    /// Pulls the upstream's image and gives it the target's tag; none when it is the image that the target has.
+    async fn pull_and_tag(
+        &mut self,
+        name: &ImageRef,
+        source: &Claim,
+        platforms: &[Option<Platform>],
+        held: Option<&str>,
+    ) -> Result<Option<Ready>, EngineError> {
+        let target = &self.order.target;
+        let mut local = None;
+        for platform in platforms {
+            let (pulled, found) = self.pull(name, Side::Upstream, platform.as_ref()).await?;
+            source.gives(&pulled.id).await;
+            self.is_as_planned(&pulled, found)?;
+            local = Some(pulled);
+        }
+        let Some(local) = local else { return Ok(None) };
+        let ready = match self.store() {
+            Store::Containerd => self.ready_in_containerd(&local, platforms)?,
+            Store::Classic | Store::Podman => self.ready_by_config(local, platforms[0].as_ref())?,
+        };
+        if held == Some(ready.likeness.as_str()) {
+            (self.step)(CopyStep::AlreadyThere);
+            return Ok(None);
+        }
+        self.claim(target).await?.gives(&ready.id).await;
+        self.id = Some(ready.id.clone());
+        self.session
+            .daemon
+            .tag(&ready.id, &target.repository, target.reference.as_str())
+            .await?;
+        Ok(Some(ready))
+    }
+
+    /// A tag may have moved since it was looked up.
+    fn is_as_planned(&self, local: &Local, found: Option<Digest>) -> Result<(), EngineError> {
+        // Podman does not tell what it pulled; its image names the digests that it came under.
+        let named = || {
+            let digests = local
+                .digests
+                .iter()
+                .filter_map(|name| name.rsplit_once('@')?.1.parse().ok());
+            let digests: Vec<Digest> = digests.collect();
+            match digests.contains(&self.order.digest) {
+                true => None,
+                false => digests.into_iter().next(),
+            }
+        };
+        let found = match found {
+            Some(found) => Some(found).filter(|found| *found != self.order.digest),
+            None => named(),
+        };
+        match found {
+            None => Ok(()),
+            Some(found) => Err(EngineError::Moved {
+                image: self.order.upstream.clone(),
+                planned: self.order.digest.clone(),
+                found,
+            }),
+        }
+    }
+
+    /// One platform's image, known by its config.
+    fn ready_by_config(&self, local: Local, platform: Option<&Platform>) -> Result<Ready, EngineError> {
+        self.is_for(local.platform.as_ref(), platform)?;
+        Ok(Ready {
+            likeness: local.id.clone(),
+            id: local.id,
+            platform: None,
+            expected: None,
+        })
+    }
+
+    /// An image of containerd's store: what its index has for the platform, or all of it.
+    fn ready_in_containerd(&self, local: &Local, platforms: &[Option<Platform>]) -> Result<Ready, EngineError> {
+        let ready = |platform: Option<&Platform>, expected: &Digest| Ready {
+            id: local.id.clone(),
+            likeness: expected.to_string(),
+            platform: platform.cloned(),
+            expected: Some(expected.clone()),
+        };
+        let is_single = matches!(&local.manifests[..], [only] if only.digest == self.order.digest);
+        let wanted: Vec<&Manifest> = match (&self.order.brings, is_single) {
+            (Brings::Whole(_), _) | (_, true) => local.manifests.iter().collect(),
+            (Brings::Platform(_), false) => {
+                let wanted = platforms[0].as_ref().or(self.session.about.platform.as_ref());
+                let own =
+                    |one: &&Manifest| one.available && agrees(one.platform.as_ref(), wanted) && one.platform.is_some();
+                local.manifests.iter().find(own).into_iter().collect()
+            }
+        };
+        // Without all its content the daemon would push something else than was asked for, or say that it has none.
+        let lacking: Vec<String> = wanted
+            .iter()
+            .filter(|one| !one.available)
+            .map(|one| match &one.platform {
+                Some(platform) => platform.to_string(),
+                None => one.digest.short().to_owned(),
+            })
+            .collect();
+        if wanted.is_empty() || !lacking.is_empty() {
+            return Err(EngineError::Incomplete {
+                image: self.order.upstream.clone(),
+                lacking,
+            });
+        }
+        match (&self.order.brings, is_single) {
+            (_, true) => {
+                self.is_for(wanted[0].platform.as_ref(), platforms[0].as_ref())?;
+                Ok(ready(None, &self.order.digest))
+            }
+            (Brings::Whole(_), false) => Ok(ready(None, &self.order.digest)),
+            (Brings::Platform(_), false) => Ok(ready(wanted[0].platform.as_ref(), &wanted[0].digest)),
+        }
+    }
+
+    /// A daemon ignores which platform was asked for where the upstream has a single image.
+    fn is_for(&self, own: Option<&Platform>, wanted: Option<&Platform>) -> Result<(), EngineError> {
+        match agrees(own, wanted) {
+            true => Ok(()),
+            false => Err(EngineError::OtherPlatform {
+                image: self.order.upstream.clone(),
+                wanted: wanted.map(Platform::to_string).unwrap_or_default(),
+                found: own.map(Platform::to_string).unwrap_or_default(),
+            }),
+        }
+    }
+
+    async fn push_and_check(&self, ready: &Ready) -> Result<Copied, EngineError> {
+        let target = &self.order.target;
+        // Two tags of one image: the second finds the layers there that the first has uploaded.
+        let turn = self
+            .session
+            .turns
+            .wait_for(format!("{} to {}", ready.id, target.repository))
+            .await;
+        let pushed = self.push(ready.platform.as_ref()).await?;
+        drop(turn);
+        if let Some(expected) = ready.expected.as_ref().filter(|expected| **expected != pushed) {
+            return Err(EngineError::PushedAnother {
+                image: target.clone(),
+                expected: expected.clone(),
+                pushed,
+            });
+        }
+        (self.step)(CopyStep::Checking);
+        let checked = self.session.observe(target, Side::Target).await;
+        let found = match checked {
+            Ok(observed) => observed.top,
+            Err(error) => {
+                return Err(EngineError::NotChecked {
+                    image: target.clone(),
+                    pushed,
+                    source: Box::new(error),
+                });
+            }
+        };
+        match found == pushed {
+            true => Ok(Copied::Pushed(pushed)),
+            false => Err(EngineError::PushNotConfirmed {
+                image: target.clone(),
+                pushed,
+                found,
+            }),
+        }
+    }
+
+    /// Claims a name, to be released with the order whatever happens.
+    async fn claim(&mut self, image: &ImageRef) -> Result<Claim, EngineError> {
+        let claim = self.session.claims.claim(&self.session.daemon, image).await?;
+        self.claims.push(claim.clone());
+        Ok(claim)
+    }
+
+    /// Pulls from a place; answers what came, and the digest that the place's name has, where the daemon tells.
+    async fn pull(
+        &self,
+        place: &ImageRef,
+        side: Side,
+        platform: Option<&Platform>,
+    ) -> Result<(Local, Option<Digest>), EngineError> {
+        // People know an upstream by its own name, not by its mirror's.
+        let image = match side {
+            Side::Upstream => &self.order.upstream,
+            Side::Target => place,
+        };
+        let daemon = &self.session.daemon;
+        let progress = |bytes: Bytes| (self.step)(CopyStep::Pulled(bytes));
+        let pull = async |credential: Option<&_>| daemon.pull(place, platform, credential, progress).await;
+        for _ in 0..PULLS {
+            tracing::debug!("pull {place} for {}", self.order.target);
+            let digest = self.session.trying("pull", side, image, place, pull).await?;
+            if let Some(local) = daemon.local(&place.to_string()).await? {
+                return Ok((local, digest));
+            }
+        }
+        Err(EngineError::Daemon {
+            attempt: format!("pull {side} {image}"),
+            trouble: Trouble::Other,
+            message: "the daemon says it is done and has no such image".to_owned(),
+        })
+    }
+
+    async fn push(&self, platform: Option<&Platform>) -> Result<Digest, EngineError> {
+        let target = &self.order.target;
+        tracing::debug!("push {target}");
+        let daemon = &self.session.daemon;
+        let progress = |bytes: Bytes| (self.step)(CopyStep::Pushed(bytes));
+        let push = async |credential: Option<&_>| -> Result<Option<Digest>, Refusal> {
+            daemon.push(target, platform, credential, progress).await
+        };
+        let pushed = self.session.trying("push", Side::Target, target, target, push).await?;
+        pushed.ok_or_else(|| EngineError::PushWithoutDigest { image: target.clone() })
+    }
+}
+
+/// Whether an image's platform is the wanted one; where either is not known there is nothing to disagree about.
+fn agrees(own: Option<&Platform>, wanted: Option<&Platform>) -> bool {
+    match (own, wanted) {
+        (Some(own), Some(wanted)) => own.is_for(wanted),
+        _ => true,
+    }
+}

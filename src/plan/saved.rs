@@ -1,0 +1,211 @@
+//! Plans that are kept, to be carried out later by exactly what they say.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Brings, Copy, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream};
+use crate::image::{Digest, Platforms};
+use crate::ledger::Made;
+
+/// The version of [`Saved`]'s shape: raised when a field changes its meaning or goes, not when one comes.
+pub const SAVED_VERSION: u32 = 1;
+
+/// A plan as a file (`docs/plan.md`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Saved {
+    /// [`SAVED_VERSION`].
+    pub version: u32,
+    /// When it was made.
+    pub made: Timestamp,
+    /// The target registry's `host[:port]`.
+    pub registry: String,
+    /// The platforms that were asked for.
+    pub platforms: Platforms,
+    /// The plan itself.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+/// What both sides of a planned copy hold now.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// What the target's tag names; none where it has gone.
+    pub target: Option<Digest>,
+    /// What the upstream's tag names.
+    pub upstream: Upstream,
+    /// What the ledger knows of the target.
+    pub made: Option<Made>,
+}
+
+/// What of a saved plan still holds: a copy whose target or upstream has moved since is refused, and one that was carried out
+/// already is kept.
+pub fn recheck(copies: Vec<(Copy, Now)>, policy: &Policy) -> Plan {
+    let mut plan = Plan::default();
+    let mut stage = Vec::new();
+    for (copy, now) in copies {
+        match decide(&copy, &now, policy) {
+            Ok(None) => stage.push(Action::Copy(copy)),
+            Ok(Some(because)) => plan.kept.push(Kept {
+                target_digest: now.target.unwrap_or(copy.target_digest),
+                target: copy.target,
+                upstream: copy.upstream,
+                upstream_digest: now.upstream.digest().cloned(),
+                because,
+            }),
+            Err(because) => plan.refused.push(Refused {
+                target_digest: now.target.unwrap_or(copy.target_digest),
+                target: copy.target,
+                upstream: copy.upstream,
+                upstream_digest: now.upstream.digest().cloned(),
+                because,
+            }),
+        }
+    }
+    if !stage.is_empty() {
+        plan.stages.push(stage);
+    }
+    plan
+}
+
+/// Why a copy is kept back, or refused; none where it holds.
+fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>, RefusedBecause> {
+    let is_made = match (&now.made, &now.target) {
+        (Some(made), Some(target)) => made.is_of(
+            target,
+            &copy.upstream.repository,
+            &copy.upstream_digest,
+            &policy.platforms,
+        ),
+        _ => false,
+    };
+    match &now.upstream {
+        _ if is_made => return Ok(Some(KeptBecause::MadeFromThisUpstream)),
+        _ if now.target.as_ref() == Some(&copy.upstream_digest) => return Ok(Some(KeptBecause::SameDigest)),
+        Upstream::Gone if policy.keep_missing => return Ok(Some(KeptBecause::UpstreamGone)),
+        Upstream::Gone => return Err(RefusedBecause::UpstreamGone),
+        Upstream::Has(upstream) if upstream.top != copy.upstream_digest => {
+            return Err(RefusedBecause::UpstreamMoved {
+                planned: copy.upstream_digest.clone(),
+            });
+        }
+        Upstream::Has(_) => {}
+    }
+    match &now.target {
+        Some(target) if *target == copy.target_digest => {}
+        now => {
+            return Err(RefusedBecause::TargetMoved {
+                planned: copy.target_digest.clone(),
+                now: now.clone(),
+            });
+        }
+    }
+    let index = copy.upstream_kind.is_index() && matches!(copy.brings, Brings::Whole(_));
+    match index && policy.keeps == Keeps::Content {
+        // It was planned for another engine.
+        true => Err(RefusedBecause::OnePlatformAtATime),
+        false => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Kind, Observed};
+    use crate::plan::CopyBecause;
+
+    fn digest(of: &str) -> Digest {
+        format!("sha256:{:0>64}", of).parse().unwrap()
+    }
+
+    fn copy() -> Copy {
+        Copy {
+            target: "localhost:1/base/image/busybox:1".parse().unwrap(),
+            upstream: "busybox:1".parse().unwrap(),
+            upstream_digest: digest("b"),
+            upstream_kind: Kind::OciIndex,
+            target_digest: digest("a"),
+            target_kind: Kind::DockerManifest,
+            target_config: None,
+            brings: Brings::Whole(Vec::new()),
+            replaces: Vec::new(),
+            because: CopyBecause::DigestDiffers,
+        }
+    }
+
+    fn now(target: &str, upstream: &str) -> Now {
+        Now {
+            target: Some(digest(target)),
+            upstream: Upstream::Has(Observed {
+                top: digest(upstream),
+                kind: Kind::OciIndex,
+                platforms: Vec::new(),
+                children: None,
+            }),
+            made: None,
+        }
+    }
+
+    fn rechecked(now: Now, keeps: Keeps) -> Plan {
+        let policy = Policy {
+            platforms: Platforms::All,
+            keeps,
+            keep_missing: false,
+        };
+        recheck(vec![(copy(), now)], &policy)
+    }
+
+    #[test]
+    fn a_copy_holds_while_neither_side_has_moved() {
+        assert_eq!(rechecked(now("a", "b"), Keeps::Manifests).actions().count(), 1);
+    }
+
+    #[test]
+    fn what_moved_is_refused_by_name() {
+        let refused = |now| rechecked(now, Keeps::Manifests).refused[0].because.clone();
+        assert_eq!(
+            refused(now("a", "c")),
+            RefusedBecause::UpstreamMoved { planned: digest("b") }
+        );
+        let moved = RefusedBecause::TargetMoved {
+            planned: digest("a"),
+            now: Some(digest("c")),
+        };
+        assert_eq!(refused(now("c", "b")), moved);
+        let gone = Now {
+            upstream: Upstream::Gone,
+            ..now("a", "b")
+        };
+        assert_eq!(refused(gone), RefusedBecause::UpstreamGone);
+        let deleted = Now {
+            target: None,
+            ..now("a", "b")
+        };
+        assert!(matches!(
+            refused(deleted),
+            RefusedBecause::TargetMoved { now: None, .. }
+        ));
+    }
+
+    #[test]
+    fn what_is_done_already_is_kept() {
+        let kept = |now| rechecked(now, Keeps::Manifests).kept[0].because;
+        assert_eq!(kept(now("b", "b")), KeptBecause::SameDigest);
+        let made = Now {
+            made: Some(Made {
+                digest: digest("d"),
+                upstream: "busybox".parse().unwrap(),
+                from: digest("b"),
+                platforms: Platforms::All,
+                at: Timestamp::UNIX_EPOCH,
+            }),
+            ..now("d", "b")
+        };
+        assert_eq!(kept(made), KeptBecause::MadeFromThisUpstream);
+    }
+
+    #[test]
+    fn an_index_is_not_squeezed_through_an_engine_that_brings_one_platform() {
+        let plan = rechecked(now("a", "b"), Keeps::Content);
+        assert_eq!(plan.refused[0].because, RefusedBecause::OnePlatformAtATime);
+    }
+}

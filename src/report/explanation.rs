@@ -1,0 +1,149 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::text::{INDENT, brought, listed, more};
+use super::{Failure, SCHEMA_VERSION, kept_because};
+use crate::image::{Digest, ImageRef, Kind, Platform};
+use crate::ledger::Made;
+use crate::plan::{Action, CopyBecause, Plan, Upstream, Viewed};
+
+/// All that is known of one tag.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The target's tag, and what it names.
+    pub target: Side,
+    /// The upstream's tag, and what it names.
+    pub upstream: Side,
+    /// Whether the settings name the upstream (`discovery.upstream`); else it is read from the target's name.
+    pub upstream_is_said: bool,
+    /// What the ledger remembers of the target.
+    pub ledger: Option<Made>,
+    /// The keyword that the repository's name lacks, so that `sync` passes it over.
+    pub passed_over_for: Option<String>,
+    /// What `sync` does with it.
+    #[serde(flatten)]
+    pub plan: Plan,
+}
+
+/// One side of a copy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Side {
+    /// Its tag.
+    pub image: ImageRef,
+    /// What that names; none where it is gone.
+    pub digest: Option<Digest>,
+    /// What that is.
+    pub kind: Option<Kind>,
+    /// Its platforms, where they were told.
+    pub platforms: Vec<Platform>,
+    /// Its config digest, where it was read.
+    pub config: Option<Digest>,
+}
+
+impl Explanation {
+    /// Of what was seen of a tag and the plan that was made of it.
+    pub fn new(viewed: Viewed, plan: Plan, upstream_is_said: bool, passed_over_for: Option<String>) -> Self {
+        let upstream = match viewed.upstream {
+            Upstream::Has(observed) => Some(observed),
+            Upstream::Gone => None,
+        };
+        Self {
+            schema_version: SCHEMA_VERSION,
+            target: Side {
+                image: viewed.target,
+                digest: Some(viewed.digest),
+                kind: Some(viewed.kind),
+                platforms: viewed.platforms,
+                config: viewed.config,
+            },
+            upstream: Side {
+                image: viewed.follows,
+                digest: upstream.as_ref().map(|observed| observed.top.clone()),
+                kind: upstream.as_ref().map(|observed| observed.kind.clone()),
+                platforms: upstream.map(|observed| observed.platforms).unwrap_or_default(),
+                config: None,
+            },
+            upstream_is_said,
+            ledger: viewed.made,
+            passed_over_for,
+            plan,
+        }
+    }
+
+    /// For people.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        self.target.write_text(out, "target")?;
+        self.upstream.write_text(out, "upstream")?;
+        more(
+            out,
+            match self.upstream_is_said {
+                true => "named in discovery.upstream",
+                false => "read from the target's name (discovery.strip_components)",
+            },
+        )?;
+        match &self.ledger {
+            None => writeln!(out, "{:INDENT$}remembers nothing of the target", "ledger")?,
+            Some(made) => {
+                writeln!(
+                    out,
+                    "{:INDENT$}{} was made from {}",
+                    "ledger", made.digest, made.upstream
+                )?;
+                more(out, &format!("{}, seen {:.0}", made.from, made.at))?;
+            }
+        }
+        self.write_decision(out)?;
+        match &self.passed_over_for {
+            Some(keyword) => more(
+                out,
+                &format!("sync passes it over: its name lacks the keyword {keyword:?}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {
+        for Action::Copy(copy) in self.plan.actions() {
+            let why = match copy.because {
+                CopyBecause::DigestDiffers => "the digests differ",
+                CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
+            };
+            writeln!(out, "{:INDENT$}{}: {why}", "copy", brought(&copy.brings))?;
+            if !copy.replaces.is_empty() {
+                more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
+            }
+        }
+        for kept in &self.plan.kept {
+            writeln!(out, "{:INDENT$}{}", "keep", kept_because(kept.because))?;
+        }
+        for refused in &self.plan.refused {
+            let failure = Failure::of_refusal(refused);
+            writeln!(out, "{:INDENT$}{}", "refuse", failure.message)?;
+            if let Some(hint) = failure.hint {
+                more(out, &format!("hint: {hint}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    fn write_text(&self, out: &mut impl Write, word: &str) -> io::Result<()> {
+        writeln!(out, "{word:<INDENT$}{}", self.image)?;
+        let (Some(digest), Some(kind)) = (&self.digest, &self.kind) else {
+            return more(out, "does not exist");
+        };
+        more(out, digest.as_str())?;
+        match self.platforms.is_empty() {
+            true => more(out, &kind.to_string())?,
+            false => more(out, &format!("{kind} of {}", listed(&self.platforms)))?,
+        }
+        match &self.config {
+            Some(config) => more(out, &format!("config {config}")),
+            None => Ok(()),
+        }
+    }
+}
