@@ -19,8 +19,9 @@ use crate::image::{ImageRef, Reference, Repository};
 #[derive(Debug)]
 pub(super) struct Claims {
     by_name: Mutex<HashMap<ImageRef, Arc<Mutex<State>>>>,
-    /// Held while a name is taken away: two at once would each see the other's name and leave the image without any.
-    removing: Mutex<()>,
+    /// Held while a name is given or taken away: two removals at once would each see the other's name and leave the image
+    /// without any, and Podman writes all names of an image as it read them a moment before.
+    naming: Mutex<()>,
     /// The names by digest that were there when the session opened.
     digests: HashSet<String>,
     /// Images that had no name at all when the session opened: to take away the name we gave one would delete it.
@@ -66,7 +67,7 @@ impl Claims {
         };
         Ok(Self {
             by_name: Mutex::default(),
-            removing: Mutex::default(),
+            naming: Mutex::default(),
             nameless: images
                 .iter()
                 .filter(|image| !named(image))
@@ -94,7 +95,7 @@ impl Claims {
 
     /// Removes the names by digest that the daemon gave a copied image by itself, as one does after a push.
     pub(super) async fn sweep(&self, daemon: &Daemon, id: &str, pushed_to: &Repository) -> Result<(), EngineError> {
-        let _alone = self.removing.lock().await;
+        let _alone = self.naming.lock().await;
         match self.store {
             Store::Classic => self.sweep_names(daemon, id, pushed_to).await,
             // Their names by digest come and go with those by tag.
@@ -117,6 +118,14 @@ impl Claims {
         Ok(())
     }
 
+    /// Gives the image `id` a tag that is claimed.
+    pub(super) async fn give(&self, daemon: &Daemon, claim: &Claim, id: &str) -> Result<(), EngineError> {
+        claim.gives(id).await;
+        let _alone = self.naming.lock().await;
+        let ImageRef { repository, reference } = &claim.image;
+        daemon.tag(id, repository, reference.as_str()).await
+    }
+
     /// Makes a name that is claimed name again what it named before, while others still wait to move it.
     pub(super) async fn undo(&self, daemon: &Daemon, claim: &Claim) -> Result<(), EngineError> {
         let state = claim.state.lock().await;
@@ -134,7 +143,7 @@ impl Claims {
     }
 
     async fn restore(&self, daemon: &Daemon, image: &ImageRef, state: &State) -> Result<(), EngineError> {
-        let _alone = self.removing.lock().await;
+        let _alone = self.naming.lock().await;
         let Some(now) = daemon.named(image, self.store).await? else {
             return Ok(());
         };

@@ -184,11 +184,11 @@ impl<'a> Copy<'a> {
             (self.step)(CopyStep::AlreadyThere);
             return Ok(None);
         }
-        self.claim(target).await?.gives(&ready.id).await;
+        let claim = self.claim(target).await?;
         self.id = Some(ready.id.clone());
         self.session
-            .daemon
-            .tag(&ready.id, &target.repository, target.reference.as_str())
+            .claims
+            .give(&self.session.daemon, &claim, &ready.id)
             .await?;
         Ok(Some(ready))
     }
