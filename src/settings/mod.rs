@@ -7,6 +7,7 @@ mod keys;
 mod layers;
 mod read;
 mod schema;
+mod values;
 
 pub use keys::{KEYS, Key, Shape};
 pub use layers::Given;

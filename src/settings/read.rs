@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use config::{Value, ValueKind};
 
 use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
 use super::layers::{Found, Places};
+use super::values::{
+    bound, choice, daemon_address, duration, flag, from_str, host, mirror, path, platforms, region, text, url, within,
+};
 use super::{Mistake, Settings, SettingsError};
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
-use crate::image::{Platforms, Repository};
+use crate::image::Repository;
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
 use crate::record::{Format, Results};
@@ -416,84 +417,6 @@ fn own_name(path: &str, written: &str) -> Option<String> {
         (true, written) => host(written),
         (false, written) => Some(written.to_owned()),
     }
-}
-
-fn text(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn from_str<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
-}
-
-fn flag(text: &str) -> Option<bool> {
-    from_str(text)
-}
-
-fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, choice)| *choice)
-}
-
-fn within(text: &str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
-    from_str(text).filter(|number| range.contains(number))
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok()
-}
-
-/// `~/` is the home folder, which in a settings file no shell puts in.
-fn path(text: &str) -> Option<PathBuf> {
-    match text.strip_prefix("~/") {
-        Some(rest) => dirs::home_dir().map(|home| home.join(rest)),
-        None => (!text.is_empty()).then(|| PathBuf::from(text)),
-    }
-}
-
-fn url(text: &str) -> Option<String> {
-    let parsed = reqwest::Url::parse(text).ok()?;
-    (matches!(parsed.scheme(), "http" | "https") && parsed.has_host()).then(|| text.to_owned())
-}
-
-fn host(text: &str) -> Option<String> {
-    // An image's name is the strictest test of what may stand before its first slash. Docker Hub's puts `library/` there.
-    let repository: Repository = format!("{text}/x").parse().ok()?;
-    (repository.host == text).then(|| text.to_owned())
-}
-
-fn mirror(text: &str) -> Option<String> {
-    let (own_host, prefix) = text
-        .split_once('/')
-        .map_or((text, None), |(host, prefix)| (host, Some(prefix)));
-    host(own_host)?;
-    match prefix {
-        Some(prefix) => from_str::<Repository>(&format!("{own_host}/{prefix}")).map(|_| text.to_owned()),
-        None => Some(text.to_owned()),
-    }
-}
-
-/// Without a login: a daemon has none, and it would be shown.
-fn daemon_address(text: &str) -> Option<String> {
-    let known = ["unix://", "tcp://", "http://"];
-    let address = known.iter().find_map(|scheme| text.strip_prefix(scheme))?;
-    (!address.is_empty() && !address.contains('@')).then(|| text.to_owned())
-}
-
-fn platforms(text: &str) -> Option<Platforms> {
-    (!text.is_empty()).then(|| from_str(text))?
-}
-
-/// A wait of no time at all would end before anything could come of it.
-fn bound(text: &str) -> Option<Duration> {
-    duration(text).filter(|bound| !bound.is_zero())
-}
-
-fn region(text: &str) -> Option<String> {
-    let code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (!text.is_empty() && text.bytes().all(code)).then(|| text.to_owned())
 }
 
 /// In the user's state folder; without a home, in the working folder.
