@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Range};
-use super::sync::{Waiting, conclude, lock};
+use super::sync::{Waiting, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::execute::{Conduct, execute};
 use crate::plan::{self, Action, Copy, Policy, SAVED_VERSION, Saved};
 use crate::report::{Failure, Report};
 use crate::settings::Settings;
@@ -94,7 +93,6 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
 const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";
 
 async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
-    let Watch { stop, events, .. } = watch;
     let mut desk = Desk::open(settings, Range::default(), watch).await?;
     // Without `ecr` it is the account's own, which nobody has compared yet.
     if desk.registry != saved.registry {
@@ -111,15 +109,9 @@ async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: 
     report.engine = Some(desk.session.describe());
     let copies = saved.plan.stages.into_iter().flatten().map(|Action::Copy(copy)| copy);
     let copies: Vec<Copy> = copies.collect();
-    let seen = desk.look_again(copies, settings.concurrency, stop).await;
+    let seen = desk.look_again(copies, settings.concurrency, &watch.stop).await;
     let plan = still_good(seen, &desk.policy, report);
-    report.add_plan(&plan);
-    let conduct = Conduct {
-        at_once: settings.concurrency,
-        platforms: settings.platforms.clone(),
-    };
-    let execution = execute(&plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
-    report.add_execution(&execution);
+    carry_out(&plan, settings, &mut desk, report, watch).await;
     Ok(())
 }
 

@@ -113,21 +113,31 @@ pub(super) async fn conclude(
 }
 
 async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
-    let Watch { stop, events, .. } = watch;
     let mut desk = Desk::open(settings, range, watch).await?;
     report.registry = Some(desk.registry.clone());
     report.engine = Some(desk.session.describe());
-    let mut survey = desk.survey(stop).await?;
+    let mut survey = desk.survey(&watch.stop).await?;
     report.add_survey(&survey);
     let plan = plan::sync(std::mem::take(&mut survey.viewed), &desk.policy);
-    report.add_plan(&plan);
+    carry_out(&plan, settings, &mut desk, report, watch).await;
+    Ok(())
+}
+
+/// Does what a plan says, and adds to the report what became of it.
+pub(super) async fn carry_out(
+    plan: &plan::Plan,
+    settings: &Settings,
+    desk: &mut Desk,
+    report: &mut Report,
+    Watch { stop, events, .. }: &Watch,
+) {
+    report.add_plan(plan);
     let conduct = Conduct {
         at_once: settings.concurrency,
         platforms: settings.platforms.clone(),
     };
-    let execution = execute(&plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
+    let execution = execute(plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
     report.add_execution(&execution);
-    Ok(())
 }
 
 /// Files first: they matter more than a message. What a sink could not do is in the report too.

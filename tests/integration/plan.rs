@@ -7,7 +7,7 @@ use ecr_lab::images::{multi, tiny};
 use ecr_lab::{Act, Fault, Store};
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::{Running, World};
 
 const REPOSITORY: &str = "base/image/busybox";
 const UPSTREAM: &str = "library/busybox";
@@ -256,16 +256,19 @@ async fn one_tag_is_explained() {
     assert!(no_tag.stderr.contains("names no tag"), "{}", no_tag.stderr);
 }
 
+/// A run that is held in its push of tag 1.
+async fn held_in_a_push(world: &World) -> Running {
+    let front = world.lab.ecr().front();
+    front.fault(Fault::new("/manifests/1$", Act::Hold).method("PUT").times(1));
+    let run = world.keeper(&["sync"]).started();
+    world.held(front).await;
+    run
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_says_who_is_at_work_or_waits_and_a_dead_one_holds_nothing() {
     let world = with_changes(&["1"]).await;
-    world
-        .lab
-        .ecr()
-        .front()
-        .fault(Fault::new("/manifests/1$", Act::Hold).method("PUT").times(1));
-    let first = world.keeper(&["sync"]).started();
-    world.held(world.lab.ecr().front()).await;
+    let first = held_in_a_push(&world).await;
 
     let second = world.keeper(&["sync", "--output", "json"]).ran().await.code_is(1);
     let failure = second.failure();
@@ -295,13 +298,7 @@ async fn a_second_run_says_who_is_at_work_or_waits_and_a_dead_one_holds_nothing(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_the_waiting_too() {
     let world = with_changes(&["1"]).await;
-    world
-        .lab
-        .ecr()
-        .front()
-        .fault(Fault::new("/manifests/1$", Act::Hold).method("PUT").times(1));
-    let first = world.keeper(&["sync"]).started();
-    world.held(world.lab.ecr().front()).await;
+    let first = held_in_a_push(&world).await;
     let mut second = world.keeper(&["sync", "--wait"]).started();
     second.said("waiting: another run holds").await;
     second.signal("TERM");

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bollard::errors::Error;
 use bollard::models::{DistributionInspect, ImageSummary};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptionsBuilder, PushImageOptionsBuilder, RemoveImageOptionsBuilder,
-    TagImageOptions, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptions,
+    TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
 use futures::TryStreamExt;
@@ -366,8 +366,7 @@ impl Daemon {
     }
 
     pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        let options = ListImagesOptionsBuilder::default().manifests(true).build();
-        self.ask(async || self.docker.list_images(Some(options.clone())).await)
+        self.ask(async || self.docker.list_images(None::<ListImagesOptions>).await)
             .await
             .map_err(|error| self.failed("list the local images".to_owned(), error))
     }

@@ -71,7 +71,7 @@ pub(super) fn platform_of(os: String, architecture: String, variant: Option<Stri
     })
 }
 
-pub(super) fn manifest(summary: ImageManifestSummary) -> Option<Manifest> {
+fn manifest(summary: ImageManifestSummary) -> Option<Manifest> {
     let platform = summary.image_data.map(|data| data.platform);
     Some(Manifest {
         digest: summary.id.parse().ok()?,
