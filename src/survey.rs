@@ -239,7 +239,7 @@ impl Survey {
         let look = async |mut one: Viewed| {
             let repository = one.target.repository.path.clone();
             one.config = configs.get(&(repository, one.digest.clone())).cloned();
-            let looked = one.look_closer(scope.compare, policy, session).await;
+            let looked = one.look_closer(session).await;
             (looked, one)
         };
         let mut answers = stream::iter(left.clone().into_values())
@@ -265,19 +265,20 @@ impl Survey {
 
 impl Viewed {
     /// What is not in a listing: the target's platforms, and what an upstream's index lists.
-    async fn look_closer(&mut self, compare: Compare, policy: &Policy, session: &Session) -> Result<(), EngineError> {
-        let observed = session.observe(&self.target, Side::Target).await?;
-        self.platforms = observed.platforms;
-        // A listing does not always tell, and an index must not be taken for a single image.
-        if matches!(self.kind, Kind::Other(_)) {
-            self.kind = observed.kind;
+    async fn look_closer(&mut self, session: &Session) -> Result<(), EngineError> {
+        let kind_is_listed = !matches!(self.kind, Kind::Other(_));
+        if kind_is_listed {
+            // All that the daemon could tell beside, and sooner had than through it.
+            self.read_platform(session).await;
         }
-        let keeps_its_own = policy.platforms == Platforms::AsTarget && !self.kind.is_index();
-        if let (true, true, Compare::Registry, Some(config)) =
-            (keeps_its_own, self.platforms.is_empty(), compare, &self.config)
-        {
-            self.platforms
-                .extend(session.platform(&self.target.repository, config).await);
+        if self.platforms.is_empty() {
+            let observed = session.observe(&self.target, Side::Target).await?;
+            self.platforms = observed.platforms;
+            // A listing does not always tell, and an index must not be taken for a single image.
+            if !kind_is_listed {
+                self.kind = observed.kind;
+                self.read_platform(session).await;
+            }
         }
         match &mut self.upstream {
             Upstream::Has(upstream) => session.read_index(&self.follows, upstream).await,
@@ -293,6 +294,14 @@ impl From<Viewed> for Followed {
             digest: one.digest,
             kind: one.kind,
             follows: one.follows,
+        }
+    }
+
+    /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
+    async fn read_platform(&mut self, session: &Session) {
+        if let (false, true, Some(config)) = (self.kind.is_index(), self.platforms.is_empty(), &self.config) {
+            let platform = session.platform(&self.target.repository, config).await;
+            self.platforms.extend(platform);
         }
     }
 }

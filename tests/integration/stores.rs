@@ -171,6 +171,26 @@ on_every_store! {
         assert_eq!(world.digest_in_ecr(REPOSITORY, "2"), held.top);
     }
 
+    /// A question about the target through the daemon takes it several requests to the registry.
+    async fn the_registry_is_asked_through_the_daemon_for_what_the_listing_and_the_config_leave_open(world: World) {
+        world.upstream(UPSTREAM, "single", multi("new")).await;
+        world.ecr(REPOSITORY, "single", tiny("old")).await;
+        world.upstream(UPSTREAM, "index", multi("new")).await;
+        world.ecr(REPOSITORY, "index", multi("old")).await;
+        world.forget_requests();
+        let run = world.keeper(&["plan", "--output", "json", "--only", "base/image/busybox:single"]);
+        let plan = run.ran().await.well().json();
+        assert_eq!(plan["stages"][0][0]["brings"]["platform"], "linux/amd64");
+        let asked = || {
+            let requests = world.lab.ecr().front().requests().into_iter();
+            let paths = requests.map(|request| request.path);
+            paths.filter(|path| path.contains("/manifests/")).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(), [""; 0]);
+        world.keeper(&["plan", "--only", "base/image/busybox:index"]).ran().await;
+        assert_ne!(asked(), [""; 0], "an index tells its platforms");
+    }
+
     async fn a_tag_that_is_missing_and_a_registry_without_a_login_read_the_same(world: World) {
         world.ecr(REPOSITORY, "gone", tiny("old")).await;
         world.upstream(UPSTREAM, "1", tiny("new")).await;
