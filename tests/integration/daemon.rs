@@ -96,6 +96,32 @@ on_every_store! {
     }
 }
 
+on_every_store! {
+    async fn what_a_copy_brought_goes_while_its_push_is_checked(world: World) {
+        world.upstream(UPSTREAM, "1", tiny("new")).await;
+        world.ecr(REPOSITORY, "1", tiny("old")).await;
+        let front = world.lab.ecr().front();
+        front.fault(Fault::new("/manifests/1$", Act::Hold).method("PUT").times(1));
+        let run = world.keeper(&["sync", "--output", "json"]).started();
+        world.held(front).await;
+        // Not before: some daemons look before they push, too.
+        front.fault(Fault::new("/manifests/", Act::Hold).method("HEAD"));
+        front.fault(Fault::new("/manifests/", Act::Hold).method("GET"));
+        front.release();
+        let gone = async {
+            while !world.local_images().await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let gone = tokio::time::timeout(Duration::from_secs(30), gone).await;
+        gone.expect("what was brought goes before the check has ended");
+        world.held(front).await;
+        front.clear_faults();
+        front.release();
+        assert_eq!(run.end().await.well().outcome("busybox:1"), "updated");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_signal_lets_what_runs_finish_and_begins_nothing_new() {
     let world = World::new().await;

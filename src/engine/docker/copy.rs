@@ -1,10 +1,13 @@
 //! One copy: what the target holds, the pull, the tag, the push, the check.
 
-use super::Session;
+use tokio::sync::OwnedMutexGuard;
+use tokio_util::sync::CancellationToken;
+
 use super::claims::Claim;
 use super::daemon::Store;
 use super::local::{Local, Manifest};
 use super::refusal::Refusal;
+use super::{Session, unless_stopped};
 use crate::engine::{Copied, EngineError, Held, Likeness, Order, Side, Trouble};
 use crate::events::{Bytes, CopyStep};
 use crate::image::{Digest, ImageRef, Platform};
@@ -34,6 +37,23 @@ struct Ready {
     expected: Option<Digest>,
 }
 
+/// What a pull came to, and the name that it used, which is to be undone before the turn ends.
+struct Brought {
+    /// None where the target has it already.
+    ready: Result<Option<Ready>, EngineError>,
+    source: Claim,
+    turn: OwnedMutexGuard<()>,
+}
+
+/// How far a copy has come that did not fail.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Pushed as this digest; nobody has looked yet.
+    Pushed(Digest),
+    /// The target holds the upstream's image already.
+    Unneeded(Likeness),
+}
+
 /// One order on its way, with the names that it has claimed so far.
 pub(super) struct Copy<'a> {
     session: &'a Session,
@@ -56,11 +76,41 @@ impl<'a> Copy<'a> {
     }
 
     /// What it left in the daemon: names, and the image that they were given to.
-    pub(super) fn into_traces(self) -> (Vec<Claim>, Option<String>) {
-        (self.claims, self.id)
+    pub(super) fn take_traces(&mut self) -> (Vec<Claim>, Option<String>) {
+        (std::mem::take(&mut self.claims), self.id.take())
     }
 
-    pub(super) async fn run(&mut self) -> Result<Copied, EngineError> {
+    /// All but the check of what was pushed, which needs nothing that is in the daemon.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) -> Result<Done, EngineError> {
+        let Brought { ready, source, turn } = unless_stopped(stop, self.bring()).await?;
+        // A stop does not cut this off: the daemon would go on with it while the other names are removed, and two removals at
+        // once can leave an image without any name.
+        let undo = async {
+            // A name that could not be undone is tried, and told, again when it is released.
+            let _ = self.session.claims.undo(&self.session.daemon, &source).await;
+            drop(turn);
+        };
+        match ready {
+            // What is pushed has the target's tag by now, and needs no other name.
+            Ok(Some(ready)) => {
+                let (pushed, ()) = tokio::join!(unless_stopped(stop, self.push(&ready)), undo);
+                pushed.map(Done::Pushed)
+            }
+            Ok(None) => {
+                undo.await;
+                Ok(Done::Unneeded(match self.store() {
+                    Store::Containerd => Likeness::SamePlatformManifest,
+                    Store::Classic | Store::Podman => Likeness::SameContentRepacked,
+                }))
+            }
+            Err(error) => {
+                undo.await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn bring(&mut self) -> Result<Brought, EngineError> {
         let held = self.held().await?;
         let platforms: Vec<Option<Platform>> = match &self.order.brings {
             Brings::Platform(platform) => vec![platform.clone().or(held.platform)],
@@ -70,20 +120,10 @@ impl<'a> Copy<'a> {
         let (name, source) = self.source(platforms[0].as_ref()).await?;
         // One name of one digest cannot be two platforms' images: who uses it does so alone, and leaves it as it was.
         let turn = self.session.turns.wait_for(name.to_string()).await;
-        let tagged = self
+        let ready = self
             .pull_and_tag(&name, &source, &platforms, held.likeness.as_deref())
             .await;
-        let undone = self.session.claims.undo(&self.session.daemon, &source).await;
-        drop(turn);
-        // A name that could not be undone is tried, and told, again when it is released.
-        drop(undone);
-        match tagged? {
-            Some(ready) => self.push_and_check(&ready).await,
-            None => Ok(Copied::Unneeded(match self.store() {
-                Store::Containerd => Likeness::SamePlatformManifest,
-                Store::Classic | Store::Podman => Likeness::SameContentRepacked,
-            })),
-        }
+        Ok(Brought { ready, source, turn })
     }
 
     fn store(&self) -> Store {
@@ -287,23 +327,28 @@ impl<'a> Copy<'a> {
         }
     }
 
-    async fn push_and_check(&self, ready: &Ready) -> Result<Copied, EngineError> {
+    async fn push(&self, ready: &Ready) -> Result<Digest, EngineError> {
         let target = &self.order.target;
         // Two tags of one image: the second finds the layers there that the first has uploaded.
-        let turn = self
+        let _turn = self
             .session
             .turns
             .wait_for(format!("{} to {}", ready.id, target.repository))
             .await;
-        let pushed = self.push(ready.platform.as_ref()).await?;
-        drop(turn);
-        if let Some(expected) = ready.expected.as_ref().filter(|expected| **expected != pushed) {
-            return Err(EngineError::PushedAnother {
+        let pushed = self.push_tag(ready.platform.as_ref()).await?;
+        match ready.expected.as_ref().filter(|expected| **expected != pushed) {
+            Some(expected) => Err(EngineError::PushedAnother {
                 image: target.clone(),
                 expected: expected.clone(),
                 pushed,
-            });
+            }),
+            None => Ok(pushed),
         }
+    }
+
+    /// Makes sure that the target's registry has what was pushed.
+    pub(super) async fn check(&self, pushed: Digest) -> Result<Copied, EngineError> {
+        let target = &self.order.target;
         (self.step)(CopyStep::Checking);
         let checked = self.session.observe(target, Side::Target).await;
         let found = match checked {
@@ -362,7 +407,7 @@ impl<'a> Copy<'a> {
         })
     }
 
-    async fn push(&self, platform: Option<&Platform>) -> Result<Digest, EngineError> {
+    async fn push_tag(&self, platform: Option<&Platform>) -> Result<Digest, EngineError> {
         let target = &self.order.target;
         tracing::debug!("push {target}");
         let daemon = &self.session.daemon;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use self::claims::{Claim, Claims};
-use self::copy::Copy;
+use self::copy::{Copy, Done};
 use self::daemon::{About, Daemon, Store};
 use self::local::platform_of;
 use self::refusal::Refusal;
@@ -234,31 +234,36 @@ impl Session {
         step: &(dyn Fn(CopyStep) + Send + Sync),
     ) -> (Result<Copied, EngineError>, Cleanup) {
         let mut copy = Copy::of(self, order, step);
-        let result = tokio::select! {
-            // A push that has just ended is no push that was cut off.
-            biased;
-            result = copy.run() => result,
-            () = stop.cancelled() => Err(EngineError::Stopped),
+        let done = copy.run(stop).await;
+        let is_cut_off = matches!(done, Err(EngineError::Stopped));
+        let (claims, id) = copy.take_traces();
+        let clean_up = async {
+            if is_cut_off {
+                tokio::time::sleep(LETTING_GO).await;
+            }
+            self.clean_up(claims, id, &order.target.repository).await
         };
-        let (claims, id) = copy.into_traces();
-        if matches!(result, Err(EngineError::Stopped)) {
-            tokio::time::sleep(LETTING_GO).await;
-        }
-        let mut cleanup = self.undo(claims).await;
-        if let Some(id) = id {
-            let swept = self.claims.sweep(&self.daemon, &id, &order.target.repository).await;
-            cleanup.left.extend(swept.err());
-        }
-        (result, cleanup)
+        let check = async {
+            match done? {
+                Done::Pushed(digest) => unless_stopped(stop, copy.check(digest)).await,
+                Done::Unneeded(likeness) => Ok(Copied::Unneeded(likeness)),
+            }
+        };
+        // The check is of the registry, and needs nothing that goes from the daemon meanwhile.
+        tokio::join!(check, clean_up)
     }
 
-    async fn undo(&self, claims: Vec<Claim>) -> Cleanup {
+    async fn clean_up(&self, claims: Vec<Claim>, id: Option<String>, pushed_to: &Repository) -> Cleanup {
         let mut cleanup = Cleanup::default();
         // Newest first: a tag goes before the digest that keeps its image.
         for claim in claims.into_iter().rev() {
             if let Err(error) = self.claims.release(&self.daemon, claim).await {
                 cleanup.left.push(error);
             }
+        }
+        if let Some(id) = id {
+            let swept = self.claims.sweep(&self.daemon, &id, pushed_to).await;
+            cleanup.left.extend(swept.err());
         }
         cleanup
     }
@@ -352,6 +357,18 @@ impl Session {
             },
             reference: image.reference.clone(),
         }
+    }
+}
+
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    tokio::select! {
+        // A push that has just ended is no push that was cut off.
+        biased;
+        result = work => result,
+        () = stop.cancelled() => Err(EngineError::Stopped),
     }
 }
 
