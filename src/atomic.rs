@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -36,6 +36,16 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     write(path, &text)
+}
+
+/// The file that [`write`] writes for `path`, by one name: through links, and where it is not there yet, by the folder that is.
+pub fn meant_by(path: &Path) -> PathBuf {
+    let Ok(absolute) = std::path::absolute(path) else {
+        return path.to_owned();
+    };
+    let real = |there: &Path| Some(there.canonicalize().ok()?.join(absolute.strip_prefix(there).ok()?));
+    let found = absolute.ancestors().find_map(real);
+    found.unwrap_or(absolute)
 }
 
 /// As a file that `create` makes, less the umask: the temporary file's 0600 would shut a pipeline's next stage out.
@@ -76,6 +86,24 @@ mod tests {
         write(&link, b"two").unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn one_file_is_known_by_all_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("a")).unwrap();
+        std::os::unix::fs::symlink(path("a"), path("b")).unwrap();
+        for other in ["./a/new/file", "b/new/file", "a/../b/new/file"] {
+            assert_eq!(meant_by(&path(other)), meant_by(&path("a/new/file")), "{other}");
+        }
+        for other in ["a/new/other", "new/file"] {
+            assert_ne!(meant_by(&path(other)), meant_by(&path("a/new/file")), "{other}");
+        }
+        write(&path("real.txt"), b"one").unwrap();
+        std::os::unix::fs::symlink(path("real.txt"), path("link.txt")).unwrap();
+        assert_eq!(meant_by(&path("link.txt")), meant_by(&path("real.txt")));
     }
 
     #[test]

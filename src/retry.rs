@@ -67,7 +67,8 @@ impl Retry {
             let delay = match (backoff.next(), error.retry_after()) {
                 (None, _) => return Err(error),
                 (Some(_), Some(asked)) if asked > self.longest => return Err(error),
-                (Some(own), asked) => asked.unwrap_or(own),
+                // What chance adds comes on top of the longest wait.
+                (Some(own), asked) => asked.unwrap_or(own).min(self.longest),
             };
             waiting(&error, delay);
             tokio::time::sleep(delay).await;
@@ -88,4 +89,34 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = rfc2822::parse(text).ok()?.timestamp();
     Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Ill;
+
+    impl Passes for Ill {
+        fn passes(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn chance_makes_no_wait_longer_than_the_longest() {
+        let retry = Retry {
+            tries: 30,
+            wait: Duration::from_micros(50),
+            longest: Duration::from_micros(100),
+        };
+        let mut waits = Vec::new();
+        let ended = retry
+            .run(async || Err::<(), Ill>(Ill), |_, wait| waits.push(wait))
+            .await;
+        assert!(ended.is_err());
+        assert_eq!(waits.len(), 29);
+        assert!(waits.iter().all(|wait| *wait <= retry.longest), "{waits:?}");
+    }
 }

@@ -1,5 +1,8 @@
 use crate::report::{ImageReport, Outcome, Report};
 
+/// The files of the lists.
+pub(super) const NAMES: [&str; 3] = ["result_update.txt", "result_notupdate.txt", "result_failed.txt"];
+
 /// The Python original's two lists byte for byte, and one in the same way of what failed, that of the run itself first.
 pub(super) fn render(report: &Report) -> [(&'static str, String); 3] {
     let updated = lines(report, &[Outcome::Updated], |image| {
@@ -18,11 +21,8 @@ pub(super) fn render(report: &Report) -> [(&'static str, String); 3] {
         .iter()
         .map(|failure| failed_line(&failure.in_one_line()));
     let failed: String = of_run.chain([of_images]).collect();
-    [
-        ("result_update.txt", updated),
-        ("result_notupdate.txt", unchanged),
-        ("result_failed.txt", failed),
-    ]
+    let [of_updated, of_unchanged, of_failed] = NAMES;
+    [(of_updated, updated), (of_unchanged, unchanged), (of_failed, failed)]
 }
 
 // The original ends each line with a backslash and an n, for the JSON that its pipeline built by hand, then a line feed.

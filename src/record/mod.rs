@@ -24,6 +24,19 @@ pub struct Results {
     pub files: Vec<(Format, PathBuf)>,
 }
 
+/// The report as it is.
+const JSON: &str = "result.json";
+
+impl Results {
+    /// The files that are written in the folder.
+    pub fn in_folder(&self) -> impl Iterator<Item = PathBuf> {
+        lists::NAMES
+            .into_iter()
+            .chain([JSON])
+            .map(|name| self.folder.join(name))
+    }
+}
+
 /// The shape of a result file that is written only where a setting names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -105,7 +118,7 @@ impl<'a> Records<'a> {
 
     /// Writes `result.json` and what was asked for beside it: the files that tell of the other files and messages, too.
     pub fn write_reports(&self, report: &Report) -> Vec<RecordError> {
-        let json = self.in_folder("result.json", |path| atomic::write_json(path, report));
+        let json = self.in_folder(JSON, |path| atomic::write_json(path, report));
         let others = self.results.files.iter().filter_map(|(format, path)| {
             let rendered = format.render(report, &self.before);
             tried(path.clone(), format.hint(), |path| atomic::write(path, &rendered?))

@@ -199,9 +199,12 @@ pub const KEYS: &[Key] = &[
         .number(1, 20)
         .about("How often something is tried that passes by itself: 429, 5xx, a broken connection. A no is taken for one."),
     key("retry.wait", Some("4s"), "a duration, such as 4s")
-        .about("The wait before the second try. Each later one is twice as long, and up to as much again is added by chance."),
+        .about(
+            "The wait before the second try, no longer than retry.longest. Each later one is twice as long, and up to as much again \
+             is added by chance.",
+        ),
     key("retry.longest", Some("2m"), "a duration, such as 2m")
-        .about("The longest wait. Who asks for a longer one (Retry-After) is not tried again."),
+        .about("The longest wait, with what chance adds. Who asks for a longer one (Retry-After) is not tried again."),
     key("timeouts.connect", Some("10s"), "a duration, such as 10s")
         .about("How long a connection to AWS, a registry or a webhook may take to come about."),
     key("timeouts.answer", Some("1m"), "a duration, such as 1m")

@@ -204,10 +204,13 @@ impl OfFile {
     }
 }
 
+/// The origin of what nobody said.
+pub(super) const DEFAULT: &str = "default";
+
 fn defaults() -> Layer {
     let default = |key: &super::keys::Key| {
         let place = key.parts().map(str::to_owned).collect();
-        key.default.map(|value| (place, value.to_owned(), "default".to_owned()))
+        key.default.map(|value| (place, value.to_owned(), DEFAULT.to_owned()))
     };
     Layer(KEYS.iter().filter_map(default).collect())
 }

@@ -205,3 +205,64 @@ pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsEr
     }
     Ok(shown)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(environment: &[(&str, &str)]) -> String {
+        let environment = environment
+            .iter()
+            .map(|&(name, value)| (format!("ECR_KEEPER_{name}"), value.to_owned()));
+        let given = Given {
+            environment: environment.collect(),
+            ..Given::default()
+        };
+        match Settings::load(None, &given) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_first_wait_is_no_longer_than_the_longest() {
+        assert_eq!(mistakes(&[("RETRY__WAIT", "2m")]), "");
+        let wait = mistakes(&[("RETRY__WAIT", "3m")]);
+        assert!(
+            wait.ends_with("ECR_KEEPER_RETRY__WAIT: retry.wait: 3m is longer than retry.longest, which is 2m"),
+            "{wait}"
+        );
+        let longest = mistakes(&[("RETRY__LONGEST", "1s")]);
+        assert!(
+            longest.ends_with("ECR_KEEPER_RETRY__LONGEST: retry.longest: 1s is shorter than retry.wait, which is 4s"),
+            "{longest}"
+        );
+    }
+
+    #[test]
+    fn each_result_has_a_file_of_its_own() {
+        let junit = ("RESULTS__JUNIT", "out/results");
+        assert_eq!(
+            mistakes(&[junit, ("RESULTS__CSV", "results"), ("RESULTS__DIR", "out")]),
+            ""
+        );
+        let csv = mistakes(&[junit, ("RESULTS__CSV", "./out/results")]);
+        assert!(
+            csv.ends_with("results.csv: ./out/results is a file of results.junit, too; name another"),
+            "{csv}"
+        );
+        for name in [
+            "result.json",
+            "result_update.txt",
+            "result_notupdate.txt",
+            "result_failed.txt",
+        ] {
+            let file = format!("out/{name}");
+            let metrics = mistakes(&[("RESULTS__DIR", "out"), ("RESULTS__METRICS", &file)]);
+            assert!(
+                metrics.ends_with(&format!("{file} is a file of results.dir, too; name another")),
+                "{metrics}"
+            );
+        }
+    }
+}

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use config::{Value, ValueKind};
 
 use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
-use super::layers::{Found, Places};
+use super::layers::{DEFAULT, Found, Places};
 use super::values::{
     bound, choice, daemon_address, duration, flag, from_str, host, mirror, path, platforms, region, text, url, within,
 };
 use super::{Mistake, Settings, SettingsError};
+use crate::atomic::meant_by;
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
@@ -173,11 +174,36 @@ impl Reader {
         let tries = self.parse("retry.tries", |text| within(text, 1..=20));
         let wait = self.parse("retry.wait", duration);
         let longest = self.parse("retry.longest", duration);
+        if let (Some(wait), Some(longest)) = (wait, longest)
+            && wait > longest
+        {
+            self.agree_on_waits();
+        }
         Some(Retry {
             tries: tries?,
             wait: wait?,
             longest: longest?,
         })
+    }
+
+    /// Said of the one that somebody wrote: the other may be a default.
+    fn agree_on_waits(&mut self) {
+        let (Some(wait), Some(longest)) = (self.find("retry.wait"), self.find("retry.longest")) else {
+            return;
+        };
+        let text = |setting: &Setting| shown(&setting.found.value).unwrap_or_default();
+        self.mistakes.push(match wait.found.origin == DEFAULT {
+            false => wait.mistake(format!(
+                "{} is longer than retry.longest, which is {}",
+                text(&wait),
+                text(&longest)
+            )),
+            true => longest.mistake(format!(
+                "{} is shorter than retry.wait, which is {}",
+                text(&longest),
+                text(&wait)
+            )),
+        });
     }
 
     fn timeouts(&mut self) -> Option<Timeouts> {
@@ -288,19 +314,31 @@ impl Reader {
 
     fn results(&mut self) -> Option<Results> {
         let folder = self.parse("results.dir", path);
-        let files = [
-            (Format::Junit, self.parse("results.junit", path)),
-            (Format::Csv, self.parse("results.csv", path)),
-            (Format::Markdown, self.parse("results.markdown", path)),
-            (Format::Metrics, self.parse("results.metrics", path)),
+        let keys = [
+            ("results.junit", Format::Junit),
+            ("results.csv", Format::Csv),
+            ("results.markdown", Format::Markdown),
+            ("results.metrics", Format::Metrics),
         ];
-        Some(Results {
+        let files: Vec<(&str, Format, PathBuf)> = keys
+            .into_iter()
+            .filter_map(|(key, format)| Some((key, format, self.parse(key, path)?)))
+            .collect();
+        let mut results = Results {
             folder: folder?,
-            files: files
-                .into_iter()
-                .filter_map(|(format, file)| Some((format, file?)))
-                .collect(),
-        })
+            files: Vec::new(),
+        };
+        let in_folder = results.in_folder().map(|file| (meant_by(&file), "results.dir"));
+        let mut taken: BTreeMap<PathBuf, &str> = in_folder.collect();
+        for (key, format, file) in files {
+            // One would replace the other.
+            if let (Some(other), Some(setting)) = (taken.insert(meant_by(&file), key), self.find(key)) {
+                let problem = format!("{} is a file of {other}, too; name another", file.display());
+                self.mistakes.push(setting.mistake(problem));
+            }
+            results.files.push((format, file));
+        }
+        Some(results)
     }
 
     fn webhook(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<Webhook> {
