@@ -3,6 +3,8 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 
+use super::profile::UnknownProfile;
+
 /// A call to AWS that failed: what was asked, of what, and what came back.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{call} {on}: {message}")]
@@ -22,6 +24,8 @@ pub struct AwsError {
 pub enum Trouble {
     /// No credentials were found anywhere.
     NoCredentials,
+    /// The profile that was named is in no configuration file.
+    UnknownProfile,
     /// No region was named anywhere.
     NoRegion,
     /// AWS does not know the credentials, or they have expired.
@@ -47,6 +51,14 @@ impl AwsError {
             on: "the AWS client".to_owned(),
             trouble: Trouble::NoRegion,
             message: "no region is set".to_owned(),
+        }
+    }
+
+    pub(super) fn unknown_profile(name: &str) -> Self {
+        Self {
+            trouble: Trouble::UnknownProfile,
+            message: UnknownProfile(name.to_owned()).to_string(),
+            ..Self::no_region()
         }
     }
 
@@ -110,6 +122,9 @@ fn of_transport<E: Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -
         .source()
         .map(|first| anyhow::Chain::new(first).collect())
         .unwrap_or_default();
+    if let Some(unknown) = causes.iter().find_map(|cause| cause.downcast_ref::<UnknownProfile>()) {
+        return (Trouble::UnknownProfile, unknown.to_string());
+    }
     let no_credentials = causes.iter().any(|cause| {
         matches!(
             cause.downcast_ref::<CredentialsError>(),

@@ -1,6 +1,7 @@
 //! Amazon's APIs: who we are there, and what their errors mean.
 
 mod error;
+mod profile;
 
 pub mod ecr;
 
@@ -11,8 +12,10 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::profile::OfProfile;
 use crate::retry::{Retry, Timeouts};
 
 /// Who we are at AWS and where; what is not said here the SDK's own chain finds (environment, profile, container, instance).
@@ -57,7 +60,8 @@ impl AwsOptions {
     /// The SDK's configuration for these options.
     ///
     /// # Errors
-    /// [`Trouble::NoRegion`] where neither these options nor the SDK's chain name a region.
+    /// [`Trouble::NoRegion`] where neither these options nor the SDK's chain name a region; [`Trouble::UnknownProfile`] where that
+    /// is because the profile is not there.
     pub async fn load(&self) -> Result<SdkConfig, AwsError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(
@@ -103,10 +107,25 @@ impl AwsOptions {
                 "ecr-keeper settings",
             ));
         }
-        let config = loader.load().await;
-        match config.region() {
-            Some(_) => Ok(config),
-            None => Err(AwsError::no_region()),
+        let config = self.telling(loader.load().await);
+        match (config.region(), &self.profile) {
+            (Some(_), _) => Ok(config),
+            (None, Some(profile)) if profile::is_unknown(&profile.name).await => {
+                Err(AwsError::unknown_profile(&profile.name))
+            }
+            (None, _) => Err(AwsError::no_region()),
         }
+    }
+
+    /// The SDK passes over a profile that is not there, or tells of it in words.
+    fn telling(&self, config: SdkConfig) -> SdkConfig {
+        let (Some(profile), Some(provider)) = (&self.profile, config.credentials_provider()) else {
+            return config;
+        };
+        let telling = OfProfile::new(profile.name.clone(), provider);
+        config
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(telling))
+            .build()
     }
 }

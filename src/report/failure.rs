@@ -226,6 +226,10 @@ impl From<&AwsError> for Failure {
                     "set AWS_ACCESS_KEY_ID_ECR and AWS_SECRET_ACCESS_KEY_ECR or AWS_PROFILE, run `aws sso login`, or give the \
                  runner a role",
                 ),
+                AwsTrouble::UnknownProfile => Some(
+                    "check --profile, AWS_PROFILE or aws.profile; `aws configure list-profiles` lists those that are there, and \
+                     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name other files than those in ~/.aws",
+                ),
                 AwsTrouble::NoRegion => Some("set --region, AWS_REGION or aws.region"),
                 AwsTrouble::BadCredentials => Some(
                     "the keys are wrong, expired, or of another partition; `aws sts get-caller-identity` shows whose they are",

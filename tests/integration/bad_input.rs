@@ -192,7 +192,45 @@ async fn a_profile_that_is_asked_for_wins_over_keys_in_the_environment() {
         .ran()
         .await
         .code_is(1);
-    contains(&ran.failure(), &["credentials", "nobody"]);
+    contains(
+        &ran.failure(),
+        &["no AWS configuration file has the profile", "nobody", "--profile"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_in_no_file_is_told_by_its_name() {
+    let world = world_with_one_change().await;
+    let says = [
+        "no AWS configuration file has the profile",
+        "nobody",
+        "aws configure list-profiles",
+    ];
+    let run = |arguments: &[&str]| {
+        let run = world.keeper(&[&["sync", "--output", "json"], arguments].concat());
+        run.without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY")
+    };
+    // Without any file, and with one that has others.
+    for text in ["", "[profile team]\nregion = eu-central-1\n"] {
+        let file = world.folder().join("aws-config");
+        fs::write(&file, text).unwrap();
+        for run in [
+            run(&[]).env("AWS_PROFILE", "nobody"),
+            run(&["--profile", "nobody"]),
+            run(&["--profile", "nobody"]).without("AWS_REGION"),
+        ] {
+            let ran = run.env("AWS_CONFIG_FILE", &file).ran().await.code_is(1);
+            contains(&ran.failure(), &says);
+        }
+        // One that is there and has no keys is another trouble.
+        if !text.is_empty() {
+            let run = run(&["--profile", "team"]).env("AWS_CONFIG_FILE", &file);
+            contains(
+                &run.ran().await.code_is(1).failure(),
+                &["no AWS credentials were found"],
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
