@@ -52,7 +52,12 @@ fn read(path: &Path) -> Result<Saved, CommandError> {
         .and_then(|plan| plan.get("version")?.as_u64());
     match version {
         Some(version) if version == u64::from(SAVED_VERSION) => {
-            serde_json::from_slice(&text).map_err(|error| unusable(format!("is not whole: {error}")))
+            let saved: Saved =
+                serde_json::from_slice(&text).map_err(|error| unusable(format!("is not whole: {error}")))?;
+            match saved.plan.listed_twice() {
+                Some(target) => Err(unusable(format!("lists {target} twice"))),
+                None => Ok(saved),
+            }
         }
         Some(other) => Err(unusable(format!(
             "is of version {other}, and this program reads version {SAVED_VERSION}"

@@ -6,6 +6,8 @@ mod sync;
 pub use saved::{Now, SAVED_VERSION, Saved, recheck};
 pub use sync::{Policy, Upstream, Viewed, sync};
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, ImageRef, Kind, Platform};
@@ -25,6 +27,15 @@ impl Plan {
     /// Every action, in order.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.stages.iter().flatten()
+    }
+
+    /// A target of which it says two things, which no plan does that was made here.
+    pub fn listed_twice(&self) -> Option<&ImageRef> {
+        let copied = self.actions().map(|Action::Copy(copy)| &copy.target);
+        let kept = self.kept.iter().map(|kept| &kept.target);
+        let refused = self.refused.iter().map(|refused| &refused.target);
+        let mut seen = BTreeSet::new();
+        copied.chain(kept).chain(refused).find(|target| !seen.insert(*target))
     }
 }
 

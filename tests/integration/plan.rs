@@ -91,6 +91,14 @@ async fn the_exit_code_of_a_plan_tells_changes_from_refusals() {
     unread.ran().await.code_is(1);
 }
 
+/// With its first copy once more, in a stage of its own.
+fn twice(plan: &str) -> String {
+    let mut plan: Value = serde_json::from_str(plan).unwrap();
+    let stage = plan["stages"][0].clone();
+    plan["stages"].as_array_mut().unwrap().push(stage);
+    plan.to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
     let world = with_changes(&["1"]).await;
@@ -127,6 +135,7 @@ async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
             )),
             "would write to docker.io/base/image/busybox:1",
         ),
+        ("twice.json", Some(twice(&plan)), "base/image/busybox:1 twice"),
     ] {
         if let Some(text) = text {
             fs::write(world.folder().join(name), text).unwrap();
