@@ -27,11 +27,30 @@ pub struct Only {
 impl Only {
     /// Whether it means the repository `name` of the registry `host`.
     pub fn is_repository(&self, host: &str, name: &str) -> bool {
+        self.name_in(host) == name
+    }
+
+    fn name_in(&self, host: &str) -> &str {
         let rest = self
             .repository
             .strip_prefix(host)
             .and_then(|rest| rest.strip_prefix('/'));
-        rest.unwrap_or(&self.repository) == name
+        rest.unwrap_or(&self.repository)
+    }
+
+    /// Of the repositories `names` of the registry `host`, the one that was most likely meant: written with a typo, or without
+    /// what stands before it. None where it is one of them.
+    pub fn nearest<'a>(&self, host: &str, names: &'a [String]) -> Option<&'a String> {
+        const TYPOS: usize = 3;
+        let written = self.name_in(host);
+        let shortened = format!("/{written}");
+        names
+            .iter()
+            .map(|name| (strsim::damerau_levenshtein(written, name), name))
+            .filter(|(distance, name)| *distance <= TYPOS || name.ends_with(&shortened))
+            .min_by_key(|(distance, _)| *distance)
+            .filter(|(distance, _)| *distance > 0)
+            .map(|(_, name)| name)
     }
 
     /// Whether it means this image.
@@ -161,6 +180,26 @@ mod tests {
         }
         for bad in ["", "base/image:", "base/image:a b", "base//image"] {
             assert!(bad.parse::<Only>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_finds_the_one_that_was_meant() {
+        let names = ["base/image/busybox", "base/image/grafana/grafana"].map(str::to_owned);
+        let nearest = |written: &str| {
+            let only: Only = written.parse().unwrap();
+            only.nearest("localhost:1", &names).map(String::as_str)
+        };
+        for typo in [
+            "base/image/busibox:1",
+            "localhost:1/base/image/busyboxx",
+            "image/busybox",
+            "busybox",
+        ] {
+            assert_eq!(nearest(typo), Some("base/image/busybox"), "{typo}");
+        }
+        for other in ["base/image/busybox:9", "base/image/nothing", "ox"] {
+            assert_eq!(nearest(other), None, "{other}");
         }
     }
 

@@ -43,10 +43,13 @@ pub enum Compare {
 }
 
 impl Scope {
+    fn has_keyword(&self, name: &str) -> bool {
+        self.keyword.as_ref().is_none_or(|keyword| name.contains(keyword))
+    }
+
     fn has(&self, name: &str) -> bool {
-        let in_keyword = self.keyword.as_ref().is_none_or(|keyword| name.contains(keyword));
         let only = |only: &Only| only.is_repository(&self.registry, name);
-        in_keyword && (self.only.is_empty() || self.only.iter().any(only))
+        self.has_keyword(name) && (self.only.is_empty() || self.only.iter().any(only))
     }
 
     fn means(&self, image: &ImageRef) -> bool {
@@ -72,7 +75,18 @@ pub struct Survey {
     /// Targets that nobody was asked about, because the run was stopped.
     pub unasked: Vec<Followed>,
     /// What the run was narrowed down to, and is not there.
-    pub absent: Vec<Only>,
+    pub absent: Vec<Absent>,
+}
+
+/// A name that the run was narrowed down to, and that nothing has.
+#[derive(Debug)]
+pub struct Absent {
+    /// Which.
+    pub only: Only,
+    /// The repository that was most likely meant.
+    pub near: Option<String>,
+    /// Whether a keyword leaves repositories out.
+    pub keyword: bool,
 }
 
 /// A target's tag and the upstream's that it follows.
@@ -135,6 +149,9 @@ pub async fn survey(
             scope.registry
         );
     }
+    names.retain(|name| scope.has_keyword(name));
+    let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
+    let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
     names.retain(|name| scope.has(name));
     survey.repositories = names.len();
     events.send(Event::Listing {
@@ -142,11 +159,18 @@ pub async fn survey(
     });
     let followed = survey.list(scope, ecr, names, stop).await;
     if !stop.is_asked() {
-        let is_absent = |only: &&Only| {
+        let is_absent = |only: &Only| {
             let closed = |(name, _): &(String, SurveyError)| only.is_repository(&scope.registry, name);
             !followed.iter().any(|one| only.is(&one.target)) && !survey.closed.iter().any(closed)
         };
-        survey.absent = scope.only.iter().filter(is_absent).cloned().collect();
+        let absent = scope.only.iter().zip(nearest).filter(|(only, _)| is_absent(only));
+        survey.absent = absent
+            .map(|(only, near)| Absent {
+                only: only.clone(),
+                near,
+                keyword: scope.keyword.is_some(),
+            })
+            .collect();
     }
 
     let tags: BTreeSet<ImageRef> = followed.iter().map(|one| one.follows.clone()).collect();
@@ -285,6 +309,14 @@ impl Viewed {
             Upstream::Gone => Ok(()),
         }
     }
+
+    /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
+    async fn read_platform(&mut self, session: &Session) {
+        if let (false, true, Some(config)) = (self.kind.is_index(), self.platforms.is_empty(), &self.config) {
+            let platform = session.platform(&self.target.repository, config).await;
+            self.platforms.extend(platform);
+        }
+    }
 }
 
 impl From<Viewed> for Followed {
@@ -294,14 +326,6 @@ impl From<Viewed> for Followed {
             digest: one.digest,
             kind: one.kind,
             follows: one.follows,
-        }
-    }
-
-    /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
-    async fn read_platform(&mut self, session: &Session) {
-        if let (false, true, Some(config)) = (self.kind.is_index(), self.platforms.is_empty(), &self.config) {
-            let platform = session.platform(&self.target.repository, config).await;
-            self.platforms.extend(platform);
         }
     }
 }

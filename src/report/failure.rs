@@ -7,9 +7,8 @@ use crate::credentials::CredentialError;
 use crate::engine::{DaemonTrouble, EngineError, Side, Trouble};
 use crate::execute::NotAttempted;
 use crate::ledger::{LedgerError, LockError};
-use crate::mapping::Only;
 use crate::plan::{Refused, RefusedBecause};
-use crate::survey::{Survey, SurveyError};
+use crate::survey::{Absent, Survey, SurveyError};
 
 use super::text::{listed, one_line};
 
@@ -76,11 +75,18 @@ impl Failure {
             .chain(absent)
     }
 
-    fn of_absent(only: &Only) -> Self {
+    fn of_absent(Absent { only, near, keyword }: &Absent) -> Self {
+        let meant = match near {
+            Some(near) => format!("; did you mean {near}?"),
+            None => String::new(),
+        };
         Self {
-            message: format!("{only} is not among the repositories and tags that are looked after"),
+            message: format!("{only} is not among the repositories and tags that are looked after{meant}"),
             causes: Vec::new(),
-            hint: Some("check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all"),
+            hint: Some(match keyword {
+                true => "check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all",
+                false => "check the name and the tag, the region and the account",
+            }),
         }
     }
 

@@ -206,7 +206,14 @@ async fn a_run_can_be_narrowed_down_to_names() {
     for absent in ["base/image/busybox:9", "base/image/nothing", "elsewhere/busybox"] {
         let ran = world.keeper(&["sync", "--only", absent]).ran().await.code_is(1);
         assert!(ran.stdout.contains(&format!("{absent} is not among")), "{}", ran.stdout);
+        assert!(!ran.stdout.contains("did you mean"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("`keyword` is a part of it"), "{}", ran.stdout);
     }
+    let typo = ["sync", "--only", "base/image/bussybox:1", "--output", "json"];
+    let ran = world.keeper(&typo).without("KEYWORD").ran().await.code_is(1);
+    let failure = ran.failure();
+    assert!(failure.contains("did you mean base/image/busybox?"), "{failure}");
+    assert!(!failure.contains("keyword"), "none is set: {failure}");
     world.keeper(&["sync", "--only", "Not A Name"]).ran().await.code_is(2);
     let nothing = world.keeper(&["sync"]).without("KEYWORD").ran().await.code_is(2);
     assert!(nothing.stderr.contains("keyword: is not set"), "{}", nothing.stderr);
@@ -260,6 +267,13 @@ async fn one_tag_is_explained() {
         absent.stderr.contains("base/image/busybox:9 is not among"),
         "{}",
         absent.stderr
+    );
+    assert!(!absent.stderr.contains("keyword"), "{}", absent.stderr);
+    let typo = world.keeper(&["explain", "busybox:1"]).ran().await.code_is(1);
+    assert!(
+        typo.stderr.contains("did you mean base/image/busybox?"),
+        "{}",
+        typo.stderr
     );
     let no_tag = world.keeper(&["explain", "base/image/busybox"]).ran().await.code_is(2);
     assert!(no_tag.stderr.contains("names no tag"), "{}", no_tag.stderr);
