@@ -1,7 +1,6 @@
 //! Plans that are saved and applied, single images, explanations, and two runs at once.
 
 use std::fs;
-use std::time::Duration;
 
 use ecr_lab::images::{multi, tiny};
 use ecr_lab::{Act, Fault, Store};
@@ -332,13 +331,22 @@ async fn a_stop_ends_the_waiting_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_survives_a_kill_at_any_point() {
-    let tags: Vec<String> = (0..12).map(|number| format!("1.{number}")).collect();
+    let tags: Vec<String> = (0..24).map(|number| format!("1.{number}")).collect();
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     let world = with_changes(&tags).await;
-    // At ever later moments: a run of twelve images takes some seconds here.
-    for moment in 0..8 {
-        let run = world.keeper(&["sync"]).started();
-        tokio::time::sleep(Duration::from_millis(150 * moment)).await;
+    // Each image that has ended was remembered just before, while others are at every step.
+    for moment in [
+        "through Docker",
+        "listing the images",
+        "asking upstream",
+        "copying",
+        "[1/",
+        "[2/",
+        "[3/",
+        "[4/",
+    ] {
+        let mut run = world.keeper(&["sync"]).started();
+        run.said(moment).await;
         run.signal("KILL");
         drop(run.end().await);
         if world.ledger().exists() {
