@@ -43,7 +43,7 @@ pub struct Built {
     pub config: String,
     /// The platform in the config.
     pub platform: Platform,
-    /// Config and layers: digest and bytes.
+    /// Config and layers, without foreign ones: digest and bytes.
     pub blobs: Vec<(String, Bytes)>,
 }
 
@@ -122,12 +122,16 @@ impl Image {
         let mut blobs = Vec::new();
         let (mut diff_ids, mut layers) = (Vec::new(), Vec::new());
         for layer in &self.layers {
-            let media_type = self.layer_type(layer.how_packed())?;
             let packed = layer.packed()?;
             diff_ids.push(packed.diff_id.clone());
             let (digest, size) = (&packed.digest, packed.bytes.len());
-            layers.push(json!({"mediaType": media_type, "digest": digest, "size": size}));
-            blobs.push((packed.digest.clone(), packed.bytes.clone()));
+            let media_type = self.layer_type(layer)?;
+            let mut descriptor = json!({"mediaType": media_type, "digest": digest, "size": size});
+            match layer.urls() {
+                [] => blobs.push((packed.digest.clone(), packed.bytes.clone())),
+                urls => descriptor["urls"] = json!(urls),
+            }
+            layers.push(descriptor);
         }
         let config = serde_json::to_vec(&self.config(&diff_ids))?;
         let config_digest = digest(&config);
@@ -162,6 +166,8 @@ impl Image {
         place.push_image(repository, &built, tag).await?;
         Ok(Pushed {
             top: built.digest.clone(),
+            size: built.manifest.len() as u64,
+            media_type: built.media_type.clone(),
             children: vec![built.child()],
         })
     }
@@ -198,14 +204,18 @@ impl Image {
         }
     }
 
-    fn layer_type(&self, packed: Compression) -> Result<&'static str> {
-        Ok(match (self.format, packed) {
-            (Format::Docker, Compression::None) => "application/vnd.docker.image.rootfs.diff.tar",
-            (Format::Docker, Compression::Gzip(_)) => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    fn layer_type(&self, layer: &Layer) -> Result<String> {
+        let (docker, oci) = match layer.urls() {
+            [] => ("rootfs.diff", "layer.v1"),
+            _ => ("rootfs.foreign.diff", "layer.nondistributable.v1"),
+        };
+        Ok(match (self.format, layer.how_packed()) {
+            (Format::Docker, Compression::None) => format!("application/vnd.docker.image.{docker}.tar"),
+            (Format::Docker, Compression::Gzip(_)) => format!("application/vnd.docker.image.{docker}.tar.gzip"),
             (Format::Docker, Compression::Zstd) => bail!("Docker's format has no zstd layers"),
-            (Format::Oci, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
-            (Format::Oci, Compression::Gzip(_)) => "application/vnd.oci.image.layer.v1.tar+gzip",
-            (Format::Oci, Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            (Format::Oci, Compression::None) => format!("application/vnd.oci.image.{oci}.tar"),
+            (Format::Oci, Compression::Gzip(_)) => format!("application/vnd.oci.image.{oci}.tar+gzip"),
+            (Format::Oci, Compression::Zstd) => format!("application/vnd.oci.image.{oci}.tar+zstd"),
         })
     }
 }
@@ -217,6 +227,8 @@ impl Built {
             platform: self.platform.clone(),
             digest: self.digest.clone(),
             config: self.config.clone(),
+            size: self.manifest.len() as u64,
+            media_type: self.media_type.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::build::{descriptor, digest};
-use super::{Built, Image, Place, Platform, Pushed};
+use super::{Built, Child, Image, Place, Platform, Pushed};
 
 /// Which family of media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +21,32 @@ pub enum IndexKind {
 #[derive(Debug, Clone)]
 pub struct Index {
     kind: IndexKind,
-    images: Vec<Image>,
+    members: Vec<Member>,
     attested: bool,
     annotations: BTreeMap<String, String>,
+}
+
+/// What an index names.
+#[derive(Debug, Clone)]
+enum Member {
+    Image(Image),
+    Index(Index),
+}
+
+/// An index's bytes, and what has to be pushed before it.
+struct BuiltIndex {
+    manifest: Vec<u8>,
+    children: Vec<Child>,
+    parts: Vec<Part>,
+}
+
+/// What is pushed by its digest.
+enum Part {
+    Image(Built),
+    Index {
+        media_type: &'static str,
+        manifest: Vec<u8>,
+    },
 }
 
 impl Index {
@@ -31,7 +54,7 @@ impl Index {
     pub fn new(kind: IndexKind) -> Index {
         Index {
             kind,
-            images: Vec::new(),
+            members: Vec::new(),
             attested: false,
             annotations: BTreeMap::new(),
         }
@@ -40,11 +63,18 @@ impl Index {
     /// With one more child.
     #[must_use]
     pub fn image(mut self, image: Image) -> Index {
-        self.images.push(image);
+        self.members.push(Member::Image(image));
         self
     }
 
-    /// With an attestation for each child, as buildkit writes them.
+    /// With one more child that is an index itself.
+    #[must_use]
+    pub fn index(mut self, index: Index) -> Index {
+        self.members.push(Member::Index(index));
+        self
+    }
+
+    /// With an attestation for each image, as buildkit writes them.
     #[must_use]
     pub fn attested(mut self) -> Index {
         self.attested = true;
@@ -63,31 +93,60 @@ impl Index {
     /// # Errors
     /// When the registry refuses.
     pub async fn push(&self, place: &Place, repository: &str, tag: &str) -> Result<Pushed> {
-        let mut children = Vec::new();
-        let mut entries = Vec::new();
-        let mut attestations = Vec::new();
-        for image in &self.images {
-            let built = image.build()?;
-            place.push_image(repository, &built, &built.digest).await?;
-            entries.push(entry(&built, built.platform.json()));
-            if self.attested {
-                let attestation = attestation(&built)?;
-                let reference = &attestation.digest;
-                place.push_image(repository, &attestation, reference).await?;
-                let mut entry = entry(&attestation, attestation.platform.json());
-                entry["annotations"] = json!({
-                    "vnd.docker.reference.digest": built.digest,
-                    "vnd.docker.reference.type": "attestation-manifest",
-                });
-                attestations.push(entry);
+        let built = self.build()?;
+        for part in &built.parts {
+            match part {
+                Part::Image(image) => place.push_image(repository, image, &image.digest).await?,
+                Part::Index { media_type, manifest } => {
+                    let reference = digest(manifest);
+                    place.put_manifest(repository, &reference, media_type, manifest).await?;
+                }
             }
-            children.push(built.child());
+        }
+        let top = place.put_manifest(repository, tag, self.media_type(), &built.manifest);
+        Ok(Pushed {
+            top: top.await?,
+            size: built.manifest.len() as u64,
+            media_type: self.media_type().to_owned(),
+            children: built.children,
+        })
+    }
+
+    fn build(&self) -> Result<BuiltIndex> {
+        let (mut entries, mut attestations) = (Vec::new(), Vec::new());
+        let (mut children, mut parts) = (Vec::new(), Vec::new());
+        for member in &self.members {
+            match member {
+                Member::Image(image) => {
+                    let built = image.build()?;
+                    entries.push(entry(&built));
+                    children.push(built.child());
+                    let attestation = self.attested.then(|| attestation(&built)).transpose()?;
+                    let of = built.digest.clone();
+                    parts.push(Part::Image(built));
+                    if let Some(attestation) = attestation {
+                        attestations.push(attestation_entry(&attestation, &of));
+                        parts.push(Part::Image(attestation));
+                    }
+                }
+                Member::Index(index) => {
+                    let built = index.build()?;
+                    entries.push(descriptor(index.media_type(), &built.manifest));
+                    children.extend(built.children);
+                    parts.extend(built.parts);
+                    parts.push(Part::Index {
+                        media_type: index.media_type(),
+                        manifest: built.manifest,
+                    });
+                }
+            }
         }
         entries.extend(attestations);
-        let index = serde_json::to_vec(&self.json(&entries))?;
-        place.put_manifest(repository, tag, self.media_type(), &index).await?;
-        let top = digest(&index);
-        Ok(Pushed { top, children })
+        Ok(BuiltIndex {
+            manifest: serde_json::to_vec(&self.json(&entries))?,
+            children,
+            parts,
+        })
     }
 
     fn json(&self, entries: &[Value]) -> Value {
@@ -110,9 +169,18 @@ impl Index {
     }
 }
 
-fn entry(built: &Built, platform: Value) -> Value {
+fn entry(built: &Built) -> Value {
     let mut entry = descriptor(&built.media_type, &built.manifest);
-    entry["platform"] = platform;
+    entry["platform"] = built.platform.json();
+    entry
+}
+
+fn attestation_entry(attestation: &Built, of: &str) -> Value {
+    let mut entry = entry(attestation);
+    entry["annotations"] = json!({
+        "vnd.docker.reference.digest": of,
+        "vnd.docker.reference.type": "attestation-manifest",
+    });
     entry
 }
 

@@ -25,6 +25,8 @@ pub enum Compression {
 pub struct Layer {
     files: Vec<File>,
     compression: Compression,
+    nothing: bool,
+    urls: Vec<String>,
     /// Shared by clones: packing and hashing are slow in a debug build.
     packed: Arc<OnceLock<Packed>>,
 }
@@ -58,7 +60,17 @@ impl Layer {
         Layer {
             files: Vec::new(),
             compression: Compression::Gzip(6),
+            nothing: false,
+            urls: Vec::new(),
             packed: Arc::default(),
+        }
+    }
+
+    /// A layer whose blob has no byte at all, not even a tar's end.
+    pub fn nothing() -> Layer {
+        Layer {
+            nothing: true,
+            ..Layer::new().compression(Compression::None)
         }
     }
 
@@ -88,6 +100,13 @@ impl Layer {
         self
     }
 
+    /// Foreign: registries have only the address of its content, and pushes leave it out.
+    #[must_use]
+    pub fn foreign(mut self, url: &str) -> Layer {
+        self.urls.push(url.to_owned());
+        self
+    }
+
     fn entry(mut self, path: &str, mode: u32, content: &[u8]) -> Layer {
         self.packed = Arc::default();
         self.files.push(File {
@@ -102,19 +121,30 @@ impl Layer {
         self.compression
     }
 
+    /// Where a foreign layer's content is; of others none.
+    pub(super) fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
     pub(super) fn packed(&self) -> Result<&Packed> {
         if let Some(packed) = self.packed.get() {
             return Ok(packed);
         }
         let tar = self.tar()?;
         let diff_id = digest(&tar);
-        let bytes = Bytes::from(self.compression.pack(tar)?);
+        let bytes = match self.nothing {
+            true => Bytes::new(),
+            false => self.compression.pack(tar)?.into(),
+        };
         let digest = digest(&bytes);
         Ok(self.packed.get_or_init(|| Packed { diff_id, digest, bytes }))
     }
 
     /// The tar, with all times zero.
     fn tar(&self) -> Result<Vec<u8>> {
+        if self.nothing {
+            return Ok(Vec::new());
+        }
         let mut tar = tar::Builder::new(Vec::new());
         for file in &self.files {
             let mut header = tar::Header::new_gnu();

@@ -2,12 +2,14 @@
 //!
 //! The same values give the same bytes, and so the same digests, everywhere.
 
+mod artifact;
 mod build;
 mod index;
 mod layer;
 mod place;
 mod platform;
 
+pub use artifact::{Artifact, Subject};
 pub use build::{Built, Format, Image};
 pub use index::{Index, IndexKind};
 pub use layer::{Compression, Layer};
@@ -21,8 +23,20 @@ use serde::{Deserialize, Serialize};
 pub struct Pushed {
     /// Digest of what the tag names now.
     pub top: String,
-    /// The children of an index in its order, without attestations; of a single image itself.
+    /// Size of its manifest.
+    pub size: u64,
+    /// Media type of its manifest.
+    pub media_type: String,
+    /// The children of an index in its order, without attestations, those of a nested index in its place; of a
+    /// single image itself; of an artifact none.
     pub children: Vec<Child>,
+}
+
+impl Pushed {
+    /// Digest of what the tag names now.
+    pub fn digest(&self) -> &str {
+        &self.top
+    }
 }
 
 /// One platform's image.
@@ -34,6 +48,10 @@ pub struct Child {
     pub digest: String,
     /// Digest of its config: what survives a pull and push by any daemon.
     pub config: String,
+    /// Size of its manifest.
+    pub size: u64,
+    /// Media type of its manifest.
+    pub media_type: String,
 }
 
 /// A small linux/amd64 image in Docker's format. Its content depends on the text.

@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 
 use super::Built;
+use super::build::digest;
 use crate::ecr::EcrRegion;
 use crate::front::Front;
 
@@ -70,22 +71,39 @@ impl Place {
             self.push_blob(repository, digest, bytes).await?;
         }
         self.put_manifest(repository, reference, &built.media_type, &built.manifest)
-            .await
+            .await?;
+        Ok(())
     }
 
-    pub(super) async fn put_manifest(
+    /// Puts these bytes as a manifest under a tag or a digest, whatever they are, and tells their digest.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub async fn put_manifest(
         &self,
         repository: &str,
         reference: &str,
         media_type: &str,
-        manifest: &[u8],
-    ) -> Result<()> {
+        manifest: impl AsRef<[u8]>,
+    ) -> Result<String> {
+        let manifest = manifest.as_ref();
         let url = self.url(&format!("{repository}/manifests/{reference}"));
         let request = self.client.put(url).header(CONTENT_TYPE, media_type);
         let response = self.send(request.body(manifest.to_vec())).await?;
         let what = format!("put the manifest of {repository}:{reference}");
         expect(response, StatusCode::CREATED, &what).await?;
-        Ok(())
+        Ok(digest(manifest))
+    }
+
+    /// Puts these bytes as a blob and tells their digest.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub async fn put_blob(&self, repository: &str, bytes: impl AsRef<[u8]>) -> Result<String> {
+        let bytes = Bytes::copy_from_slice(bytes.as_ref());
+        let digest = digest(&bytes);
+        self.push_blob(repository, &digest, &bytes).await?;
+        Ok(digest)
     }
 
     async fn push_blob(&self, repository: &str, digest: &str, bytes: &Bytes) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The lab's rules, asked by real clients: the AWS SDK, skopeo, docker, and plain HTTP.
 
 mod api;
+mod artifacts;
 mod daemon;
 mod fault;
 mod nothing_stays;
@@ -42,4 +43,14 @@ async fn get(host: &str, path: &str, password: &str) -> (u16, String) {
     let response = request.basic_auth("AWS", Some(password)).send().await;
     let response = response.expect("an answer");
     (response.status().as_u16(), response.text().await.unwrap_or_default())
+}
+
+async fn ask(request: reqwest::RequestBuilder) -> reqwest::Response {
+    request.send().await.expect("an answer")
+}
+
+/// A header of an answer; empty when it has none.
+fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
+    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
 }
