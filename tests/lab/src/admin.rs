@@ -35,11 +35,25 @@ enum ActText {
         #[serde(default)]
         headers: Vec<(String, String)>,
     },
+    Answer {
+        status: u16,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        #[serde(default)]
+        body: String,
+    },
     Header(String, String),
+    RemoveHeader(String),
     DelayMs(u64),
     CutBody(usize),
     CutRequest(usize),
+    SlowBodyMs(u64),
+    Truncate(usize),
+    Corrupt,
+    IgnoreRange,
     WrongDigest,
+    RelativeLocation,
+    LocationOnOtherHost,
     Hold,
 }
 
@@ -69,7 +83,7 @@ fn refused(status: StatusCode, why: &str) -> Refused {
 
 fn run(served: &Served, method: &Method, page: &str, query: &str, body: &[u8]) -> Result<Value, Refused> {
     match (method.as_str(), page) {
-        ("GET", "requests") if query_value(query, "front") == Some("api") => {
+        ("GET", "requests") if query_value(query, "front").as_deref() == Some("api") => {
             Ok(json!(served.regions.first().map(crate::EcrRegion::api_requests)))
         }
         ("GET", "requests") => Ok(json!(front(served, query)?.requests())),
@@ -86,7 +100,7 @@ fn run(served: &Served, method: &Method, page: &str, query: &str, body: &[u8]) -
             Ok(json!({}))
         }
         ("DELETE", "tag") => {
-            let value = |key| query_value(query, key).unwrap_or_default().replace("%2F", "/");
+            let value = |key| query_value(query, key).unwrap_or_default();
             let removed = served.upstream.remove_tag(&value("repository"), &value("tag"));
             removed.map_err(|why| refused(StatusCode::NOT_FOUND, &format!("{why:#}")))?;
             Ok(json!({}))
@@ -98,7 +112,7 @@ fn run(served: &Served, method: &Method, page: &str, query: &str, body: &[u8]) -
         ("POST", "login") => {
             let region = served.regions.first();
             let region = region.ok_or_else(|| refused(StatusCode::NOT_FOUND, "there is no region"))?;
-            let repository = query_value(query, "repository").unwrap_or_default().replace("%2F", "/");
+            let repository = query_value(query, "repository").unwrap_or_default();
             if !region.repositories().contains(&repository) {
                 region.create_repository(&repository);
             }
@@ -114,7 +128,7 @@ fn run(served: &Served, method: &Method, page: &str, query: &str, body: &[u8]) -
 
 /// The front a query names: `ecr`, `blobs` (of the first region), or `upstream`.
 fn front<'a>(served: &'a Served, query: &str) -> Result<&'a Front, Refused> {
-    named(served, query_value(query, "front").unwrap_or("upstream"))
+    named(served, query_value(query, "front").as_deref().unwrap_or("upstream"))
 }
 
 fn named<'a>(served: &'a Served, name: &str) -> Result<&'a Front, Refused> {
@@ -141,7 +155,7 @@ fn clear(served: &Served) {
 
 /// The images of one repository, or of all, by name.
 fn images(served: &Served, query: &str) -> Value {
-    let wanted = query_value(query, "repository").map(|name| name.replace("%2F", "/"));
+    let wanted = query_value(query, "repository");
     let mut all = json!({});
     for region in &served.regions {
         for name in region.repositories() {
@@ -181,10 +195,22 @@ impl ActText {
                 message,
                 headers,
             },
+            ActText::Answer { status, headers, body } => Act::Answer {
+                status,
+                headers,
+                body: body.into_bytes(),
+            },
             ActText::Header(name, value) => Act::Header(name, value),
+            ActText::RemoveHeader(name) => Act::RemoveHeader(name),
             ActText::DelayMs(time) => Act::Delay(Duration::from_millis(time)),
             ActText::CutBody(bytes) => Act::CutBody(bytes),
             ActText::CutRequest(bytes) => Act::CutRequest(bytes),
+            ActText::SlowBodyMs(time) => Act::SlowBody(Duration::from_millis(time)),
+            ActText::Truncate(bytes) => Act::Truncate(bytes),
+            ActText::Corrupt => Act::Corrupt,
+            ActText::IgnoreRange => Act::IgnoreRange,
+            ActText::RelativeLocation => Act::RelativeLocation,
+            ActText::LocationOnOtherHost => Act::LocationOnOtherHost,
             ActText::WrongDigest => Act::WrongDigest,
             ActText::Hold => Act::Hold,
         }

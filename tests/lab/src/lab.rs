@@ -92,7 +92,7 @@ impl Lab {
             .map(|(id, region)| EcrRegion::start(&folder, id, region, &options, limits.clone()));
         let (regions, upstream_backend) = tokio::try_join!(try_join_all(regions), Backend::start(&folder, "upstream"))?;
         let rules = Rules::Plain(PlainRules::new(options.page_size));
-        let upstream = Front::start(Port::bind().await?, rules, upstream_backend.way().clone());
+        let upstream = Front::start(Port::bind_twice().await?, rules, upstream_backend.way().clone());
         let accounts: Vec<Arc<Account>> = regions.iter().map(|it| it.account().clone()).collect();
         let api = Arc::new(Api::new(accounts, limits));
         let served = Arc::new(Served {

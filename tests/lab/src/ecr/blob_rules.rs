@@ -50,7 +50,7 @@ impl BlobRules {
             return Some(refused(StatusCode::BAD_REQUEST, "InvalidArgument", text));
         }
         let seal = query_value(request.uri().query().unwrap_or_default(), "X-Amz-Signature");
-        if seal != Some(self.signer.seal(request.uri().path()).as_str()) {
+        if seal != Some(self.signer.seal(request.uri().path())) {
             let text = "The request signature we calculated does not match the signature you provided.";
             return Some(refused(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", text));
         }

@@ -33,7 +33,7 @@ impl EcrRegion {
     ) -> Result<EcrRegion> {
         let backend = Backend::start(folder, &format!("ecr-{id}-{region}")).await?;
         // On the way to another host, and only there, clients leave the login behind.
-        let (port, blob_port) = (Port::bind().await?, Port::bind_at("127.0.0.2").await?);
+        let (port, blob_port) = (Port::bind_twice().await?, Port::bind_at("127.0.0.2").await?);
         let account = Arc::new(Account::new(id, region, &port.host(), limits));
         let signer = Signer::new(&blob_port.host());
         let rules = RegistryRules {

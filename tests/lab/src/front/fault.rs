@@ -4,12 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use http_body_util::BodyExt;
-use hyper::body::Bytes;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use regex::Regex;
 
-use crate::answer::{Body, BoxError, Closed, registry_error, with_header};
+use super::act;
+use super::held::Held;
+use crate::answer::{Body, Closed};
 
 /// A rule: requests that it matches are answered wrongly.
 ///
@@ -30,7 +30,7 @@ pub struct Fault {
 /// What a fault does.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// Answers this instead.
+    /// Answers this error instead, in the distribution specification's form.
     Status {
         /// HTTP status.
         status: u16,
@@ -41,16 +41,40 @@ pub enum Act {
         /// More headers, such as `Retry-After`.
         headers: Vec<(String, String)>,
     },
+    /// Answers exactly this instead; to HEAD without the body, but with its length.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// All headers besides Content-Length.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Vec<u8>,
+    },
     /// Adds or replaces a header of the answer.
     Header(String, String),
+    /// Leaves a header of the answer out. Without Content-Length the body comes in chunks.
+    RemoveHeader(String),
     /// Waits before it goes on.
     Delay(Duration),
     /// Closes the connection after this many bytes of the answer's body.
     CutBody(usize),
     /// Reads this many bytes of the request's body, then closes the connection.
     CutRequest(usize),
+    /// Reads each piece of the request's body only after this time: a target that is slow.
+    SlowBody(Duration),
+    /// Ends the answer's body after this many bytes as if that were all: Content-Length says so too.
+    Truncate(usize),
+    /// Answers with another last byte; the length stays.
+    Corrupt,
+    /// Answers the whole body with 200 where the request asked for a range of it.
+    IgnoreRange,
     /// Answers with another image's Docker-Content-Digest.
     WrongDigest,
+    /// Answers an absolute Location as a path.
+    RelativeLocation,
+    /// Answers a Location of 127.0.0.1 as one of 127.0.0.2, where the front listens too: to clients, another host.
+    /// Uploads there need no login, as their address is the front's own.
+    LocationOnOtherHost,
     /// Waits for [`Front::release`](super::Front::release).
     Hold,
 }
@@ -157,25 +181,12 @@ impl Faults {
     ) -> Result<Option<Response<Body>>, Closed> {
         for act in acts {
             match act {
-                Act::Delay(time) => tokio::time::sleep(*time).await,
                 Act::Hold => self.held.wait().await,
-                Act::CutRequest(bytes) => {
-                    read_some(request.body_mut(), *bytes).await;
-                    return Err(Closed);
+                _ => {
+                    if let Some(answer) = act::before(act, request).await? {
+                        return Ok(Some(answer));
+                    }
                 }
-                Act::Status {
-                    status,
-                    code,
-                    message,
-                    headers,
-                } => {
-                    let status = StatusCode::from_u16(*status);
-                    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                    let error = registry_error(status, code, message);
-                    let add = |to, (name, value): &(String, String)| with_header(to, name, value);
-                    return Ok(Some(headers.iter().fold(error, add)));
-                }
-                Act::Header(..) | Act::CutBody(_) | Act::WrongDigest => {}
             }
         }
         Ok(None)
@@ -184,93 +195,4 @@ impl Faults {
     fn rules(&self) -> MutexGuard<'_, Vec<Rule>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What happens to the answer.
-pub(crate) fn after(acts: &[Act], mut response: Response<Body>) -> Response<Body> {
-    for act in acts {
-        response = match act {
-            Act::Header(name, value) => with_header(response, name, value),
-            Act::WrongDigest => {
-                let wrong = format!("sha256:{}", "0bad".repeat(16));
-                with_header(response, "Docker-Content-Digest", &wrong)
-            }
-            Act::CutBody(bytes) => response.map(|body| cut_after(body, *bytes)),
-            _ => response,
-        };
-    }
-    response
-}
-
-/// Requests that wait for their release.
-#[derive(Debug)]
-pub(crate) struct Held {
-    generation: tokio::sync::watch::Sender<u64>,
-    count: tokio::sync::watch::Sender<usize>,
-}
-
-impl Default for Held {
-    fn default() -> Held {
-        Held {
-            generation: tokio::sync::watch::channel(0).0,
-            count: tokio::sync::watch::channel(0).0,
-        }
-    }
-}
-
-impl Held {
-    async fn wait(&self) {
-        struct Leave<'a>(&'a Held);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.count.send_modify(|count| *count -= 1);
-            }
-        }
-        let mut generation = self.generation.subscribe();
-        self.count.send_modify(|count| *count += 1);
-        // Also when the client goes away while it waits.
-        let _leave = Leave(self);
-        let _ = generation.changed().await;
-    }
-
-    pub(crate) fn release(&self) {
-        self.generation.send_modify(|generation| *generation += 1);
-    }
-
-    /// Waits until this many requests are held at once.
-    pub(crate) async fn reached(&self, wanted: usize) {
-        let mut count = self.count.subscribe();
-        let _ = count.wait_for(|count| *count >= wanted).await;
-    }
-}
-
-async fn read_some(body: &mut Body, wanted: usize) {
-    let mut read = 0;
-    while read < wanted {
-        let Some(Ok(frame)) = body.frame().await else {
-            return;
-        };
-        read += frame.data_ref().map_or(0, Bytes::len);
-    }
-}
-
-/// The body's first bytes, then an error, upon which the connection is closed.
-fn cut_after(body: Body, bytes: usize) -> Body {
-    let frames = futures::stream::unfold((body, bytes), |(mut body, left)| async move {
-        if left == 0 {
-            // An error at once would also drop what is not flushed yet.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            return Some((Err(BoxError::from(Closed)), (body, 0)));
-        }
-        let frame = body.frame().await?;
-        let cut = frame.map(|frame| {
-            let mut data = frame.into_data().unwrap_or_default();
-            data.truncate(left);
-            data
-        });
-        let length = cut.as_ref().map_or(0, Bytes::len);
-        let frame = cut.map(hyper::body::Frame::data);
-        Some((frame, (body, left - length)))
-    });
-    http_body_util::StreamBody::new(frames).boxed_unsync()
 }

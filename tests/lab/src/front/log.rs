@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::Incoming;
-use hyper::header::USER_AGENT;
+use hyper::header::{AUTHORIZATION, HOST, HeaderName, USER_AGENT};
 use hyper::{Request, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ use crate::answer::{Body, counted};
 pub struct Logged {
     /// When it came.
     pub at: Timestamp,
+    /// The Host header: `127.0.0.1:PORT`, `127.0.0.2:PORT`, or a name that stands for it.
+    pub host: String,
     /// `GET`, `PUT`, …
     pub method: String,
     /// Path without the query.
@@ -26,6 +28,8 @@ pub struct Logged {
     pub status: u16,
     /// The User-Agent header.
     pub user_agent: String,
+    /// `Basic` or `Bearer`: how the request showed who asks; empty when it did not.
+    pub authorization: String,
     /// Bytes of the request's body that the front has read.
     pub bytes_in: u64,
     /// Bytes of the answer's body that the front has sent.
@@ -47,16 +51,22 @@ pub(crate) struct Log(Mutex<Vec<Arc<Entry>>>);
 impl Log {
     /// Notes a request and counts its body from here on.
     pub(crate) fn arrive(&self, request: Request<Incoming>) -> (Arc<Entry>, Request<Body>) {
-        let agent = request.headers().get(USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let header = |name: HeaderName| {
+            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let authorization = header(AUTHORIZATION);
+        let scheme = authorization.split(' ').next().unwrap_or_default();
         let entry = Arc::new(Entry {
             asked: Logged {
                 at: Timestamp::now(),
+                host: header(HOST),
                 method: request.method().to_string(),
                 path: request.uri().path().to_owned(),
                 query: request.uri().query().unwrap_or_default().to_owned(),
                 status: 0,
-                user_agent: agent.unwrap_or_default().to_owned(),
+                user_agent: header(USER_AGENT),
+                authorization: scheme.to_owned(),
                 bytes_in: 0,
                 bytes_out: 0,
             },

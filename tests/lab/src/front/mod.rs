@@ -1,16 +1,20 @@
 //! HTTP fronts: what clients take for a registry. Each enforces rules, logs, injects
 //! faults, and streams everything else to a real docker-registry.
 
+mod act;
 mod fault;
+mod held;
 mod log;
 mod path;
 mod plain;
+mod spoiled;
 mod tags;
 
 use std::sync::Arc;
 
 use anyhow::Result;
 use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response};
 
 pub use fault::{Act, Fault};
@@ -45,6 +49,8 @@ pub struct Front {
 #[derive(Debug)]
 struct Inner {
     host: String,
+    other_host: String,
+    scheme: &'static str,
     rules: Rules,
     way: Way,
     log: log::Log,
@@ -55,6 +61,8 @@ impl Front {
     pub(crate) fn start(port: Port, rules: Rules, way: Way) -> Front {
         let inner = Arc::new(Inner {
             host: port.host(),
+            other_host: port.other_host(),
+            scheme: port.scheme(),
             rules,
             way,
             log: log::Log::default(),
@@ -158,10 +166,13 @@ impl Inner {
             Some(refusal) => refusal,
             None => self.work(request).await,
         };
-        Ok(fault::after(&acts, response))
+        Ok(act::after(&acts, response))
     }
 
     fn refusal(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if self.is_upload_on_other_host(request) {
+            return None;
+        }
         match &self.rules {
             Rules::Plain(rules) => rules.refusal(request),
             Rules::Ecr(rules) => rules.refusal(request),
@@ -169,7 +180,22 @@ impl Inner {
         }
     }
 
-    async fn work(&self, request: Request<Body>) -> Response<Body> {
+    /// An upload that [`Act::LocationOnOtherHost`] sent there. Its address holds the registry's own seal.
+    fn is_upload_on_other_host(&self, request: &Request<Body>) -> bool {
+        let uri = request.uri();
+        self.host != self.other_host
+            && request
+                .headers()
+                .get(HOST)
+                .is_some_and(|host| host == self.other_host.as_str())
+            && matches!(Asked::parse(uri.path()), Asked::Upload { .. })
+            && query_value(uri.query().unwrap_or_default(), "_state").is_some()
+    }
+
+    async fn work(&self, mut request: Request<Body>) -> Response<Body> {
+        // For the addresses in the backend's answers, as is its Host header.
+        let scheme = HeaderValue::from_static(self.scheme);
+        request.headers_mut().insert("x-forwarded-proto", scheme);
         match &self.rules {
             Rules::Plain(rules) => rules.work(request, &self.way).await,
             Rules::Ecr(rules) => rules.work(request, &self.way).await,

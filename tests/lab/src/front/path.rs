@@ -13,6 +13,8 @@ pub(crate) enum Asked<'a> {
     Upload { repository: &'a str },
     /// `/v2/REPOSITORY/tags/list`
     Tags { repository: &'a str },
+    /// `/v2/REPOSITORY/referrers/DIGEST`
+    Referrers { repository: &'a str, digest: &'a str },
     /// Anything else.
     Other,
 }
@@ -37,6 +39,9 @@ impl<'a> Asked<'a> {
         if let Some((repository, digest)) = rest.rsplit_once("/blobs/") {
             return Asked::Blob { repository, digest };
         }
+        if let Some((repository, digest)) = rest.rsplit_once("/referrers/") {
+            return Asked::Referrers { repository, digest };
+        }
         match rest.rsplit_once("/manifests/") {
             Some((repository, reference)) => Asked::Manifest { repository, reference },
             None => Asked::Other,
@@ -49,15 +54,22 @@ impl<'a> Asked<'a> {
             Asked::Manifest { repository, .. }
             | Asked::Blob { repository, .. }
             | Asked::Upload { repository }
-            | Asked::Tags { repository } => Some(repository),
+            | Asked::Tags { repository }
+            | Asked::Referrers { repository, .. } => Some(repository),
         }
     }
 }
 
-/// The value of a key in a query.
-pub(crate) fn query_value<'a>(query: &'a str, key: &str) -> Option<&'a str> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+/// The first value of a key in a query or a form, decoded.
+pub(crate) fn query_value(query: &str, key: &str) -> Option<String> {
+    query_values(query, key).into_iter().next()
+}
+
+/// All values of a key in a query or a form, decoded.
+pub(crate) fn query_values(query: &str, key: &str) -> Vec<String> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let named = pairs.filter(|(name, _)| name == key);
+    named.map(|(_, value)| value.into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +87,19 @@ mod tests {
         assert_eq!(Asked::parse("/v2/a/b/blobs/uploads/"), upload);
         assert_eq!(Asked::parse("/v2/a/b/blobs/uploads/1-2?_state=x"), upload);
         assert_eq!(Asked::parse("/v2/"), Asked::Base);
+        let referrers = Asked::Referrers {
+            repository: "a/b",
+            digest: "sha256:1",
+        };
+        assert_eq!(Asked::parse("/v2/a/b/referrers/sha256:1"), referrers);
         assert_eq!(Asked::parse("/v2/_catalog"), Asked::Other);
+    }
+
+    #[test]
+    fn a_key_may_come_more_than_once() {
+        let query = "scope=repository%3Aa%2Fb%3Apull&service=lab&scope=x+y";
+        assert_eq!(query_values(query, "scope"), ["repository:a/b:pull", "x y"]);
+        assert_eq!(query_value(query, "service").as_deref(), Some("lab"));
+        assert_eq!(query_value(query, "none"), None);
     }
 }

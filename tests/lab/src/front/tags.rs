@@ -9,7 +9,7 @@ use crate::answer::{Body, json_answer, with_header};
 /// One page of these tags, with a Link to the next when there is more.
 pub(crate) fn page(repository: &str, mut tags: Vec<String>, query: &str, page_size: usize) -> Response<Body> {
     tags.sort();
-    let last = query_value(query, "last").map(decoded);
+    let last = query_value(query, "last");
     let wanted = query_value(query, "n").and_then(|n| n.parse().ok());
     let size = wanted.unwrap_or(page_size).min(page_size).max(1);
     let rest: Vec<String> = tags
@@ -25,13 +25,4 @@ pub(crate) fn page(repository: &str, mut tags: Vec<String>, query: &str, page_si
         }
         _ => answer,
     }
-}
-
-/// Tags have no character that needs more than this.
-fn decoded(value: &str) -> String {
-    value
-        .replace("%2B", "+")
-        .replace("%2E", ".")
-        .replace("%2D", "-")
-        .replace("%5F", "_")
 }

@@ -1,5 +1,6 @@
 //! The lab's rules, asked by real clients: the AWS SDK, skopeo, docker, and plain HTTP.
 
+mod acts;
 mod api;
 mod artifacts;
 mod daemon;
