@@ -32,10 +32,12 @@ pub mod images;
 mod lab;
 mod process;
 mod server;
+mod tools;
 mod webhook;
 
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged};
 pub use lab::{Lab, LabOptions};
+pub use tools::peer;
 pub use webhook::{Message, WebhookSink};

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Part, Ready, Setup, Tls, tools};
+use super::{Part, Ready, Setup, Tls};
 use crate::process::Command;
+use crate::tools;
 
 /// Debian's dockerd, which starts a containerd of its own.
 pub(super) fn classic(setup: &Setup) -> Result<Vec<Part>> {

@@ -3,7 +3,6 @@
 mod moby;
 mod podman;
 mod tls;
-mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,10 +6,21 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 /// Lines `NAME=VERSION`, which the script reads too.
-const VERSIONS: &str = include_str!("../../tools.env");
+const VERSIONS: &str = include_str!("../tools.env");
+
+/// Path of another tool for images, such as `crane` or `regctl`, which `scripts/tools` builds.
+///
+/// # Panics
+/// When it has not.
+pub fn peer(name: &str) -> PathBuf {
+    match program(name) {
+        Ok(path) => path.into(),
+        Err(error) => panic!("{error:#}"),
+    }
+}
 
 /// Path of a program that `scripts/tools` builds.
-pub(super) fn program(name: &str) -> Result<String> {
+pub(crate) fn program(name: &str) -> Result<String> {
     let version = version(name).with_context(|| format!("tests/lab/tools.env has no version of {name}"))?;
     let folder = cache()?.join(format!("{name}-{version}"));
     let path = folder.join("bin").join(name);
