@@ -1,4 +1,4 @@
-//! A real `docker-registry` (distribution 2.8), and the way to it.
+//! A real registry (distribution), and the way to it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,22 @@ use hyper_util::rt::TokioExecutor;
 use crate::answer::{Body, full, registry_error};
 use crate::chance;
 use crate::process::{Command, Supervised, until_ready};
+use crate::tools;
 
 /// In every answer of a backend, so that another server on the same port is noticed.
 const IDENTITY: &str = "x-ecr-lab-backend";
 
-/// A running docker-registry.
+/// Which registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Software {
+    /// Debian's docker-registry, distribution 2.8.
+    #[default]
+    Distribution2,
+    /// distribution 3, which `scripts/tools` builds.
+    Distribution3,
+}
+
+/// A running registry.
 #[derive(Debug)]
 pub(crate) struct Backend {
     server: Supervised,
@@ -36,27 +47,31 @@ pub(crate) struct Way {
 
 impl Backend {
     /// Starts one with its storage in `folder/name`.
-    pub(crate) async fn start(folder: &Path, name: &str) -> Result<Backend> {
+    pub(crate) async fn start(folder: &Path, name: &str, software: Software) -> Result<Backend> {
         let home = folder.join(name);
         fs::create_dir_all(&home).context("create the registry's folder")?;
         let mut failures = Vec::new();
         for _ in 0..5 {
-            match Backend::start_once(&home).await {
+            match Backend::start_once(&home, software).await {
                 Ok(backend) => return Ok(backend),
                 Err(error) => failures.push(format!("{error:#}")),
             }
         }
-        bail!("docker-registry does not start: {}", failures.join("; "))
+        bail!("the registry does not start: {}", failures.join("; "))
     }
 
-    async fn start_once(home: &Path) -> Result<Backend> {
+    async fn start_once(home: &Path, software: Software) -> Result<Backend> {
         let host = format!("127.0.0.1:{}", chance::free_port()?);
         let identity = chance::hex(16);
         let config = home.join("config.yml");
         fs::write(&config, configuration(home, &host, &identity))?;
-        let line = ["docker-registry", "serve", &config.display().to_string()];
-        let line = line.map(str::to_owned).to_vec();
-        let server = Supervised::start(Command::new(home, "docker-registry", line))?;
+        let line = vec![software.program()?, "serve".to_owned(), config.display().to_string()];
+        let command = Command {
+            // Or distribution 3 looks for a collector of traces.
+            environment: vec![("OTEL_TRACES_EXPORTER", PathBuf::from("none"))],
+            ..Command::new(home, "docker-registry", line)
+        };
+        let server = Supervised::start(command)?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let way = Way {
             host,
@@ -79,6 +94,20 @@ impl Backend {
     /// Asks the server to end, without waiting for it.
     pub(crate) fn hang_up(&self) {
         self.server.hang_up();
+    }
+
+    /// Ends the server and waits for that.
+    pub(crate) fn end(&mut self) {
+        self.server.end();
+    }
+}
+
+impl Software {
+    fn program(self) -> Result<String> {
+        match self {
+            Software::Distribution2 => Ok("docker-registry".to_owned()),
+            Software::Distribution3 => tools::program("registry"),
+        }
     }
 }
 
@@ -120,6 +149,25 @@ impl Way {
         fs::remove_dir_all(tags.join(tag)).with_context(|| format!("no tag {repository}:{tag}"))
     }
 
+    /// All manifests and indexes of a repository, with their digests; none when there is no such repository.
+    pub(crate) fn manifests(&self, repository: &str) -> Vec<(String, Vec<u8>)> {
+        let root = self.storage.join("docker/registry/v2");
+        let revisions = root
+            .join("repositories")
+            .join(repository)
+            .join("_manifests/revisions/sha256");
+        let revisions = fs::read_dir(revisions).into_iter().flatten().flatten();
+        let read = |hex: String| {
+            let blob = root.join("blobs/sha256").join(hex.get(..2)?).join(&hex).join("data");
+            fs::read(blob).ok().map(|manifest| (format!("sha256:{hex}"), manifest))
+        };
+        // A deleted one keeps its folder, without the link.
+        let linked = revisions.filter(|revision| revision.path().join("link").exists());
+        linked
+            .filter_map(|revision| read(revision.file_name().into_string().ok()?))
+            .collect()
+    }
+
     async fn identity(&self) -> Option<String> {
         let uri: Uri = format!("http://{}/v2/", self.host).parse().ok()?;
         let mut request = Request::new(full(""));
@@ -150,6 +198,10 @@ storage:
   maintenance:
     uploadpurging:
       enabled: false
+validation:
+  manifests:
+    urls:
+      allow: ['^https?://']
 http:
   addr: {host}
   headers:

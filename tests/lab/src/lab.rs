@@ -2,18 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
+use tokio::task::AbortHandle;
 
 use crate::admin;
-use crate::backend::Backend;
+use crate::backend::{Backend, Software};
 use crate::chance;
 use crate::ecr::{Account, Api, EcrRegion, Limits};
-use crate::front::{Front, PlainRules, Rules};
+use crate::front::{Front, Login, PlainRules, Referrers, Rules};
 use crate::process::Keeper;
+use crate::registry::{ExtraRegistry, RegistryOptions};
 use crate::server::{Port, Serving};
 use crate::webhook::WebhookSink;
 
@@ -57,6 +59,8 @@ pub struct Lab {
     // Fields are dropped in this order: servers, then processes, the keeper of the folder last.
     _endpoint: Serving,
     endpoint_host: String,
+    /// Servers that were started later and are not the lab's own.
+    guests: Mutex<Vec<AbortHandle>>,
     served: Arc<Served>,
     upstream_backend: Backend,
     folder: PathBuf,
@@ -90,9 +94,11 @@ impl Lab {
             .regions
             .iter()
             .map(|(id, region)| EcrRegion::start(&folder, id, region, &options, limits.clone()));
-        let (regions, upstream_backend) = tokio::try_join!(try_join_all(regions), Backend::start(&folder, "upstream"))?;
-        let rules = Rules::Plain(PlainRules::new(options.page_size));
-        let upstream = Front::start(Port::bind_twice().await?, rules, upstream_backend.way().clone());
+        let upstream = Backend::start(&folder, "upstream", Software::Distribution2);
+        let (regions, upstream_backend) = tokio::try_join!(try_join_all(regions), upstream)?;
+        let rules = PlainRules::new(options.page_size, Login::Open, Referrers::Unsupported);
+        let way = upstream_backend.way().clone();
+        let upstream = Front::start(Port::bind_twice().await?, Rules::Plain(rules), way);
         let accounts: Vec<Arc<Account>> = regions.iter().map(|it| it.account().clone()).collect();
         let api = Arc::new(Api::new(accounts, limits));
         let served = Arc::new(Served {
@@ -115,6 +121,7 @@ impl Lab {
         Ok(Lab {
             _endpoint: endpoint,
             endpoint_host,
+            guests: Mutex::default(),
             served,
             upstream_backend,
             folder,
@@ -159,6 +166,20 @@ impl Lab {
         &self.served.upstream
     }
 
+    /// Starts one more registry.
+    ///
+    /// # Errors
+    /// When it does not start, or `scripts/tools` has not built it.
+    pub async fn registry(&self, options: RegistryOptions) -> Result<ExtraRegistry> {
+        let registry = ExtraRegistry::start(&self.folder, &options).await?;
+        self.take_in(registry.ender());
+        Ok(registry)
+    }
+
+    fn take_in(&self, guest: AbortHandle) {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner).push(guest);
+    }
+
     /// What stands in for chat services.
     pub fn webhook(&self) -> &WebhookSink {
         &self.served.webhook
@@ -187,6 +208,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        // Their handles may live longer than the lab.
+        for guest in self.guests.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            guest.abort();
+        }
         // All at once, so that their ends do not add up.
         for region in &self.served.regions {
             region.backend().hang_up();

@@ -9,7 +9,7 @@ use super::account::{Account, ApiFault, ApiRequest, Limits};
 use super::blob_rules::{BlobRules, Signer};
 use super::registry_rules::RegistryRules;
 use super::repository::{ImageRecord, Mutability, Repository, Status};
-use crate::backend::Backend;
+use crate::backend::{Backend, Software};
 use crate::front::{Front, Rules};
 use crate::lab::LabOptions;
 use crate::server::Port;
@@ -31,7 +31,7 @@ impl EcrRegion {
         options: &LabOptions,
         limits: Limits,
     ) -> Result<EcrRegion> {
-        let backend = Backend::start(folder, &format!("ecr-{id}-{region}")).await?;
+        let backend = Backend::start(folder, &format!("ecr-{id}-{region}"), Software::Distribution2).await?;
         // On the way to another host, and only there, clients leave the login behind.
         let (port, blob_port) = (Port::bind_twice().await?, Port::bind_at("127.0.0.2").await?);
         let account = Arc::new(Account::new(id, region, &port.host(), limits));

@@ -7,8 +7,11 @@ mod held;
 mod log;
 mod path;
 mod plain;
+mod referrers;
+mod scope;
 mod spoiled;
 mod tags;
+mod token_server;
 
 use std::sync::Arc;
 
@@ -16,12 +19,16 @@ use anyhow::Result;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response};
+use tokio::task::AbortHandle;
 
 pub use fault::{Act, Fault};
 pub use log::Logged;
-pub(crate) use path::{Asked, query_value};
-pub(crate) use plain::{PlainRules, basic_login};
+pub(crate) use path::{Asked, query_value, query_values};
+pub(crate) use plain::{Login, PlainRules, basic_login, without_query};
+pub use referrers::Referrers;
+pub(crate) use referrers::{page as referrers_page, subject_of};
 pub(crate) use tags::page as tag_page;
+pub(crate) use token_server::TokenServer;
 
 use crate::answer::{Body, Closed};
 use crate::backend::Way;
@@ -43,7 +50,7 @@ pub(crate) enum Rules {
 #[derive(Debug)]
 pub struct Front {
     inner: Arc<Inner>,
-    _serving: Serving,
+    serving: Serving,
 }
 
 #[derive(Debug)]
@@ -70,10 +77,12 @@ impl Front {
         });
         let handler = inner.clone();
         let serving = port.serve(move |request| handle(handler.clone(), request));
-        Front {
-            inner,
-            _serving: serving,
-        }
+        Front { inner, serving }
+    }
+
+    /// Ends it from elsewhere.
+    pub(crate) fn ender(&self) -> AbortHandle {
+        self.serving.ender()
     }
 
     /// `127.0.0.1:PORT`
@@ -125,6 +134,14 @@ impl Front {
     pub fn require_login(&self, user: &str, password: &str) {
         if let Rules::Plain(rules) = &self.inner.rules {
             rules.require_login(user, password);
+        }
+    }
+
+    /// From now on the referrers API is there, or is not. On ECR's own fronts,
+    /// where [`LabOptions::ecr_referrers`](crate::LabOptions::ecr_referrers) says so, it does nothing.
+    pub fn set_referrers(&self, referrers: Referrers) {
+        if let Rules::Plain(rules) = &self.inner.rules {
+            rules.set_referrers(referrers);
         }
     }
 

@@ -114,12 +114,17 @@ impl Supervised {
     pub(crate) fn hang_up(&self) {
         hang_up(&self.line);
     }
+
+    /// Ends the server and waits for that.
+    pub(crate) fn end(&mut self) {
+        self.hang_up();
+        let _ = self.shell.wait();
+    }
 }
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        self.hang_up();
-        let _ = self.shell.wait();
+        self.end();
     }
 }
 

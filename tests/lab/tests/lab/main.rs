@@ -4,12 +4,16 @@ mod acts;
 mod api;
 mod artifacts;
 mod daemon;
+mod extra;
 mod fault;
 mod nothing_stays;
 mod registry;
 mod stores;
 mod tls;
+mod tokens;
 mod webhook;
+
+use std::process::Command;
 
 use aws_credential_types::Credentials;
 use aws_sdk_ecr::Client;
@@ -54,4 +58,14 @@ async fn ask(request: reqwest::RequestBuilder) -> reqwest::Response {
 fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
     let value = response.headers().get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default()
+}
+
+/// What a command printed.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().expect("the command starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr)),
+    }
 }

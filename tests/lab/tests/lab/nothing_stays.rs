@@ -1,8 +1,11 @@
 use std::fs;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use ecr_lab::{RegistryOptions, RegistryTls, Software};
 
 /// Whatever has this text in its command line or its mount point.
 pub(super) fn left_of(folder: &Path) -> Vec<String> {
@@ -115,4 +118,27 @@ async fn a_dropped_lab_has_gone_when_the_drop_returns() {
     drop(lab);
     assert!(!folder.exists());
     assert!(left_of(&folder).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extra_registry_goes_when_it_is_dropped_and_with_its_lab() {
+    let lab = super::lab().await;
+    let options = RegistryOptions {
+        software: Software::Distribution3,
+        tls: RegistryTls::Server,
+        ..RegistryOptions::default()
+    };
+    let first = lab.registry(options.clone()).await.unwrap();
+    let (folder, process) = (first.ca(), format!("/proc/{}", first.pid()));
+    assert!(folder.exists() && Path::new(&process).exists());
+    drop(first);
+    assert!(!folder.exists() && !Path::new(&process).exists());
+
+    let registry = lab.registry(options).await.unwrap();
+    let folder = lab.dir().to_owned();
+    drop(lab);
+    assert!(!folder.exists());
+    assert!(left_of(&folder).is_empty());
+    let host = registry.host();
+    wait_until("closed", Duration::from_secs(5), || TcpStream::connect(host).is_err());
 }
