@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use crate::admin;
 use crate::backend::{Backend, Software};
 use crate::chance;
-use crate::ecr::{Account, Api, EcrRegion, Limits};
+use crate::ecr::{Account, Api, EcrReferrers, EcrRegion, Limits};
 use crate::front::{Front, Login, PlainRules, Referrers, Rules};
 use crate::process::Keeper;
 use crate::registry::{ExtraRegistry, RegistryOptions};
@@ -34,6 +34,8 @@ pub struct LabOptions {
     pub redirect_blobs: bool,
     /// Whether a mount is done (201), or begins an upload (202).
     pub blob_mounting: bool,
+    /// What ECR's registries do about referrers.
+    pub ecr_referrers: EcrReferrers,
     /// Where the lab's folder is made; `None`: where temporary files go.
     pub parent: Option<PathBuf>,
 }
@@ -47,6 +49,7 @@ impl Default for LabOptions {
             regions: vec![("123456789012".to_owned(), "eu-central-1".to_owned())],
             redirect_blobs: true,
             blob_mounting: false,
+            ecr_referrers: EcrReferrers::Supported,
             parent: None,
         }
     }

@@ -18,5 +18,6 @@ pub use account::{ApiFault, ApiRequest};
 pub(crate) use api::Api;
 pub(crate) use blob_rules::BlobRules;
 pub use region::EcrRegion;
+pub use registry_rules::EcrReferrers;
 pub(crate) use registry_rules::RegistryRules;
 pub use repository::ImageRecord;

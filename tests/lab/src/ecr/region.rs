@@ -39,6 +39,7 @@ impl EcrRegion {
         let rules = RegistryRules {
             account: account.clone(),
             blob_mounting: options.blob_mounting,
+            referrers: options.ecr_referrers,
             redirect: options.redirect_blobs.then(|| signer.clone()),
         };
         let blob_rules = BlobRules { signer };

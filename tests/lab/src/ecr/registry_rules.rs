@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, LOCATION};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,16 +15,27 @@ use super::repository::Status;
 use super::tokens::Worth;
 use crate::answer::{Body, empty, full, read_all, registry_error, with_header};
 use crate::backend::Way;
-use crate::front::{Asked, basic_login, tag_page};
+use crate::front::{Asked, basic_login, query_value, referrers_page, subject_of, tag_page, without_query};
 
 /// ECR takes manifests up to this size.
 const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// What ECR does about referrers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EcrReferrers {
+    /// It has the API of OCI 1.1.
+    #[default]
+    Supported,
+    /// It answers 405 to the API, and to a push of a manifest with a subject.
+    Refused405,
+}
 
 /// How ECR's registry behaves.
 #[derive(Debug)]
 pub(crate) struct RegistryRules {
     pub(crate) account: Arc<Account>,
     pub(crate) blob_mounting: bool,
+    pub(crate) referrers: EcrReferrers,
     /// Set when blob reads are redirected.
     pub(crate) redirect: Option<Signer>,
 }
@@ -83,11 +94,25 @@ impl RegistryRules {
                 _ => way.forward(request).await,
             },
             Asked::Upload { .. } => self.upload(request, way).await,
-            _ => {
-                let text = "The operation is unsupported.";
-                registry_error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", text)
+            Asked::Referrers { repository, digest }
+                if method == Method::GET && self.referrers == EcrReferrers::Supported =>
+            {
+                self.referrers(repository, digest, &request)
             }
+            _ => unsupported(),
         }
+    }
+
+    fn referrers(&self, name: &str, subject: &str, request: &Request<Body>) -> Response<Body> {
+        let manifests = self.account.with_repository(name, |repository| {
+            let images = repository.images.iter();
+            let active = images.filter(|(_, image)| image.status == Status::Active);
+            let manifests = active.map(|(digest, image)| (digest.clone(), image.manifest.to_vec()));
+            manifests.collect::<Vec<_>>()
+        });
+        let query = request.uri().query().unwrap_or_default();
+        let page_size = self.account.limits.page_size;
+        referrers_page(name, subject, manifests.unwrap_or_default(), query, page_size)
     }
 
     fn tags(&self, name: &str, request: &Request<Body>) -> Response<Body> {
@@ -136,6 +161,10 @@ impl RegistryRules {
             let text = "The manifest is too large or broke off";
             return registry_error(StatusCode::BAD_REQUEST, "SIZE_INVALID", text);
         };
+        let subject = subject_of(&manifest);
+        if subject.is_some() && self.referrers == EcrReferrers::Refused405 {
+            return unsupported();
+        }
         let request = Request::from_parts(head, full(manifest.clone()));
         let mut response = way.forward(request).await;
         if response.status() == StatusCode::CREATED {
@@ -143,6 +172,9 @@ impl RegistryRules {
             if tag.is_none() {
                 // As ECR answers.
                 response.headers_mut().remove(LOCATION);
+            }
+            if let Some(subject) = subject {
+                response = with_header(response, "OCI-Subject", &subject);
             }
         }
         response
@@ -173,16 +205,18 @@ impl RegistryRules {
     }
 
     /// Without blob mounting a mount begins an upload, as the specification allows.
-    async fn upload(&self, mut request: Request<Body>, way: &Way) -> Response<Body> {
+    async fn upload(&self, request: Request<Body>, way: &Way) -> Response<Body> {
         let query = request.uri().query().unwrap_or_default();
-        if !self.blob_mounting && query.contains("mount=") {
-            let path = request.uri().path().to_owned();
-            if let Ok(uri) = path.parse::<Uri>() {
-                *request.uri_mut() = uri;
-            }
+        if self.blob_mounting || query_value(query, "mount").is_none() {
+            return way.forward(request).await;
         }
-        way.forward(request).await
+        way.forward(without_query(request)).await
     }
+}
+
+fn unsupported() -> Response<Body> {
+    let text = "The operation is unsupported.";
+    registry_error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", text)
 }
 
 fn reads(method: &Method) -> bool {
