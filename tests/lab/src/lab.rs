@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use crate::admin;
 use crate::backend::{Backend, Software};
 use crate::chance;
-use crate::ecr::{Account, Api, EcrReferrers, EcrRegion, Limits};
+use crate::ecr::{Account, Api, EcrPublic, EcrReferrers, EcrRegion, Limits};
 use crate::front::{Front, Login, PlainRules, Referrers, Rules};
 use crate::process::Keeper;
 use crate::registry::{ExtraRegistry, RegistryOptions};
@@ -65,6 +65,7 @@ pub struct Lab {
     /// Servers that were started later and are not the lab's own.
     guests: Mutex<Vec<AbortHandle>>,
     served: Arc<Served>,
+    public: Arc<EcrPublic>,
     upstream_backend: Backend,
     folder: PathBuf,
     keeper: Keeper,
@@ -103,7 +104,9 @@ impl Lab {
         let way = upstream_backend.way().clone();
         let upstream = Front::start(Port::bind_twice().await?, Rules::Plain(rules), way);
         let accounts: Vec<Arc<Account>> = regions.iter().map(|it| it.account().clone()).collect();
-        let api = Arc::new(Api::new(accounts, limits));
+        let id = accounts.first().map_or(FALLBACK_ACCOUNT, |account| &account.id);
+        let public = Arc::new(EcrPublic::new(id, limits.clone()));
+        let api = Arc::new(Api::new(accounts, public.clone(), limits));
         let served = Arc::new(Served {
             regions,
             upstream,
@@ -126,6 +129,7 @@ impl Lab {
             endpoint_host,
             guests: Mutex::default(),
             served,
+            public,
             upstream_backend,
             folder,
             keeper,
@@ -167,6 +171,16 @@ impl Lab {
     /// The registry that stands in for Docker Hub and others.
     pub fn upstream(&self) -> &Front {
         &self.served.upstream
+    }
+
+    /// ECR Public's API, at the same endpoint.
+    pub fn ecr_public(&self) -> &EcrPublic {
+        &self.public
+    }
+
+    /// The password for user `AWS` that ECR Public hands out: for the registry that stands in for `public.ecr.aws`.
+    pub fn ecr_public_password(&self) -> &str {
+        self.public.password()
     }
 
     /// Starts one more registry.
@@ -222,6 +236,9 @@ impl Drop for Lab {
         self.upstream_backend.hang_up();
     }
 }
+
+/// For what needs an account, in a lab without one.
+const FALLBACK_ACCOUNT: &str = "123456789012";
 
 /// A path that nothing has yet.
 fn new_folder(parent: Option<&Path>) -> Result<PathBuf> {

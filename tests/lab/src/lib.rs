@@ -40,7 +40,7 @@ mod webhook;
 
 pub use backend::Software;
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
-pub use ecr::{ApiFault, ApiRequest, EcrReferrers, EcrRegion, ImageRecord};
+pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api_error::ApiError;
+use super::cache_rule::CacheRule;
 use super::page_token::PageTokens;
 use super::repository::Repository;
 use super::tokens::Tokens;
@@ -109,6 +110,7 @@ pub(crate) struct Account {
     pub(crate) tokens: Tokens,
     pub(crate) page_tokens: PageTokens,
     repositories: Mutex<BTreeMap<String, Repository>>,
+    cache_rules: Mutex<BTreeMap<String, CacheRule>>,
     requests: Mutex<Vec<ApiRequest>>,
     faults: Mutex<Vec<ApiFault>>,
 }
@@ -125,6 +127,7 @@ impl Account {
             page_tokens: PageTokens::new(limits.page_token_ttl),
             limits,
             repositories: Mutex::default(),
+            cache_rules: Mutex::default(),
             requests: Mutex::default(),
             faults: Mutex::default(),
         }
@@ -140,6 +143,11 @@ impl Account {
 
     pub(crate) fn repositories(&self) -> MutexGuard<'_, BTreeMap<String, Repository>> {
         self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rules of the pull through cache by their prefixes.
+    pub(crate) fn cache_rules(&self) -> MutexGuard<'_, BTreeMap<String, CacheRule>> {
+        self.cache_rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on one repository, or tells that it does not exist.

@@ -12,27 +12,60 @@ use serde_json::Value;
 
 use super::account::{Account, ApiRequest, Limits};
 use super::api_error::ApiError;
-use super::operations;
-use super::signature::{self, Signed};
+use super::operations::{self, Outcome};
+use super::public::{self, EcrPublic};
+use super::signature::{self, Service, Signed};
 use crate::answer::{Body, answer, with_header};
 use crate::chance;
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921.";
+const PUBLIC_TARGET: &str = "SpencerFrontendService.";
 
-/// The ECR API of all accounts.
+/// The ECR API of all accounts, and ECR Public's.
 #[derive(Debug)]
 pub(crate) struct Api {
     accounts: Vec<Arc<Account>>,
     /// Regions the lab has no registry in: empty accounts that live from their first call on.
     elsewhere: Mutex<BTreeMap<String, Arc<Account>>>,
+    public: Arc<EcrPublic>,
     limits: Limits,
 }
 
+/// Who answers a call.
+enum Called {
+    Private(Arc<Account>),
+    Public(Arc<EcrPublic>),
+}
+
+impl Called {
+    fn account(&self) -> &Account {
+        match self {
+            Called::Private(account) => account,
+            Called::Public(public) => public.account(),
+        }
+    }
+
+    fn target(&self) -> &'static str {
+        match self {
+            Called::Private(_) => TARGET,
+            Called::Public(_) => PUBLIC_TARGET,
+        }
+    }
+
+    fn run(&self, action: &str, body: &Value) -> Outcome {
+        match self {
+            Called::Private(account) => operations::run(account, action, body),
+            Called::Public(public) => public.run(action),
+        }
+    }
+}
+
 impl Api {
-    pub(crate) fn new(accounts: Vec<Arc<Account>>, limits: Limits) -> Api {
+    pub(crate) fn new(accounts: Vec<Arc<Account>>, public: Arc<EcrPublic>, limits: Limits) -> Api {
         Api {
             accounts,
             elsewhere: Mutex::default(),
+            public,
             limits,
         }
     }
@@ -40,21 +73,21 @@ impl Api {
     /// Answers one call.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let response = match signature::read(&head.headers) {
+        let called = signature::read(&head.headers).and_then(|signed| self.called(&signed));
+        let response = match called {
             Err(error) => error.answer(),
-            Ok(signed) => {
+            Ok(called) => {
                 let text = |name: &str| {
                     let value = head.headers.get(name).and_then(|value| value.to_str().ok());
                     value.unwrap_or_default().to_owned()
                 };
                 let action = text("x-amz-target");
-                let action = action.strip_prefix(TARGET).unwrap_or_default().to_owned();
+                let action = action.strip_prefix(called.target()).unwrap_or_default().to_owned();
                 let agent = text(USER_AGENT.as_str());
                 // The longest real question, 100 image ids, is some 15 kB.
                 let body = Limited::new(body, 1 << 20).collect().await;
                 let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-                let account = self.account(&signed);
-                call(&account, action, agent, &body).await
+                call(&called, action, agent, &body).await
             }
         };
         let id = chance::hex(32);
@@ -67,6 +100,17 @@ impl Api {
             &id[20..]
         );
         with_header(response, "x-amzn-requestid", &id)
+    }
+
+    fn called(&self, signed: &Signed) -> Result<Called, ApiError> {
+        match signed.service {
+            Service::Ecr => Ok(Called::Private(self.account(signed))),
+            Service::EcrPublic if signed.region == public::REGION => Ok(Called::Public(self.public.clone())),
+            Service::EcrPublic => {
+                let text = "Credential should be scoped to a valid region.";
+                Err(ApiError::new("InvalidSignatureException", text))
+            }
+        }
     }
 
     /// The region's account. A key id `LAB` and twelve digits chooses among several accounts.
@@ -85,7 +129,8 @@ impl Api {
     }
 }
 
-async fn call(account: &Account, action: String, agent: String, body: &[u8]) -> Response<Body> {
+async fn call(called: &Called, action: String, agent: String, body: &[u8]) -> Response<Body> {
+    let account = called.account();
     let body: Option<Value> = serde_json::from_slice(body).ok();
     let fault = account.next_fault(&action);
     if let Some(fault) = &fault {
@@ -98,7 +143,7 @@ async fn call(account: &Account, action: String, agent: String, body: &[u8]) -> 
             message: fault.message,
         }),
         (_, None) => Err(ApiError::new("SerializationException", "The body is no JSON")),
-        (_, Some(body)) => operations::run(account, &action, body),
+        (_, Some(body)) => called.run(&action, body),
     };
     let response = match &outcome {
         Ok(value) => answer(StatusCode::OK, "application/x-amz-json-1.1", value.to_string()),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::account::{Account, ApiFault, ApiRequest, Limits};
 use super::blob_rules::{BlobRules, Signer};
+use super::cache_rule::CacheRule;
 use super::registry_rules::RegistryRules;
 use super::repository::{ImageRecord, Mutability, Repository, Status};
 use crate::backend::{Backend, Software};
@@ -109,6 +110,13 @@ impl EcrRegion {
     fn create(&self, name: &str, mutability: Mutability) {
         let repository = Repository::new(mutability);
         self.account.repositories().insert(name.to_owned(), repository);
+    }
+
+    /// Adds a rule of the pull through cache: repositories with this prefix come from that registry. The rule
+    /// is only listed; nothing is pulled by it.
+    pub fn pull_through_cache(&self, prefix: &str, upstream: &str) {
+        let rule = CacheRule::new(upstream);
+        self.account.cache_rules().insert(prefix.to_owned(), rule);
     }
 
     /// The names of all repositories, sorted.

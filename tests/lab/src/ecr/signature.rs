@@ -13,6 +13,14 @@ use super::api_error::ApiError;
 pub(crate) struct Signed {
     pub(crate) access_key: String,
     pub(crate) region: String,
+    pub(crate) service: Service,
+}
+
+/// Whose API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Ecr,
+    EcrPublic,
 }
 
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -31,9 +39,13 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<Signed, ApiError> {
         parts.find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
     };
     let credential: Vec<&str> = part("Credential").unwrap_or_default().split('/').collect();
-    let [access_key, _date, region, "ecr", "aws4_request"] = credential[..] else {
-        let text = "Credential must have the form ACCESSKEY/DATE/REGION/ecr/aws4_request.";
-        return Err(ApiError::new("IncompleteSignatureException", text));
+    let (access_key, region, service) = match credential[..] {
+        [key, _date, region, "ecr", "aws4_request"] => (key, region, Service::Ecr),
+        [key, _date, region, "ecr-public", "aws4_request"] => (key, region, Service::EcrPublic),
+        _ => {
+            let text = "Credential must have the form ACCESSKEY/DATE/REGION/ecr/aws4_request.";
+            return Err(ApiError::new("IncompleteSignatureException", text));
+        }
     };
     if part("Signature").is_none_or(str::is_empty) || part("SignedHeaders").is_none() {
         let text = "Authorization header requires 'Signature' and 'SignedHeaders' parameters.";
@@ -50,6 +62,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<Signed, ApiError> {
     Ok(Signed {
         access_key: access_key.to_owned(),
         region: region.to_owned(),
+        service,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The API's actions, each from its JSON to its answer's.
 
+mod cache_rules;
 mod images;
 mod paging;
 mod repositories;
@@ -25,6 +26,7 @@ pub(crate) fn run(account: &Account, action: &str, body: &Value) -> Outcome {
         "DescribeImages" => images::describe(account, body),
         "ListImages" => images::list(account, body),
         "BatchGetImage" => images::batch_get(account, body),
+        "DescribePullThroughCacheRules" => cache_rules::describe(account, body),
         "GetAuthorizationToken" => Ok(authorization_token(account)),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     }
@@ -40,7 +42,7 @@ fn authorization_token(account: &Account) -> Value {
 }
 
 /// Time as JSON 1.1 has it: seconds since 1970, with milliseconds.
-fn seconds(time: jiff::Timestamp) -> Value {
+pub(crate) fn seconds(time: jiff::Timestamp) -> Value {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era are exact in an f64")]
     let milliseconds = time.as_millisecond() as f64;
     json!(milliseconds / 1000.0)
