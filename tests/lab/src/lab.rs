@@ -15,6 +15,7 @@ use crate::chance;
 use crate::ecr::{Account, Api, EcrPublic, EcrReferrers, EcrRegion, Limits};
 use crate::front::{Front, Login, PlainRules, Referrers, Rules};
 use crate::process::Keeper;
+use crate::proxy::Proxy;
 use crate::registry::{ExtraRegistry, RegistryOptions};
 use crate::server::{Port, Serving};
 use crate::webhook::WebhookSink;
@@ -191,6 +192,16 @@ impl Lab {
         let registry = ExtraRegistry::start(&self.folder, &options).await?;
         self.take_in(registry.ender());
         Ok(registry)
+    }
+
+    /// Starts a proxy without any route.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn proxy(&self) -> Result<Proxy> {
+        let proxy = Proxy::start().await?;
+        self.take_in(proxy.ender());
+        Ok(proxy)
     }
 
     fn take_in(&self, guest: AbortHandle) {

@@ -3,7 +3,7 @@
 //!
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
-//! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens.
+//! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman.
 //! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
 //! - [`Fault`] and [`ApiFault`] make it fail.
@@ -33,6 +33,7 @@ mod front;
 pub mod images;
 mod lab;
 mod process;
+mod proxy;
 mod registry;
 mod server;
 mod tools;
@@ -43,6 +44,7 @@ pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
+pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use tools::peer;
 pub use webhook::{Message, WebhookSink};

@@ -7,6 +7,7 @@ mod daemon;
 mod extra;
 mod fault;
 mod nothing_stays;
+mod proxy;
 mod public;
 mod referrers;
 mod registry;

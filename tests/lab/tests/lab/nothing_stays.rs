@@ -134,11 +134,12 @@ async fn an_extra_registry_goes_when_it_is_dropped_and_with_its_lab() {
     drop(first);
     assert!(!folder.exists() && !Path::new(&process).exists());
 
-    let registry = lab.registry(options).await.unwrap();
+    let (registry, proxy) = (lab.registry(options).await.unwrap(), lab.proxy().await.unwrap());
     let folder = lab.dir().to_owned();
     drop(lab);
     assert!(!folder.exists());
     assert!(left_of(&folder).is_empty());
-    let host = registry.host();
-    wait_until("closed", Duration::from_secs(5), || TcpStream::connect(host).is_err());
+    for host in [registry.host(), proxy.host()] {
+        wait_until("closed", Duration::from_secs(5), || TcpStream::connect(host).is_err());
+    }
 }
