@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use ecr_lab::images::{self, Place};
 use ecr_lab::{Act, Fault, Lab};
 use reqwest::Client;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{ask, header, lab};
@@ -169,4 +170,54 @@ async fn an_upload_is_read_slowly_when_told() {
     image.push(&place, "aa", "1").await.unwrap();
     // Three blobs, and the large one comes in several pieces.
     assert!(begin.elapsed() > Duration::from_millis(600), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ecr_goes_on_at_another_host_too() {
+    let lab = lab().await;
+    lab.ecr().create_repository("aa");
+    let sent_on = Fault::new("/uploads/$", Act::LocationOnOtherHost).method("POST");
+    lab.ecr().front().fault(sent_on);
+    let client = Client::new();
+    let begin = client.post(format!("http://{}/v2/aa/blobs/uploads/", lab.ecr().host()));
+    let begin = ask(begin.basic_auth("AWS", Some(lab.ecr().issue_token()))).await;
+    let target = header(&begin, "location");
+    assert!(target.starts_with("http://127.0.0.2:"), "{target}");
+    let target = format!("{target}&digest=sha256:{:x}", Sha256::digest("one"));
+    assert_eq!(ask(client.put(target).body("one")).await.status(), 201);
+    assert_eq!(lab.ecr().front().requests()[1].authorization, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_labs_page_knows_every_act() {
+    let (lab, url) = with_a_blob().await;
+    let acts = [
+        json!({"remove_header": "Docker-Content-Digest"}),
+        json!({"slow_body_ms": 1}),
+        json!({"truncate": 3}),
+        json!("corrupt"),
+        json!("ignore_range"),
+        json!("relative_location"),
+        json!("location_on_other_host"),
+    ];
+    for act in acts {
+        let page = Client::new().post(format!("{}/_lab/faults", lab.endpoint()));
+        let fault = json!({"path": "/blobs/", "act": act}).to_string();
+        assert_eq!(ask(page.body(fault)).await.status(), 200, "{act}");
+    }
+    let got = ask(Client::new().get(&url).header("Range", "bytes=10-")).await;
+    assert_eq!(header(&got, "docker-content-digest"), "");
+    assert_eq!(
+        got.text().await.unwrap(),
+        "013",
+        "the first three, the last of them another"
+    );
+    let page = Client::new().post(format!("{}/_lab/faults", lab.endpoint()));
+    let answer = json!({"answer": {"status": 418, "body": "tea"}});
+    ask(page.body(json!({"path": "/tags/", "act": answer}).to_string())).await;
+    let got = ask(Client::new().get(format!("http://{}/v2/aa/tags/list", lab.upstream().host()))).await;
+    assert_eq!(
+        (got.status().as_u16(), got.text().await.unwrap().as_str()),
+        (418, "tea")
+    );
 }

@@ -106,6 +106,7 @@ fn environment(lab: &Lab, dir: &Path, docker_host: Option<&str>) -> String {
     let folder = dir.display().to_string();
     let mut variables = vec![
         ("AWS_ENDPOINT_URL_ECR", endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_ECR_PUBLIC", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", "LAB00000000000000000"),
         ("AWS_SECRET_ACCESS_KEY", "of-the-lab"),
         ("AWS_REGION", lab.ecr().name()),
