@@ -38,7 +38,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write(path, &text)
 }
 
-/// The file that [`write`] writes for `path`, by one name: through links, and where it is not there yet, by the folder that is.
+/// The file that [`write()`] writes for `path`, by one name: through links, and where it is not there yet, by the folder that is.
 pub fn meant_by(path: &Path) -> PathBuf {
     let Ok(absolute) = std::path::absolute(path) else {
         return path.to_owned();

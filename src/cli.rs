@@ -80,6 +80,13 @@ something is refused; 0 all is as it should be."
 target or upstream has moved since the plan was made is refused; the others are done."
     )]
     Apply(commands::apply::Options),
+    /// Bring one image to one or several targets, by hand
+    #[command(
+        after_help = "Example: ecr-keeper copy --engine direct quay.io/prometheus/prometheus:v3.0 \
+123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/image/prometheus\n\nA target that has the image already is left as it \
+is. Logins: the settings' and Docker's, and AWS's for registries of ECR."
+    )]
+    Copy(commands::copy::Options),
     /// Tell all that is known of one tag, and what sync would do with it
     #[command(after_help = "Example: ecr-keeper explain base/image/grafana/grafana:11.0")]
     Explain(commands::explain::Options),
@@ -142,6 +149,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Sync(options) => commands::sync::run(options, &context).await,
         Command::Plan(options) => commands::plan::run(options, &context).await,
         Command::Apply(options) => commands::apply::run(options, &context).await,
+        Command::Copy(options) => commands::copy::run(options, &context).await,
         Command::Explain(options) => commands::explain::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
@@ -218,6 +226,18 @@ impl Global {
             _ => None,
         };
         flag("--results-dir", "results.dir", results_dir);
+        let engine = match command {
+            Command::Sync(options) => options.engine.clone(),
+            Command::Plan(options) => options.engine.clone(),
+            Command::Apply(options) => options.engine.clone(),
+            Command::Explain(options) => options.engine.clone(),
+            Command::Copy(options) => options.engine.clone(),
+            _ => None,
+        };
+        flag("--engine", "engine", engine);
+        if let Command::Copy(options) = command {
+            flag("--platforms", "platforms", options.platforms.clone());
+        }
         let dialect = Dialect::of(|name| std::env::var(name).ok());
         let github = dialect == Dialect::GitHub;
         let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| github && !path.is_empty());

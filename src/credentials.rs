@@ -1,24 +1,27 @@
 //! Who we are at a registry: ECR's tokens, the settings, Docker's own configuration file and its helpers.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
-use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, Token};
-use crate::registry::Credential;
+use crate::aws::ecr::{Ecr, Token, account_and_region};
+use crate::aws::ecr_public::{EcrPublic, HOST as PUBLIC};
+use crate::aws::{AwsError, AwsOptions};
+use crate::registry::{Credential, Credentials};
 
 /// A token that has less than this left is not used for a new pull or push: a large layer may take a while.
 const FRESH_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// A credential that should be there and cannot be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CredentialError {
     /// ECR gave no token.
     #[error("get a login token for {registry}")]
@@ -51,12 +54,17 @@ pub struct Keyring {
     said: Arc<BTreeMap<String, Credential>>,
     /// What Docker's configuration answered, so that a helper is asked once a run.
     docker: Arc<Mutex<BTreeMap<String, Option<Credential>>>>,
+    /// The run's own registry.
     ecr: Option<Arc<EcrLogin>>,
+    /// How AWS is asked about other registries of ECR.
+    aws: Option<Arc<AwsOptions>>,
+    /// Other registries of ECR, by host; none for one that gives us no token.
+    others: Arc<Mutex<BTreeMap<String, Option<Arc<EcrLogin>>>>>,
 }
 
 #[derive(Debug)]
 struct EcrLogin {
-    api: Ecr,
+    api: TokenSource,
     registry: String,
     token: Mutex<Option<Token>>,
     /// When a token was last thrown away because it was refused.
@@ -70,17 +78,20 @@ impl Keyring {
             said: Arc::new(said),
             docker: Arc::default(),
             ecr: None,
+            aws: None,
+            others: Arc::default(),
         }
+    }
+
+    /// Also with ECR's tokens for any registry of ECR that is told by its host's name, ECR Public among them.
+    pub fn with_aws(mut self, aws: AwsOptions) -> Self {
+        self.aws = Some(Arc::new(aws));
+        self
     }
 
     /// Also with ECR's tokens for the registry at host `registry`.
     pub fn with_ecr(mut self, api: Ecr, registry: String, token: Option<Token>) -> Self {
-        self.ecr = Some(Arc::new(EcrLogin {
-            api,
-            registry,
-            token: Mutex::new(token),
-            renewed: Mutex::default(),
-        }));
+        self.ecr = Some(Arc::new(EcrLogin::new(TokenSource::Private(api), &registry, token)));
         self
     }
 
@@ -92,6 +103,13 @@ impl Keyring {
         if let Some(ecr) = self.ecr.as_ref().filter(|ecr| ecr.registry == host) {
             return ecr.credential().await.map(Some);
         }
+        match self.of_docker(host).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.of_ecr_elsewhere(host).await,
+        }
+    }
+
+    async fn of_docker(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
         // Held while asking, so that many images at once ask once.
         let mut docker = self.docker.lock().await;
         if let Some(known) = docker.get(host) {
@@ -115,10 +133,99 @@ impl Keyring {
 }
 
 impl Keyring {
+    /// The token of another registry of ECR than the run's own.
+    async fn of_ecr_elsewhere(&self, host: &str) -> Result<Option<Credential>, CredentialError> {
+        let Some(aws) = &self.aws else { return Ok(None) };
+        // Held while asking, so that many images at once ask once.
+        let mut others = self.others.lock().await;
+        if let Some(known) = others.get(host) {
+            let known = known.clone();
+            drop(others);
+            return match known {
+                Some(ecr) => ecr.credential().await.map(Some),
+                None => Ok(None),
+            };
+        }
+        let failed = |source| CredentialError::Ecr {
+            registry: host.to_owned(),
+            source,
+        };
+        let ecr = match account_and_region(host) {
+            Some((account, region)) => {
+                let there = AwsOptions {
+                    region: Some(region.to_owned()),
+                    // That is of the run's own registry; AWS's own variables hold everywhere.
+                    endpoint_url: None,
+                    ..AwsOptions::clone(aws)
+                };
+                let api = Ecr::connect(&there, Some(account.to_owned())).await.map_err(failed)?;
+                Some(EcrLogin::new(TokenSource::Private(api), host, None))
+            }
+            None if host == PUBLIC => {
+                let there = AwsOptions {
+                    endpoint_url: None,
+                    ..AwsOptions::clone(aws)
+                };
+                // Everybody may pull there; who is known may pull more.
+                let known = async {
+                    let api = EcrPublic::connect(&there).await.map_err(failed)?;
+                    let login = EcrLogin::new(TokenSource::Public(api), host, None);
+                    login.credential().await.map(|_| login)
+                };
+                match known.await {
+                    Ok(login) => Some(login),
+                    Err(error) => {
+                        let why = error.source().map(ToString::to_string).unwrap_or_default();
+                        tracing::debug!("{error}: {why}; it is asked anonymously");
+                        None
+                    }
+                }
+            }
+            None => None,
+        };
+        let ecr = ecr.map(Arc::new);
+        others.insert(host.to_owned(), ecr.clone());
+        drop(others);
+        match ecr {
+            Some(ecr) => ecr.credential().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn login_of(&self, host: &str) -> Option<Arc<EcrLogin>> {
+        match self.ecr.as_ref().filter(|ecr| ecr.registry == host) {
+            Some(own) => Some(Arc::clone(own)),
+            None => self.others.lock().await.get(host).cloned().flatten(),
+        }
+    }
+
+    /// Forgets what Docker's configuration has for a registry of ECR, once it was refused: `docker login` keeps a token there long after
+    /// its twelve hours.
+    async fn forget_docker(&self, host: &str, refused: &Credential) -> bool {
+        let is_of_ecr = host == PUBLIC || account_and_region(host).is_some();
+        let mut docker = self.docker.lock().await;
+        let same = |known: &Credential| match (known, refused) {
+            (Credential::Password { password: known, .. }, Credential::Password { password: refused, .. }) => {
+                known.expose_secret() == refused.expose_secret()
+            }
+            _ => false,
+        };
+        let is_there = docker.get(host).is_some_and(|known| known.as_ref().is_some_and(same));
+        if is_of_ecr && is_there && self.aws.is_some() {
+            docker.insert(host.to_owned(), None);
+        }
+        is_of_ecr && is_there && self.aws.is_some()
+    }
+
     /// Whether there is another credential for `host` than the `refused` one: ECR's token, which may have been revoked or
     /// have expired before its time.
     pub async fn renew(&self, host: &str, refused: Option<&Credential>) -> Result<bool, CredentialError> {
-        let Some(ecr) = self.ecr.as_ref().filter(|ecr| ecr.registry == host) else {
+        if let Some(refused) = refused
+            && self.forget_docker(host, refused).await
+        {
+            return Ok(true);
+        }
+        let Some(ecr) = self.login_of(host).await else {
             return Ok(false);
         };
         let Some(Credential::Password { password: refused, .. }) = refused else {
@@ -140,7 +247,30 @@ impl Keyring {
     }
 }
 
+/// Who gives tokens.
+#[derive(Debug)]
+enum TokenSource {
+    Private(Ecr),
+    Public(EcrPublic),
+}
+
 impl EcrLogin {
+    fn new(api: TokenSource, registry: &str, token: Option<Token>) -> Self {
+        Self {
+            api,
+            registry: registry.to_owned(),
+            token: Mutex::new(token),
+            renewed: Mutex::default(),
+        }
+    }
+
+    async fn ask(&self) -> Result<Token, AwsError> {
+        match &self.api {
+            TokenSource::Private(api) => api.token().await,
+            TokenSource::Public(api) => api.token().await,
+        }
+    }
+
     async fn credential(&self) -> Result<Credential, CredentialError> {
         // Held while asking, so that many images at once ask for one token.
         let mut token = self.token.lock().await;
@@ -149,7 +279,7 @@ impl EcrLogin {
             .filter(|token| token.expires > Timestamp::now() + FRESH_FOR);
         let token = match fresh {
             Some(fresh) => token.insert(fresh),
-            None => token.insert(self.api.token().await.map_err(|source| CredentialError::Ecr {
+            None => token.insert(self.ask().await.map_err(|source| CredentialError::Ecr {
                 registry: self.registry.clone(),
                 source,
             })?),
@@ -158,6 +288,20 @@ impl EcrLogin {
             username: token.username.clone(),
             password: token.password.clone(),
         })
+    }
+}
+
+impl Credentials for Keyring {
+    fn of<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Option<Credential>, Box<dyn Error + Send + Sync>>> {
+        Box::pin(async move { Ok(Keyring::of(self, host).await?) })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        host: &'a str,
+        refused: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Box<dyn Error + Send + Sync>>> {
+        Box::pin(async move { Ok(Keyring::renew(self, host, Some(refused)).await?) })
     }
 }
 

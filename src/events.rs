@@ -50,6 +50,8 @@ pub enum Event {
 pub enum CopyStep {
     /// Bytes that came from the upstream.
     Pulled(Bytes),
+    /// Bytes that went from the upstream to the target.
+    Copied(Bytes),
     /// The content is the target's already.
     AlreadyThere,
     /// Bytes that went to the target.

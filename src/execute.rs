@@ -1,15 +1,15 @@
 //! Runs a plan. The only writer.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::engine::docker::Session;
-use crate::engine::{Copied, EngineError, Held, Likeness, Order};
+use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Order, Receipt, Session};
 use crate::events::{Event, Events, How};
-use crate::image::{Digest, Platforms};
+use crate::image::{Attestations, Digest, ImageRef, Platforms};
 use crate::ledger::{Ledger, LedgerError, Made};
 use crate::plan::{Action, Copy, Plan};
 use crate::stop::Stop;
@@ -21,6 +21,8 @@ pub struct Conduct {
     pub at_once: usize,
     /// The platforms that the settings ask for.
     pub platforms: Platforms,
+    /// What the settings say of attestations.
+    pub attestations: Attestations,
 }
 
 /// What became of one copy.
@@ -37,8 +39,8 @@ pub struct Done {
 /// How a copy ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// The target's tag names this digest now.
-    Updated(Digest),
+    /// The target's tag names this now.
+    Updated(Receipt),
     /// The target held the upstream's image already.
     Unneeded(Likeness),
     /// It failed. Unless the error says otherwise, the target's tag is as it was.
@@ -86,12 +88,14 @@ pub async fn execute(
     let ledger = Mutex::new((ledger, None));
     let mut execution = Execution::default();
     for stage in &plan.stages {
-        let mut running = stream::iter(stage)
-            .map(|Action::Copy(copy)| run(copy, conduct, session, &ledger, stop, events))
+        let mut running = stream::iter(together(stage, session))
+            .map(|copies| run(copies, conduct, session, &ledger, stop, events))
             .buffer_unordered(conduct.at_once);
-        while let Some((done, left)) = running.next().await {
-            execution.done.push(done);
-            execution.left.extend(left);
+        while let Some(ended) = running.next().await {
+            for (done, left) in ended {
+                execution.done.push(done);
+                execution.left.extend(left);
+            }
         }
     }
     let (ledger, forgotten) = ledger.into_inner();
@@ -106,14 +110,35 @@ pub async fn execute(
 
 type Shared<'a> = Mutex<(&'a mut Ledger, Option<LedgerError>)>;
 
+/// Copies of one stage that are carried out as one: what reads once can write to many targets.
+fn together<'a>(stage: &'a [Action], session: &Session) -> Vec<Vec<&'a Copy>> {
+    let copies = stage.iter().map(|Action::Copy(copy)| copy);
+    if matches!(session, Session::Docker(_)) {
+        return copies.map(|copy| vec![copy]).collect();
+    }
+    let mut orders: Vec<Vec<&Copy>> = Vec::new();
+    let mut known = HashMap::new();
+    for copy in copies {
+        let image = (&copy.upstream, &copy.upstream_digest, format!("{:?}", copy.brings));
+        match known.get(&image) {
+            Some(&at) => Vec::push(&mut orders[at], copy),
+            None => {
+                known.insert(image, orders.len());
+                orders.push(vec![copy]);
+            }
+        }
+    }
+    orders
+}
+
 async fn run(
-    copy: &Copy,
+    copies: Vec<&Copy>,
     conduct: &Conduct,
     session: &Session,
     ledger: &Shared<'_>,
     stop: &Stop,
     events: &Events,
-) -> (Done, Vec<EngineError>) {
+) -> Vec<(Done, Vec<EngineError>)> {
     let began = Instant::now();
     let hindrance = match (stop.is_asked(), session.is_lost()) {
         (true, _) => Some(NotAttempted::Stopped),
@@ -121,21 +146,41 @@ async fn run(
         (false, false) => None,
     };
     if let Some(why) = hindrance {
-        events.send(Event::Ended(copy.target.clone(), How::NotAttempted));
-        return (done(copy, Ended::NotAttempted(why), began), Vec::new());
+        let not = |copy: &&Copy| {
+            events.send(Event::Ended(copy.target.clone(), How::NotAttempted));
+            (done(copy, Ended::NotAttempted(why), began), Vec::new())
+        };
+        return copies.iter().map(not).collect();
     }
-    events.send(Event::Began(copy.target.clone()));
-    let step = |step| events.send(Event::Step(copy.target.clone(), step));
-    let (result, cleanup) = session.copy(&order(copy), &stop.hard, &step).await;
-    let ended = match result {
-        Ok(Copied::Pushed(digest)) => Ended::Updated(digest),
+    for copy in &copies {
+        events.send(Event::Began(copy.target.clone()));
+    }
+    let steps = |target: &ImageRef, step| events.send(Event::Step(target.clone(), step));
+    let Some(order) = order(&copies) else { return Vec::new() };
+    let results = session.copy(&order, &stop.hard, &steps).await;
+    let mut all = Vec::new();
+    for (copy, (result, left)) in copies.into_iter().zip(results) {
+        let ended = ended(result);
+        settle(copy, &ended, conduct, ledger, events).await;
+        all.push((done(copy, ended, began), left));
+    }
+    all
+}
+
+fn ended(result: Result<Copied, EngineError>) -> Ended {
+    match result {
+        Ok(Copied::Pushed(receipt)) => Ended::Updated(receipt),
         Ok(Copied::Unneeded(likeness)) => Ended::Unneeded(likeness),
         Err(EngineError::Stopped) => Ended::CutOff,
         Err(error) => Ended::Failed(error),
-    };
-    let holds = match &ended {
-        Ended::Updated(digest) => Some(digest.clone()),
-        Ended::Unneeded(_) => Some(copy.target_digest.clone()),
+    }
+}
+
+/// Remembers how a copy ended, and tells of it.
+async fn settle(copy: &Copy, ended: &Ended, conduct: &Conduct, ledger: &Shared<'_>, events: &Events) {
+    let holds = match ended {
+        Ended::Updated(receipt) => Some(receipt.digest.clone()),
+        Ended::Unneeded(_) => copy.target_digest.clone(),
         Ended::Failed(_) | Ended::NotAttempted(_) | Ended::CutOff => None,
     };
     if let Some(digest) = holds {
@@ -143,7 +188,7 @@ async fn run(
     }
     events.send(Event::Ended(
         copy.target.clone(),
-        match &ended {
+        match ended {
             Ended::Updated(_) => How::Updated,
             Ended::Unneeded(likeness) => How::Unneeded(likeness.to_string()),
             Ended::Failed(error) => How::Failed(error.to_string()),
@@ -151,7 +196,6 @@ async fn run(
             Ended::CutOff => How::CutOff,
         },
     ));
-    (done(copy, ended, began), cleanup.left)
 }
 
 fn done(copy: &Copy, ended: Ended, began: Instant) -> Done {
@@ -162,20 +206,26 @@ fn done(copy: &Copy, ended: Ended, began: Instant) -> Done {
     }
 }
 
-fn order(copy: &Copy) -> Order {
-    Order {
-        upstream: copy.upstream.clone(),
-        digest: copy.upstream_digest.clone(),
+/// One order for copies of one image; none for no copies.
+fn order(copies: &[&Copy]) -> Option<Order> {
+    let goal = |copy: &&Copy| Goal {
         target: copy.target.clone(),
-        brings: copy.brings.clone(),
-        held: match copy.target_kind.is_index() {
-            true => Held::Index,
-            false => Held::Image {
-                manifest: copy.target_digest.clone(),
+        held: match (&copy.target_kind, &copy.target_digest) {
+            (Some(kind), _) if kind.is_index() => Some(Held::Index),
+            (_, Some(digest)) => Some(Held::Image {
+                manifest: digest.clone(),
                 config: copy.target_config.clone(),
-            },
+            }),
+            (_, None) => None,
         },
-    }
+    };
+    let first = copies.first()?;
+    Some(Order {
+        upstream: first.upstream.clone(),
+        digest: first.upstream_digest.clone(),
+        brings: first.brings.clone(),
+        goals: copies.iter().map(goal).collect(),
+    })
 }
 
 async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Shared<'_>) {
@@ -184,6 +234,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         upstream: copy.upstream.repository.clone(),
         from: copy.upstream_digest.clone(),
         platforms: conduct.platforms.clone(),
+        attestations: conduct.attestations,
         at: Timestamp::now(),
     };
     let (ledger, forgotten) = &mut *ledger.lock().await;

@@ -51,13 +51,7 @@ impl Retry {
         mut waiting: impl FnMut(&E, Duration),
     ) -> Result<T, E> {
         let mut work = work;
-        let mut backoff = ExponentialBuilder::default()
-            .with_min_delay(self.wait)
-            .with_max_delay(self.longest)
-            .with_factor(2.0)
-            .with_jitter()
-            .with_max_times(self.tries.saturating_sub(1))
-            .build();
+        let mut backoff = self.delays();
         loop {
             let error = match work().await {
                 Ok(done) => return Ok(done),
@@ -73,6 +67,26 @@ impl Retry {
             waiting(&error, delay);
             tokio::time::sleep(delay).await;
         }
+    }
+}
+
+impl Retry {
+    /// The wait after so many failures; none where the tries are used up.
+    pub fn delay(&self, failures: usize) -> Option<Duration> {
+        self.delays().nth(failures.saturating_sub(1))
+    }
+
+    fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(self.wait)
+            .with_max_delay(self.longest)
+            .with_factor(2.0)
+            .with_jitter()
+            .with_max_times(self.tries.saturating_sub(1))
+            .build();
+        // The jitter comes on top.
+        let longest = self.longest;
+        delays.map(move |delay| delay.min(longest))
     }
 }
 

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use regex::Regex;
 
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, ListedImage};
-use crate::engine::docker::Session;
-use crate::engine::{EngineError, Side};
+use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository};
+use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
 use crate::image::{Digest, ImageRef, Kind, Platforms, Repository};
 use crate::ledger::Ledger;
 use crate::mapping::{Mapping, Naming, NoUpstream, Only};
-use crate::plan::{Copy, Keeps, Now, Policy, Upstream, Viewed};
+use crate::plan::{Copy, Keeps, KeptBecause, Now, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 /// What a survey looks at.
@@ -29,6 +29,10 @@ pub struct Scope {
     pub naming: Naming,
     /// How the content of a target is compared.
     pub compare: Compare,
+    /// Tags that never move: where they are there, nobody is asked about them.
+    pub fixed_tags: Option<Regex>,
+    /// Whether a target that is there is let alone.
+    pub missing_only: bool,
     /// How many questions are open at once.
     pub at_once: usize,
 }
@@ -68,6 +72,8 @@ pub struct Survey {
     pub viewed: Vec<Viewed>,
     /// Targets of which something could not be read.
     pub unread: Vec<Unread>,
+    /// Repositories that ECR itself keeps current, as a cache of an upstream registry.
+    pub cached: Vec<String>,
     /// Repositories of which nothing could be read.
     pub closed: Vec<(String, SurveyError)>,
     /// Repositories that were not listed, because the run was stopped.
@@ -94,12 +100,14 @@ pub struct Absent {
 pub struct Followed {
     /// The target's tag.
     pub target: ImageRef,
-    /// What it names.
-    pub digest: Digest,
+    /// What it names; none where there is no such tag.
+    pub digest: Option<Digest>,
     /// What that is.
-    pub kind: Kind,
+    pub kind: Option<Kind>,
     /// The upstream's tag.
     pub follows: ImageRef,
+    /// Whether the repository lets the tag move.
+    pub can_move: bool,
 }
 
 /// A target of which something could not be read.
@@ -142,22 +150,25 @@ pub async fn survey(
     let Some(names) = stop.soft.run_until_cancelled(ecr.repositories()).await else {
         return Ok(survey);
     };
-    let mut names = names?;
-    for name in scope.naming.overrides.keys().filter(|name| !names.contains(name)) {
+    let mut listed = names?;
+    let is_listed = |name: &&String| listed.iter().any(|one| one.name == **name);
+    for name in scope.naming.overrides.keys().filter(|name| !is_listed(name)) {
         tracing::warn!(
             "discovery.upstream names {name}, which is no repository of {}",
             scope.registry
         );
     }
-    names.retain(|name| scope.has_keyword(name));
+    listed.retain(|one| scope.has_keyword(&one.name));
+    let names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
     let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
     let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
-    names.retain(|name| scope.has(name));
-    survey.repositories = names.len();
+    listed.retain(|one| scope.has(&one.name));
+    survey.repositories = listed.len();
+    survey.leave_caches(ecr, &mut listed).await;
     events.send(Event::Listing {
-        repositories: names.len(),
+        repositories: listed.len(),
     });
-    let followed = survey.list(scope, ecr, names, stop).await;
+    let followed = survey.list(scope, ecr, listed, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {
             let closed = |(name, _): &(String, SurveyError)| only.is_repository(&scope.registry, name);
@@ -173,21 +184,18 @@ pub async fn survey(
             .collect();
     }
 
+    let (followed, settled): (Vec<Followed>, Vec<Followed>) =
+        followed.into_iter().partition(|one| scope.settles(one).is_none());
+    for one in settled {
+        let because = scope.settles(&one).unwrap_or(KeptBecause::Present);
+        survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger));
+    }
     let tags: BTreeSet<ImageRef> = followed.iter().map(|one| one.follows.clone()).collect();
     events.send(Event::Comparing { tags: tags.len() });
     let upstreams = ask_upstreams(tags, scope.at_once, session, stop).await;
     for one in followed {
         match upstreams.get(&one.follows) {
-            Some(Ok(upstream)) => survey.viewed.push(Viewed {
-                made: ledger.of(&one.target).cloned(),
-                target: one.target,
-                digest: one.digest,
-                kind: one.kind,
-                config: None,
-                platforms: Vec::new(),
-                follows: one.follows,
-                upstream: upstream.clone(),
-            }),
+            Some(Ok(upstream)) => survey.viewed.push(one.viewed(upstream.clone(), ledger)),
             Some(Err(why)) => survey.unread.push(Unread {
                 target: one,
                 why: Arc::clone(why),
@@ -205,10 +213,29 @@ impl Survey {
         self.repositories == 0 && self.absent.is_empty()
     }
 
+    /// Takes out the repositories of pull-through caches. Who may not ask for the rules goes on without.
+    async fn leave_caches(&mut self, ecr: &Ecr, listed: &mut Vec<ListedRepository>) {
+        let prefixes = match ecr.cache_prefixes().await {
+            Ok(prefixes) => prefixes,
+            Err(error) => return tracing::debug!("{error}; repositories of a pull-through cache are taken for others"),
+        };
+        let of_cache = |name: &str| {
+            let below = |prefix: &String| {
+                name.strip_prefix(prefix.as_str())
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            prefixes.iter().any(below)
+        };
+        let cached = listed.extract_if(.., |one| of_cache(&one.name));
+        self.cached = cached.map(|one| one.name).collect();
+        self.cached.sort();
+    }
+
     /// The tags of every repository, and what each follows.
-    async fn list(&mut self, scope: &Scope, ecr: &Ecr, names: Vec<String>, stop: &Stop) -> Vec<Followed> {
-        let mut unlisted: BTreeSet<String> = names.iter().cloned().collect();
-        let mut answers: Vec<_> = stream::iter(names)
+    async fn list(&mut self, scope: &Scope, ecr: &Ecr, listed: Vec<ListedRepository>, stop: &Stop) -> Vec<Followed> {
+        let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
+        let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
+        let mut answers: Vec<_> = stream::iter(fixed.keys().cloned())
             .map(|name| async move { (ecr.images(&name).await, name) })
             .buffer_unordered(scope.at_once)
             .take_until(stop.soft.cancelled())
@@ -228,7 +255,9 @@ impl Survey {
             match (images, mapping) {
                 (Ok(images), Ok(mapping)) => {
                     self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
-                    let all = images.iter().flat_map(|image| follow(image, &mapping));
+                    let all = images
+                        .iter()
+                        .flat_map(|image| follow(image, &mapping, fixed.get(&name)));
                     followed.extend(all.filter(|one| scope.means(&one.target)));
                 }
                 (Err(error), _) => self.closed.push((name, error.into())),
@@ -248,7 +277,7 @@ impl Survey {
                 .into_iter()
                 .partition(|one| match &one.upstream {
                     Upstream::Has(upstream) => one.in_sync_with(upstream, policy).is_none(),
-                    Upstream::Gone => false,
+                    Upstream::Gone | Upstream::NotAsked(_) => false,
                 });
         self.viewed = settled;
 
@@ -262,8 +291,9 @@ impl Survey {
         let mut left: BTreeMap<ImageRef, Viewed> = open.into_iter().map(|one| (one.target.clone(), one)).collect();
         let look = async |mut one: Viewed| {
             let repository = one.target.repository.path.clone();
-            one.config = configs.get(&(repository, one.digest.clone())).cloned();
-            let looked = one.look_closer(session).await;
+            let config = one.digest.clone().and_then(|digest| configs.get(&(repository, digest)));
+            one.config = config.cloned();
+            let looked = one.look_closer(policy, session).await;
             (looked, one)
         };
         let mut answers = stream::iter(left.clone().into_values())
@@ -289,32 +319,87 @@ impl Survey {
 
 impl Viewed {
     /// What is not in a listing: the target's platforms, and what an upstream's index lists.
-    async fn look_closer(&mut self, session: &Session) -> Result<(), EngineError> {
-        let kind_is_listed = !matches!(self.kind, Kind::Other(_));
+    pub async fn look_closer(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+        if policy.keeps == Keeps::Everything {
+            return self.look_for_outcome(policy, session).await;
+        }
+        let kind_is_listed = !matches!(self.kind, Some(Kind::Other(_)));
         if kind_is_listed {
             // All that the daemon could tell beside, and sooner had than through it.
             self.read_platform(session).await;
         }
-        if self.platforms.is_empty() {
+        if self.digest.is_some() && self.platforms.is_empty() {
             let observed = session.observe(&self.target, Side::Target).await?;
             self.platforms = observed.platforms;
             // A listing does not always tell, and an index must not be taken for a single image.
             if !kind_is_listed {
-                self.kind = observed.kind;
+                self.kind = Some(observed.kind);
                 self.read_platform(session).await;
             }
         }
         match &mut self.upstream {
             Upstream::Has(upstream) => session.read_index(&self.follows, upstream).await,
-            Upstream::Gone => Ok(()),
+            Upstream::Gone | Upstream::NotAsked(_) => Ok(()),
         }
     }
 
     /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
     async fn read_platform(&mut self, session: &Session) {
-        if let (false, true, Some(config)) = (self.kind.is_index(), self.platforms.is_empty(), &self.config) {
+        if let (false, true, Some(config)) = (self.is_index(), self.platforms.is_empty(), &self.config) {
             let platform = session.platform(&self.target.repository, config).await;
             self.platforms.extend(platform);
+        }
+    }
+
+    /// Where digests stay, they tell all; but for what is made anew: what that would be is found out.
+    async fn look_for_outcome(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+        let Upstream::Has(upstream) = &mut self.upstream else {
+            return Ok(());
+        };
+        if !policy.changes_digests(&upstream.kind) {
+            return Ok(());
+        }
+        session.read_index(&self.follows, upstream).await?;
+        let upstream = upstream.clone();
+        if let Ok(brings) = self.brings(&upstream, policy) {
+            self.outcome = session.outcome(&self.follows, &upstream.top, &brings).await?;
+            // What a part takes the place of is told before it is done.
+            if let (true, Some(digest), Some(kind)) = (self.is_index(), &self.digest, &self.kind)
+                && self.outcome.as_ref() != Some(digest)
+            {
+                let there = session.read_target(&self.target, digest, kind).await?;
+                self.platforms = there.platforms;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Followed {
+    fn viewed(self, upstream: Upstream, ledger: &Ledger) -> Viewed {
+        Viewed {
+            made: ledger.of(&self.target).cloned(),
+            target: self.target,
+            digest: self.digest,
+            kind: self.kind,
+            config: None,
+            platforms: Vec::new(),
+            follows: self.follows,
+            upstream,
+            outcome: None,
+            can_move: self.can_move,
+        }
+    }
+}
+
+impl Scope {
+    /// Why nobody needs to be asked about a target.
+    fn settles(&self, one: &Followed) -> Option<KeptBecause> {
+        let tag = one.target.reference.as_str();
+        match &self.fixed_tags {
+            Some(fixed) if fixed.is_match(tag) => Some(KeptBecause::FixedTag),
+            _ if self.missing_only => Some(KeptBecause::Present),
+            _ => None,
         }
     }
 }
@@ -326,15 +411,21 @@ impl From<Viewed> for Followed {
             digest: one.digest,
             kind: one.kind,
             follows: one.follows,
+            can_move: one.can_move,
         }
     }
 }
 
-fn follow<'a>(image: &'a ListedImage, mapping: &'a Mapping) -> impl Iterator<Item = Followed> + 'a {
-    image.tags.iter().map(|tag| Followed {
+fn follow<'a>(
+    image: &'a ListedImage,
+    mapping: &'a Mapping,
+    fixed: Option<&'a FixedTags>,
+) -> impl Iterator<Item = Followed> + 'a {
+    image.tags.iter().map(move |tag| Followed {
+        can_move: !fixed.is_some_and(|fixed| fixed.has(tag.as_str())),
         target: mapping.target.image(tag.clone()),
-        digest: image.digest.clone(),
-        kind: image.kind.clone(),
+        digest: Some(image.digest.clone()),
+        kind: Some(image.kind.clone()),
         follows: mapping.upstream.image(tag.clone()),
     })
 }
@@ -363,9 +454,9 @@ async fn ask_upstreams(
 /// The config digests of single images, by repository and manifest digest. What cannot be read is left out: then a pull tells.
 async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) -> BTreeMap<(String, Digest), Digest> {
     let mut wanted: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
-    for one in open.iter().filter(|one| !one.kind.is_index()) {
+    for one in open.iter().filter(|one| !one.is_index()) {
         let digests = wanted.entry(one.target.repository.path.clone()).or_default();
-        digests.insert(one.digest.clone());
+        digests.extend(one.digest.clone());
     }
     stream::iter(wanted)
         .map(|(repository, digests)| async move {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::Region;
-use aws_sdk_ecr::types::ImageIdentifier;
+use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability, Repository};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -26,6 +26,46 @@ pub struct Ecr {
     /// Where it is not the caller's own.
     account: Option<String>,
     region: String,
+}
+
+/// A repository that ECR lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRepository {
+    /// Its name in the registry.
+    pub name: String,
+    /// Which of its tags stay where they are.
+    pub fixed: FixedTags,
+}
+
+/// Tags that cannot be moved (Amazon ECR User Guide, "Preventing image tags from being overwritten").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FixedTags {
+    /// None but those that match one of these filters, in which `*` stands for any characters.
+    NoneBut(Vec<String>),
+    /// All but those.
+    AllBut(Vec<String>),
+}
+
+impl FixedTags {
+    /// Whether `tag`, once it is there, stays where it is.
+    pub fn has(&self, tag: &str) -> bool {
+        let matches = |filters: &[String]| filters.iter().any(|filter| matches_filter(filter, tag));
+        match self {
+            Self::NoneBut(filters) => matches(filters),
+            Self::AllBut(filters) => !matches(filters),
+        }
+    }
+}
+
+fn matches_filter(filter: &str, text: &str) -> bool {
+    match filter.split_once('*') {
+        None => filter == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            let starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            let mut rests = starts.map(|at| &rest[at..]);
+            rests.any(|rest| matches_filter(after, rest))
+        }),
+    }
 }
 
 /// An image that ECR lists.
@@ -94,8 +134,8 @@ impl Ecr {
         &self.region
     }
 
-    /// The names of all repositories, in no particular order.
-    pub async fn repositories(&self) -> Result<Vec<String>, AwsError> {
+    /// All repositories, in no particular order.
+    pub async fn repositories(&self) -> Result<Vec<ListedRepository>, AwsError> {
         tracing::debug!("ask AWS: DescribeRepositories in {}", self.region);
         let mut pages = self
             .client
@@ -104,17 +144,33 @@ impl Ecr {
             .max_results(PAGE)
             .into_paginator()
             .send();
-        let mut names = Vec::new();
+        let mut repositories = Vec::new();
         while let Some(page) = pages.next().await {
             let page =
                 page.map_err(|error| AwsError::of_sdk("DescribeRepositories", format!("in {}", self.region), error))?;
-            names.extend(
-                page.repositories()
-                    .iter()
-                    .filter_map(|repository| repository.repository_name.clone()),
-            );
+            repositories.extend(page.repositories().iter().filter_map(listed_repository));
         }
-        Ok(names)
+        Ok(repositories)
+    }
+
+    /// The prefixes of repositories that ECR itself keeps as a cache of an upstream registry.
+    pub async fn cache_prefixes(&self) -> Result<Vec<String>, AwsError> {
+        const CALL: &str = "DescribePullThroughCacheRules";
+        tracing::debug!("ask AWS: {CALL} in {}", self.region);
+        let mut pages = self
+            .client
+            .describe_pull_through_cache_rules()
+            .set_registry_id(self.account.clone())
+            .max_results(PAGE)
+            .into_paginator()
+            .send();
+        let mut prefixes = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| AwsError::of_sdk(CALL, format!("in {}", self.region), error))?;
+            let rules = page.pull_through_cache_rules().iter();
+            prefixes.extend(rules.filter_map(|rule| rule.ecr_repository_prefix.clone()));
+        }
+        Ok(prefixes)
     }
 
     /// All images of a repository that can be pulled, untagged ones too.
@@ -198,13 +254,27 @@ impl Ecr {
             .authorization_data()
             .first()
             .ok_or_else(|| AwsError::odd_answer(CALL, on(), "no token in the answer"))?;
-        token(
+        token_of(
             data.authorization_token().unwrap_or_default(),
             data.proxy_endpoint().unwrap_or_default(),
             data.expires_at().map(|at| at.secs()),
         )
         .ok_or_else(|| AwsError::odd_answer(CALL, on(), "a token that cannot be read"))
     }
+}
+
+fn listed_repository(repository: &Repository) -> Option<ListedRepository> {
+    let filters = repository.image_tag_mutability_exclusion_filters().iter();
+    let filters = filters.map(|filter| filter.filter().to_owned()).collect();
+    Some(ListedRepository {
+        name: repository.repository_name.clone()?,
+        fixed: match repository.image_tag_mutability() {
+            Some(ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion) => {
+                FixedTags::AllBut(filters)
+            }
+            _ => FixedTags::NoneBut(filters),
+        },
+    })
 }
 
 fn listed(detail: &aws_sdk_ecr::types::ImageDetail) -> Result<ListedImage, String> {
@@ -221,7 +291,7 @@ fn listed(detail: &aws_sdk_ecr::types::ImageDetail) -> Result<ListedImage, Strin
 }
 
 /// The token is base64 of `AWS:password` (ECR API reference, AuthorizationData).
-fn token(encoded: &str, endpoint: &str, expires: Option<i64>) -> Option<Token> {
+pub(super) fn token_of(encoded: &str, endpoint: &str, expires: Option<i64>) -> Option<Token> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (username, password) = decoded.split_once(':')?;
     let registry = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
@@ -260,9 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_fixed_by_the_repository_s_setting_and_its_filters() {
+        let filters = |all: &[&str]| all.iter().map(|&filter| filter.to_owned()).collect::<Vec<_>>();
+        let immutable = FixedTags::AllBut(filters(&["dev-*", "latest", "*-rc*"]));
+        let mutable = FixedTags::NoneBut(filters(&["v*"]));
+        let fixed = |all: &FixedTags| -> Vec<&str> {
+            let tags = ["latest", "latest2", "dev-", "dev-1", "1.0-rc1", "v1", "1.0"];
+            tags.into_iter().filter(|tag| all.has(tag)).collect()
+        };
+        assert_eq!(fixed(&immutable), ["latest2", "v1", "1.0"]);
+        assert_eq!(fixed(&mutable), ["v1"]);
+    }
+
+    #[test]
     fn a_token_is_split_into_user_and_password() {
         // "AWS:p:w" in base64, from coreutils.
-        let token = token("QVdTOnA6dw==", "https://1.dkr.ecr.x.amazonaws.com", Some(0)).unwrap();
+        let token = token_of("QVdTOnA6dw==", "https://1.dkr.ecr.x.amazonaws.com", Some(0)).unwrap();
         assert_eq!(
             (token.username.as_str(), token.registry.as_str()),
             ("AWS", "1.dkr.ecr.x.amazonaws.com")

@@ -4,6 +4,7 @@ mod error;
 mod profile;
 
 pub mod ecr;
+pub mod ecr_public;
 
 pub use error::{AwsError, Trouble};
 

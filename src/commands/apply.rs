@@ -17,6 +17,9 @@ pub struct Options {
     /// The plan that `plan --out` wrote
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Who copies [setting: engine]
+    #[arg(long, value_name = "docker|direct")]
+    pub engine: Option<String>,
     #[command(flatten)]
     pub(super) waiting: Waiting,
     /// Folder for the result files [setting: results.dir]

@@ -1,16 +1,18 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::Context;
 use super::watch::Watch;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
-use crate::engine::EngineError;
-use crate::engine::docker::Session;
+use crate::engine::{EngineError, Registries, Session, direct, docker};
 use crate::events::{Event, Events};
 use crate::ledger::Ledger;
 use crate::mapping::Only;
 use crate::plan::{Copy, Policy};
-use crate::registry::Client;
+use crate::registry::{Client, Limit};
 use crate::report::Failure;
-use crate::settings::{Mistake, Settings, SettingsError};
+use crate::settings::{EngineKind, Mistake, Settings, SettingsError};
 use crate::stop::Stop;
 use crate::survey::{Scope, Seen, Survey, look_again, survey};
 
@@ -74,17 +76,21 @@ impl Desk {
         let token = ecr.token().await.map_err(|error| Failure::from(&error))?;
         let registry = settings.registry.clone().unwrap_or_else(|| token.registry.clone());
         let source = format!("the token is from {} and for {}", ecr.region(), token.registry);
-        let keyring = Keyring::new(settings.logins.clone()).with_ecr(ecr.clone(), registry.clone(), Some(token));
-        let registries = Client::new(settings.timeouts).map_err(|error| Failure::new(&error, None))?;
-        let session = Session::open(&settings.docker, registries, keyring, &registry)
-            .await
-            .map_err(|error| {
-                let mut failure = Failure::from(&error);
-                if matches!(error, EngineError::Login { .. }) {
-                    failure.causes.push(source);
-                }
-                failure
-            })?;
+        let keyring = Keyring::new(settings.logins.clone())
+            .with_aws(settings.aws.clone())
+            .with_ecr(ecr.clone(), registry.clone(), Some(token));
+        let session = open_session(settings, keyring, &registry).await.map_err(|error| {
+            let mut failure = Failure::from(&error);
+            if matches!(error, EngineError::Login { .. }) {
+                failure.causes.push(source);
+            }
+            failure
+        })?;
+        let questions = match settings.engine {
+            EngineKind::Docker => settings.concurrency,
+            // A HEAD is little work on either side, and most of a run that finds nothing new.
+            EngineKind::Direct => settings.concurrency * 4,
+        };
         events.send(Event::Opened(session.describe()));
         let (ledger, trouble) = Ledger::open(settings.ledger.clone());
         if let Some(trouble) = trouble {
@@ -97,6 +103,7 @@ impl Desk {
             policy: Policy {
                 platforms: settings.platforms.clone(),
                 keeps: session.keeps(),
+                attestations: settings.direct.attestations,
                 keep_missing: settings.keep_missing,
             },
             session,
@@ -108,12 +115,19 @@ impl Desk {
                 only: range.only,
                 naming: settings.naming.clone(),
                 compare: settings.compare,
-                at_once: settings.concurrency,
+                fixed_tags: settings.immutable_tags.clone(),
+                missing_only: settings.missing_only,
+                at_once: questions,
             },
             registry,
             allow_no_match: settings.allow_no_match,
             events,
         })
+    }
+
+    /// What registries said about their limits, by host.
+    pub(super) fn limits(&self) -> BTreeMap<String, Limit> {
+        self.session.limits()
     }
 
     /// Asks both sides. A keyword that matches nothing is a failure unless the settings allow it.
@@ -141,4 +155,20 @@ impl Desk {
     pub(super) async fn look_again(&self, copies: Vec<Copy>, at_once: usize, stop: &Stop) -> Vec<Seen> {
         look_again(copies, at_once, &self.ecr, &self.session, &self.ledger, stop).await
     }
+}
+
+/// Opens the engine that the settings name, for the registry `target`.
+pub(super) async fn open_session(settings: &Settings, keyring: Keyring, target: &str) -> Result<Session, EngineError> {
+    let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
+    let registries = Registries::new(client, settings.mirrors.clone());
+    Ok(match settings.engine {
+        EngineKind::Docker => {
+            let session = docker::Session::open(&settings.docker, registries, keyring, target).await?;
+            Session::Docker(Box::new(session))
+        }
+        EngineKind::Direct => {
+            let session = direct::Session::open(settings.direct.clone(), registries, target).await?;
+            Session::Direct(Box::new(session))
+        }
+    })
 }

@@ -14,6 +14,9 @@ pub struct Options {
     /// A tag in ECR, with or without the registry's host before it
     #[arg(value_name = "REPOSITORY:TAG", value_parser = with_tag)]
     pub image: Only,
+    /// Who would copy [setting: engine]
+    #[arg(long, value_name = "docker|direct")]
+    pub engine: Option<String>,
 }
 
 fn with_tag(text: &str) -> Result<Only, String> {

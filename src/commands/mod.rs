@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod config;
+pub mod copy;
 pub mod explain;
 pub mod plan;
 pub mod shell;

@@ -23,6 +23,9 @@ pub struct Options {
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
+    /// Who would copy [setting: engine]
+    #[arg(long, value_name = "docker|direct")]
+    pub engine: Option<String>,
 }
 
 /// The exit code that says that something would change.

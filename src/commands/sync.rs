@@ -24,6 +24,9 @@ pub struct Options {
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
+    /// Who copies [setting: engine]
+    #[arg(long, value_name = "docker|direct")]
+    pub engine: Option<String>,
     #[command(flatten)]
     pub(super) waiting: Waiting,
     /// Folder for the result files [setting: results.dir]
@@ -52,6 +55,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         let only = options.only.clone();
         let options = super::plan::Options {
             only,
+            engine: options.engine.clone(),
             ..super::plan::Options::default()
         };
         return super::plan::run(&options, context).await;
@@ -135,9 +139,11 @@ pub(super) async fn carry_out(
     let conduct = Conduct {
         at_once: settings.concurrency,
         platforms: settings.platforms.clone(),
+        attestations: settings.direct.attestations,
     };
     let execution = execute(plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
     report.add_execution(&execution);
+    report.limits = desk.limits();
 }
 
 /// Files first: they matter more than a message. What a sink could not do is in the report too.

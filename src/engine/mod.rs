@@ -1,28 +1,172 @@
 //! The ways to bring an image from one registry to another.
 
+pub mod direct;
 pub mod docker;
 
+mod registries;
+mod turns;
+
+pub use registries::Registries;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
-use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
 
 use crate::credentials::CredentialError;
-use crate::image::{Digest, ImageRef};
-use crate::plan::Brings;
+use crate::events::CopyStep;
+use crate::image::{Digest, ImageRef, Kind, Observed, Platform, Repository};
+use crate::plan::{Brings, Keeps};
+use crate::registry::{Cause, Limit, RegistryError};
 
-/// One image to bring to one target.
+/// One image to bring to one target, or to several.
 #[derive(Debug, Clone)]
 pub struct Order {
     /// The upstream's tag.
     pub upstream: ImageRef,
     /// The digest that it named when the copy was planned: this is what is copied.
     pub digest: Digest,
-    /// The target's tag.
-    pub target: ImageRef,
     /// How much of it.
     pub brings: Brings,
-    /// What the target holds now, to see whether the copy is needed at all.
-    pub held: Held,
+    /// Where it goes.
+    pub goals: Vec<Goal>,
+}
+
+/// A target of an [`Order`].
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// The target's tag.
+    pub target: ImageRef,
+    /// What it holds now, to see whether the copy is needed at all; none where it holds nothing.
+    pub held: Option<Held>,
+}
+
+/// An engine that is ready to work, and closes itself with the last of its uses.
+#[derive(Debug)]
+pub enum Session {
+    /// Through a Docker daemon.
+    Docker(Box<docker::Session>),
+    /// From registry to registry.
+    Direct(Box<direct::Session>),
+}
+
+/// Who is told what a copy is at, for which target.
+pub type Steps<'a> = &'a (dyn Fn(&ImageRef, CopyStep) + Send + Sync);
+
+impl Session {
+    /// The engine and how it was found, in one line.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Docker(session) => session.describe(),
+            Self::Direct(session) => session.describe(),
+        }
+    }
+
+    /// What stays of an image on the way.
+    pub fn keeps(&self) -> Keeps {
+        match self {
+            Self::Docker(session) => session.keeps(),
+            Self::Direct(_) => Keeps::Everything,
+        }
+    }
+
+    /// What registries that this program itself asked said about their limits, by host.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        match self {
+            Self::Docker(session) => session.registries().client.limits(),
+            Self::Direct(session) => session.registries().client.limits(),
+        }
+    }
+
+    /// Whether nothing that begins now can end well.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Docker(session) => session.is_lost(),
+            Self::Direct(_) => false,
+        }
+    }
+
+    /// What a registry has under a name, without a pull. Through a daemon it counts as one on some registries.
+    pub async fn observe(&self, image: &ImageRef, side: Side) -> Result<Observed, EngineError> {
+        match self {
+            Self::Docker(session) => session.observe(image, side).await,
+            Self::Direct(session) => session.registries().observe(image, side).await,
+        }
+    }
+
+    /// The manifests and platforms of an upstream's index, where this program asks upstreams itself.
+    pub async fn read_index(&self, image: &ImageRef, observed: &mut Observed) -> Result<(), EngineError> {
+        match self {
+            Self::Docker(session) => session.read_index(image, observed).await,
+            Self::Direct(session) => session.registries().read_index(image, observed).await,
+        }
+    }
+
+    /// What an index of the target lists, where this program itself asks targets.
+    pub async fn read_target(&self, image: &ImageRef, top: &Digest, kind: &Kind) -> Result<Observed, EngineError> {
+        match self {
+            Self::Direct(session) => {
+                let manifest = session.registries().manifest(image, top, Side::Target).await?;
+                Ok(Observed::from(&manifest))
+            }
+            Self::Docker(_) => Ok(Observed {
+                top: top.clone(),
+                kind: kind.clone(),
+                platforms: Vec::new(),
+                children: None,
+            }),
+        }
+    }
+
+    /// What a single image of the target runs on, read from its config; none where that is not to be had.
+    pub async fn platform(&self, repository: &Repository, config: &Digest) -> Option<Platform> {
+        match self {
+            Self::Docker(session) => session.platform(repository, config).await,
+            Self::Direct(session) => session
+                .registries()
+                .platform(repository, config, Side::Target)
+                .await
+                .ok()?,
+        }
+    }
+
+    /// What a copy of `brings` would leave under the target's tag, where that can be told without one.
+    pub async fn outcome(
+        &self,
+        image: &ImageRef,
+        top: &Digest,
+        brings: &Brings,
+    ) -> Result<Option<Digest>, EngineError> {
+        match self {
+            Self::Docker(_) => Ok(None),
+            Self::Direct(session) => session.outcome(image, top, brings).await.map(Some),
+        }
+    }
+
+    /// Carries out one order; answers for each goal, in order. Whatever it did in a daemon is undone, also when it fails or
+    /// `stop` cuts it off; what could not be undone is answered too.
+    pub async fn copy(
+        &self,
+        order: &Order,
+        stop: &CancellationToken,
+        steps: Steps<'_>,
+    ) -> Vec<(Result<Copied, EngineError>, Vec<EngineError>)> {
+        match self {
+            Self::Docker(session) => {
+                let mut ended = Vec::new();
+                for goal in &order.goals {
+                    let step = |step| steps(&goal.target, step);
+                    let (result, cleanup) = session.copy(order, goal, stop, &step).await;
+                    ended.push((result, cleanup.left));
+                }
+                ended
+            }
+            Self::Direct(session) => {
+                let ended = session.copy(order, stop, steps).await;
+                ended.into_iter().map(|result| (result, Vec::new())).collect()
+            }
+        }
+    }
 }
 
 /// What is known of the content that a target holds.
@@ -42,10 +186,54 @@ pub enum Held {
 /// How a copy ended that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Copied {
-    /// Pushed, and the target's registry answers with this digest.
-    Pushed(Digest),
+    /// The target's registry answers with what was brought.
+    Pushed(Receipt),
     /// The target holds the upstream's image already.
     Unneeded(Likeness),
+}
+
+/// What a target's tag names after a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The digest.
+    pub digest: Digest,
+    /// What a person should know of it.
+    pub notes: Vec<Note>,
+}
+
+impl From<Digest> for Receipt {
+    fn from(digest: Digest) -> Self {
+        let notes = Vec::new();
+        Self { digest, notes }
+    }
+}
+
+/// Something that is another way at the target than upstream, although the copy ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The index was made anew from some of its entries: what signs the upstream's index does not cover it.
+    IndexRebuilt,
+    /// The target takes no referrers; so many stayed behind.
+    ReferrersRefused(usize),
+    /// The layers of which the registry has only an address, and the target too; so many.
+    ForeignLayers(usize),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IndexRebuilt => f.write_str(
+                "the index was rebuilt for these platforms: signatures of the upstream's index do not cover it",
+            ),
+            Self::ReferrersRefused(count) => write!(f, "the target takes no referrers, and {count} stayed behind"),
+            Self::ForeignLayers(count) => {
+                write!(
+                    f,
+                    "{count} foreign layers stay where their URLs say; foreign_layers: true brings them too"
+                )
+            }
+        }
+    }
 }
 
 /// In what way a target holds its upstream's image, although their digests differ.
@@ -123,24 +311,41 @@ pub enum Trouble {
     NoAnswer,
     /// The daemon's own image lacks content that a push needs.
     Incomplete,
+    /// The registry's answer is none that it may give: other content than its digest says, another size, no JSON.
+    Broken,
+    /// What the name stands for is no image, index or artifact.
+    NotAnImage,
     /// Anything else.
     Other,
 }
 
-impl Trouble {
-    /// What a registry's HTTP status means; none for one that did not answer.
-    pub fn of_status(status: Option<StatusCode>) -> Self {
-        match status.map(|status| status.as_u16()) {
-            None => Self::Unreachable,
-            Some(401) => Self::Unauthorized,
-            Some(403) => Self::Denied,
-            Some(404) => Self::Gone,
-            Some(429) => Self::RateLimited,
-            Some(code) if (500..=599).contains(&code) => Self::ServerError,
-            Some(_) => Self::Other,
+impl From<&RegistryError> for Trouble {
+    fn from(error: &RegistryError) -> Self {
+        let (status, code) = match &error.cause {
+            Cause::Refused { status, code } => (status.as_u16(), code.as_deref()),
+            Cause::Odd => return Self::Broken,
+            Cause::NoManifest => return Self::NotAnImage,
+            Cause::UnknownHost => return Self::UnknownHost,
+            Cause::Certificate => return Self::Certificate,
+            Cause::Connection | Cause::Timeout => return Self::Unreachable,
+            Cause::LimitReached => return Self::RateLimited,
+            Cause::Credential(_) | Cause::Setup | Cause::WantsChunks => return Self::Other,
+        };
+        match (status, code) {
+            (_, Some("TAG_INVALID")) => Self::ImmutableTag,
+            (401, _) => Self::Unauthorized,
+            // The words of ECR, which has no code of its own for it.
+            (403, _) if error.message.contains("token has expired") => Self::TokenExpired,
+            (403, _) => Self::Denied,
+            (404, _) => Self::Gone,
+            (429, _) => Self::RateLimited,
+            (500..=599, _) => Self::ServerError,
+            _ => Self::Other,
         }
     }
+}
 
+impl Trouble {
     /// Whether the same request may do better a moment later.
     pub fn passes(self) -> bool {
         matches!(
@@ -161,7 +366,7 @@ impl Trouble {
 }
 
 /// A copy, or a look at a registry, that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
     /// No daemon answers.
     #[error("reach the Docker daemon at {address}: {why}")]
@@ -193,6 +398,20 @@ pub enum EngineError {
         /// What it means.
         trouble: Trouble,
         /// The daemon's own words.
+        message: String,
+    },
+    /// A registry that this program itself asked refused, or answered what it may not.
+    #[error("{attempt} {side} {image}: {message}")]
+    Registry {
+        /// `look up`, `read`, `write`.
+        attempt: &'static str,
+        /// Which side.
+        side: Side,
+        /// Which image.
+        image: ImageRef,
+        /// What it means.
+        trouble: Trouble,
+        /// What was asked of whom, and what came back.
         message: String,
     },
     /// The upstream's single image is for another platform than the one that was asked for.
@@ -278,6 +497,8 @@ pub enum EngineError {
     Login {
         /// The registry's host.
         registry: String,
+        /// What it means, where this program itself asked.
+        trouble: Option<Trouble>,
         /// What it said.
         message: String,
     },
@@ -318,6 +539,9 @@ impl EngineError {
         matches!(
             self,
             Self::Refused {
+                trouble: Trouble::Gone,
+                ..
+            } | Self::Registry {
                 trouble: Trouble::Gone,
                 ..
             }

@@ -3,7 +3,8 @@ use std::fmt;
 use oci_spec::image::ImageManifest;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Platform};
+use super::content::EntryPlatform;
+use super::{Descriptor, Digest, Manifest, Platform};
 
 /// What sort of manifest a digest names, told by its media type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,9 @@ pub enum Kind {
     DockerManifestList,
     /// OCI image index.
     OciIndex,
-    /// Any other media type: schema 1, artifacts, or none told.
+    /// OCI artifact manifest, which came and went with the drafts of version 1.1.
+    OciArtifact,
+    /// Any other media type: schema 1, or none told.
     Other(String),
 }
 
@@ -29,8 +32,26 @@ impl Kind {
             "application/vnd.oci.image.manifest.v1+json" => Self::OciManifest,
             "application/vnd.docker.distribution.manifest.list.v2+json" => Self::DockerManifestList,
             "application/vnd.oci.image.index.v1+json" => Self::OciIndex,
+            "application/vnd.oci.artifact.manifest.v1+json" => Self::OciArtifact,
             other => Self::Other(other.to_owned()),
         }
+    }
+
+    /// The media type that it is told by.
+    pub fn media_type(&self) -> &str {
+        match self {
+            Self::DockerManifest => "application/vnd.docker.distribution.manifest.v2+json",
+            Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
+            Self::DockerManifestList => "application/vnd.docker.distribution.manifest.list.v2+json",
+            Self::OciIndex => "application/vnd.oci.image.index.v1+json",
+            Self::OciArtifact => "application/vnd.oci.artifact.manifest.v1+json",
+            Self::Other(media_type) => media_type,
+        }
+    }
+
+    /// Whether it is one that can be copied.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Other(_))
     }
 
     /// Whether this names other manifests, one a platform.
@@ -46,6 +67,7 @@ impl fmt::Display for Kind {
             Self::OciManifest => "OCI manifest",
             Self::DockerManifestList => "Docker manifest list",
             Self::OciIndex => "OCI image index",
+            Self::OciArtifact => "OCI artifact manifest",
             Self::Other(media_type) => media_type,
         })
     }
@@ -85,6 +107,31 @@ impl Observed {
             _ => None,
         }
     }
+}
+
+impl From<&Manifest> for Observed {
+    fn from(manifest: &Manifest) -> Self {
+        let child = |descriptor: &Descriptor| Child {
+            digest: descriptor.digest.clone(),
+            platform: descriptor.platform.clone(),
+        };
+        let children: Option<Vec<Child>> = manifest
+            .kind
+            .is_index()
+            .then(|| manifest.children().iter().map(child).collect());
+        let platforms = children.iter().flatten().filter_map(|child| child.platform.clone());
+        Self {
+            top: manifest.digest.clone(),
+            kind: manifest.kind.clone(),
+            platforms: platforms.collect(),
+            children,
+        }
+    }
+}
+
+/// What a single image runs on, by its config blob; none where that does not say.
+pub fn platform_of_config(config: &[u8]) -> Result<Option<Platform>, serde_json::Error> {
+    serde_json::from_slice::<EntryPlatform>(config).map(EntryPlatform::platform)
 }
 
 /// A manifest that cannot be read.

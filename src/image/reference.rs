@@ -178,7 +178,17 @@ pub enum InvalidReference {
 }
 
 fn parse(text: &str) -> Result<Parsed, InvalidReference> {
-    text.parse().map_err(
+    let parsed: Result<Parsed, _> = text.parse();
+    // The crate takes capitals, which no registry does (OCI distribution specification, "Pulling Manifests").
+    if let Ok(parsed) = &parsed
+        && parsed.repository().bytes().any(|byte| byte.is_ascii_uppercase())
+    {
+        return Err(InvalidReference::Malformed {
+            text: text.to_owned(),
+            why: "a repository's name is in small letters".to_owned(),
+        });
+    }
+    parsed.map_err(
         |error: oci_spec::distribution::ParseError| InvalidReference::Malformed {
             text: text.to_owned(),
             why: error.to_string(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Digest, ImageRef, Platforms, Repository};
+use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository};
 
 /// The shape of the file; another one is read as if there were none.
 const VERSION: u32 = 2;
@@ -32,21 +32,34 @@ pub struct Made {
     pub from: Digest,
     /// The platforms that were asked for.
     pub platforms: Platforms,
+    /// What was asked for of attestations.
+    #[serde(default)]
+    pub attestations: Attestations,
     /// When this was found.
     pub at: Timestamp,
 }
 
 impl Made {
     /// Whether this is how a target came to name `target`: made of exactly this of the upstream.
-    pub fn is_of(&self, target: &Digest, upstream: &Repository, from: &Digest, platforms: &Platforms) -> bool {
-        self.digest == *target && self.upstream == *upstream && self.from == *from && self.platforms == *platforms
+    pub fn is_of(
+        &self,
+        target: &Digest,
+        upstream: &Repository,
+        from: &Digest,
+        wanted: (&Platforms, Attestations),
+    ) -> bool {
+        self.digest == *target
+            && self.upstream == *upstream
+            && self.from == *from
+            && (&self.platforms, self.attestations) == wanted
     }
 }
 
 /// A file of [`Made`], one entry a target's tag.
 #[derive(Debug)]
 pub struct Ledger {
-    path: PathBuf,
+    /// None for one that nobody keeps.
+    path: Option<PathBuf>,
     made: BTreeMap<ImageRef, Made>,
     saved: Option<Instant>,
 }
@@ -102,12 +115,21 @@ impl Ledger {
         };
         (
             Self {
-                path,
+                path: Some(path),
                 made,
                 saved: None,
             },
             trouble,
         )
+    }
+
+    /// One that is forgotten with the run.
+    pub fn in_memory() -> Self {
+        Self {
+            path: None,
+            made: BTreeMap::new(),
+            saved: None,
+        }
     }
 
     /// What is remembered of a target's tag.
@@ -127,12 +149,13 @@ impl Ledger {
     /// Writes everything that is remembered.
     pub fn save(&mut self) -> Result<(), LedgerError> {
         self.saved = Some(Instant::now());
+        let Some(path) = &self.path else { return Ok(()) };
         let file = File {
             version: VERSION,
             made: &self.made,
         };
-        crate::atomic::write_json(&self.path, &file).map_err(|source| LedgerError::Write {
-            path: self.path.clone(),
+        crate::atomic::write_json(path, &file).map_err(|source| LedgerError::Write {
+            path: path.clone(),
             source,
         })
     }

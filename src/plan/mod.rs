@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Digest, ImageRef, Kind, Platform};
+use crate::image::{Attestations, Digest, ImageRef, Kind, Platform};
 
 /// What a run will do, keep and refuse. Nothing is changed by making one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -58,20 +58,36 @@ pub struct Copy {
     pub upstream_digest: Digest,
     /// What that is.
     pub upstream_kind: Kind,
-    /// What the target's tag names now.
-    pub target_digest: Digest,
+    /// What the target's tag names now; none where there is no such tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_digest: Option<Digest>,
     /// What that is.
-    pub target_kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_kind: Option<Kind>,
     /// The config digest of what the target holds, where it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_config: Option<Digest>,
     /// What comes.
     pub brings: Brings,
+    /// The digest that the target's tag will name, where that is known and another than the upstream's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub makes: Option<Digest>,
     /// The platforms that the target has and will lose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<Platform>,
     /// Why.
     pub because: CopyBecause,
+}
+
+impl Copy {
+    /// The digest that the target's tag names after it, where that is known beforehand.
+    pub fn leaves(&self) -> Option<&Digest> {
+        match &self.brings {
+            Brings::Whole(_) => Some(&self.upstream_digest),
+            Brings::Platform(_) if !self.upstream_kind.is_index() => Some(&self.upstream_digest),
+            Brings::Platform(_) | Brings::Part { .. } => self.makes.as_ref(),
+        }
+    }
 }
 
 /// How much of an upstream's image comes.
@@ -82,6 +98,13 @@ pub enum Brings {
     Platform(Option<Platform>),
     /// All that the tag names, an index with all its platforms; those that are known.
     Whole(Vec<Platform>),
+    /// An index made anew of some of its entries.
+    Part {
+        /// For these platforms; empty for all.
+        platforms: Vec<Platform>,
+        /// With what attests them, or without.
+        attestations: Attestations,
+    },
 }
 
 impl Brings {
@@ -89,7 +112,7 @@ impl Brings {
     pub fn platforms(&self) -> &[Platform] {
         match self {
             Self::Platform(platform) => platform.as_slice(),
-            Self::Whole(platforms) => platforms,
+            Self::Whole(platforms) | Self::Part { platforms, .. } => platforms,
         }
     }
 }
@@ -101,12 +124,16 @@ pub enum Keeps {
     Content,
     /// Manifests as they are, and an index when all its platforms come along.
     Manifests,
+    /// Everything as it is, and any part of an index.
+    Everything,
 }
 
 /// Why an image is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyBecause {
+    /// The target has no such tag.
+    Missing,
     /// The digests differ and so do the images.
     DigestDiffers,
     /// The digests differ, which through this daemon they may do for one and the same image: the pull tells, and a copy
@@ -121,8 +148,9 @@ pub struct Kept {
     pub target: ImageRef,
     /// The upstream's tag.
     pub upstream: ImageRef,
-    /// What the target's tag names.
-    pub target_digest: Digest,
+    /// What the target's tag names; none where there is no such tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_digest: Option<Digest>,
     /// What the upstream's tag names, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
@@ -140,6 +168,12 @@ pub enum KeptBecause {
     SamePlatformManifest,
     /// An earlier run made the target from the digest that the upstream names today.
     MadeFromThisUpstream,
+    /// The target is what would be made of the upstream today.
+    SamePart,
+    /// Its tag is one that never moves (`immutable_tags`): nobody was asked.
+    FixedTag,
+    /// It is there, which is enough (`compare: missing-only`): nobody was asked.
+    Present,
     /// The upstream has no such tag any more, and `missing_upstream: keep` says that this is well.
     UpstreamGone,
 }
@@ -151,8 +185,9 @@ pub struct Refused {
     pub target: ImageRef,
     /// The upstream's tag.
     pub upstream: ImageRef,
-    /// What the target's tag names.
-    pub target_digest: Digest,
+    /// What the target's tag names; none where there is no such tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_digest: Option<Digest>,
     /// What the upstream's tag names, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
@@ -166,6 +201,8 @@ pub struct Refused {
 pub enum RefusedBecause {
     /// The upstream has no such tag.
     UpstreamGone,
+    /// The target's repository does not let its tags move.
+    ImmutableTag,
     /// The target holds several platforms, or their attestations, and one alone would replace them.
     WouldLosePlatforms {
         /// What the target's tag names.
@@ -180,13 +217,15 @@ pub enum RefusedBecause {
     },
     /// The plan was made for another digest than the target's tag names now.
     TargetMoved {
-        /// What it named.
-        planned: Digest,
+        /// What it named; none where there was no such tag.
+        planned: Option<Digest>,
         /// What it names; none where it has gone.
         now: Option<Digest>,
     },
     /// Several platforms are asked for, and the engine brings one at a time.
     OnePlatformAtATime,
+    /// The plan was made for another engine, which brings what this one cannot.
+    OtherEngine,
     /// The upstream has no image for some of the platforms that are asked for.
     PlatformsMissing {
         /// Which.

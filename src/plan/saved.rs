@@ -46,14 +46,14 @@ pub fn recheck(copies: Vec<(Copy, Now)>, policy: &Policy) -> Plan {
         match decide(&copy, &now, policy) {
             Ok(None) => stage.push(Action::Copy(copy)),
             Ok(Some(because)) => plan.kept.push(Kept {
-                target_digest: now.target.unwrap_or(copy.target_digest),
+                target_digest: now.target.or(copy.target_digest),
                 target: copy.target,
                 upstream: copy.upstream,
                 upstream_digest: now.upstream.digest().cloned(),
                 because,
             }),
             Err(because) => plan.refused.push(Refused {
-                target_digest: now.target.unwrap_or(copy.target_digest),
+                target_digest: now.target.or(copy.target_digest),
                 target: copy.target,
                 upstream: copy.upstream,
                 upstream_digest: now.upstream.digest().cloned(),
@@ -74,15 +74,16 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
             target,
             &copy.upstream.repository,
             &copy.upstream_digest,
-            &policy.platforms,
+            policy.wanted(),
         ),
         _ => false,
     };
     match &now.upstream {
         _ if is_made => return Ok(Some(KeptBecause::MadeFromThisUpstream)),
-        _ if now.target.as_ref() == Some(&copy.upstream_digest) => return Ok(Some(KeptBecause::SameDigest)),
+        _ if now.target.is_some() && now.target.as_ref() == copy.leaves() => return Ok(Some(KeptBecause::SameDigest)),
         Upstream::Gone if policy.keep_missing => return Ok(Some(KeptBecause::UpstreamGone)),
         Upstream::Gone => return Err(RefusedBecause::UpstreamGone),
+        Upstream::NotAsked(because) => return Ok(Some(*because)),
         Upstream::Has(upstream) if upstream.top != copy.upstream_digest => {
             return Err(RefusedBecause::UpstreamMoved {
                 planned: copy.upstream_digest.clone(),
@@ -90,27 +91,29 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
         }
         Upstream::Has(_) => {}
     }
-    match &now.target {
-        Some(target) if *target == copy.target_digest => {}
-        now => {
-            return Err(RefusedBecause::TargetMoved {
-                planned: copy.target_digest.clone(),
-                now: now.clone(),
-            });
-        }
+    if now.target != copy.target_digest {
+        return Err(RefusedBecause::TargetMoved {
+            planned: copy.target_digest.clone(),
+            now: now.target.clone(),
+        });
     }
-    let index = copy.upstream_kind.is_index() && matches!(copy.brings, Brings::Whole(_));
-    match index && policy.keeps == Keeps::Content {
-        // It was planned for another engine.
-        true => Err(RefusedBecause::OnePlatformAtATime),
-        false => Ok(None),
+    let can_bring = match (&copy.brings, policy.keeps) {
+        // Only a daemon has a platform of its own.
+        (Brings::Platform(None), Keeps::Everything) => !copy.upstream_kind.is_index(),
+        (_, Keeps::Everything) | (Brings::Platform(_), _) => true,
+        (Brings::Whole(_), keeps) => keeps == Keeps::Manifests || !copy.upstream_kind.is_index(),
+        (Brings::Part { .. }, _) => false,
+    };
+    match can_bring {
+        true => Ok(None),
+        false => Err(RefusedBecause::OtherEngine),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Kind, Observed};
+    use crate::image::{Attestations, Kind, Observed};
     use crate::plan::CopyBecause;
 
     fn digest(of: &str) -> Digest {
@@ -123,10 +126,11 @@ mod tests {
             upstream: "busybox:1".parse().unwrap(),
             upstream_digest: digest("b"),
             upstream_kind: Kind::OciIndex,
-            target_digest: digest("a"),
-            target_kind: Kind::DockerManifest,
+            target_digest: Some(digest("a")),
+            target_kind: Some(Kind::DockerManifest),
             target_config: None,
             brings: Brings::Whole(Vec::new()),
+            makes: None,
             replaces: Vec::new(),
             because: CopyBecause::DigestDiffers,
         }
@@ -149,6 +153,7 @@ mod tests {
         let policy = Policy {
             platforms: Platforms::All,
             keeps,
+            attestations: Attestations::Keep,
             keep_missing: false,
         };
         recheck(vec![(copy(), now)], &policy)
@@ -167,7 +172,7 @@ mod tests {
             RefusedBecause::UpstreamMoved { planned: digest("b") }
         );
         let moved = RefusedBecause::TargetMoved {
-            planned: digest("a"),
+            planned: Some(digest("a")),
             now: Some(digest("c")),
         };
         assert_eq!(refused(now("c", "b")), moved);
@@ -196,6 +201,7 @@ mod tests {
                 upstream: "busybox".parse().unwrap(),
                 from: digest("b"),
                 platforms: Platforms::All,
+                attestations: Attestations::Keep,
                 at: Timestamp::UNIX_EPOCH,
             }),
             ..now("d", "b")
@@ -204,8 +210,35 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_told_by_what_it_makes() {
+        let part = Copy {
+            brings: Brings::Part {
+                platforms: Vec::new(),
+                attestations: Attestations::Strip,
+            },
+            makes: Some(digest("d")),
+            ..copy()
+        };
+        let policy = Policy {
+            platforms: Platforms::All,
+            keeps: Keeps::Everything,
+            attestations: Attestations::Strip,
+            keep_missing: false,
+        };
+        let rechecked = |target: &str| {
+            let planned = Copy {
+                target_digest: Some(digest(target)),
+                ..part.clone()
+            };
+            recheck(vec![(planned, now(target, "b"))], &policy)
+        };
+        assert_eq!(rechecked("b").actions().count(), 1, "the whole index is not the part");
+        assert_eq!(rechecked("d").kept[0].because, KeptBecause::SameDigest);
+    }
+
+    #[test]
     fn an_index_is_not_squeezed_through_an_engine_that_brings_one_platform() {
         let plan = rechecked(now("a", "b"), Keeps::Content);
-        assert_eq!(plan.refused[0].because, RefusedBecause::OnePlatformAtATime);
+        assert_eq!(plan.refused[0].because, RefusedBecause::OtherEngine);
     }
 }

@@ -1,5 +1,5 @@
 use super::{Action, Brings, Copy, CopyBecause, Keeps, Kept, KeptBecause, Plan, Refused, RefusedBecause};
-use crate::image::{Digest, ImageRef, Kind, Observed, Platform, Platforms};
+use crate::image::{Attestations, Digest, ImageRef, Kind, Observed, Platform, Platforms};
 use crate::ledger::Made;
 
 /// A target's tag and all that was found out about both of its sides.
@@ -7,10 +7,10 @@ use crate::ledger::Made;
 pub struct Viewed {
     /// The target's tag.
     pub target: ImageRef,
-    /// What it names.
-    pub digest: Digest,
+    /// What it names; none where there is no such tag.
+    pub digest: Option<Digest>,
     /// What that is.
-    pub kind: Kind,
+    pub kind: Option<Kind>,
     /// Its config digest, where it was read.
     pub config: Option<Digest>,
     /// Its platforms, where they were read.
@@ -21,6 +21,10 @@ pub struct Viewed {
     pub upstream: Upstream,
     /// What the ledger knows of the target.
     pub made: Option<Made>,
+    /// What the target's tag would name after a copy, where that was found out.
+    pub outcome: Option<Digest>,
+    /// Whether the repository lets the tag move.
+    pub can_move: bool,
 }
 
 /// What the upstream answered.
@@ -30,6 +34,8 @@ pub enum Upstream {
     Has(Observed),
     /// The registry answered that it is not.
     Gone,
+    /// Nobody asked it, for this reason.
+    NotAsked(KeptBecause),
 }
 
 /// What the settings say about a sync.
@@ -39,6 +45,8 @@ pub struct Policy {
     pub platforms: Platforms,
     /// What the engine keeps of an image.
     pub keeps: Keeps,
+    /// What becomes of attestations, where the engine can leave them out.
+    pub attestations: Attestations,
     /// Whether a tag that has gone upstream is well.
     pub keep_missing: bool,
 }
@@ -51,6 +59,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
         match decide(&one, policy) {
             Decision::Copy(brings, because) => {
                 if let Upstream::Has(upstream) = one.upstream {
+                    let upstream_top = upstream.top.clone();
                     copies.push(Action::Copy(Copy {
                         target: one.target,
                         upstream: one.follows,
@@ -60,6 +69,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
                         target_kind: one.kind,
                         target_config: one.config,
                         replaces: lost(&one.platforms, &brings),
+                        makes: one.outcome.filter(|outcome| *outcome != upstream_top),
                         brings,
                         because,
                     }));
@@ -98,11 +108,13 @@ fn decide(one: &Viewed, policy: &Policy) -> Decision {
         Upstream::Has(upstream) => upstream,
         Upstream::Gone if policy.keep_missing => return Decision::Keep(KeptBecause::UpstreamGone),
         Upstream::Gone => return Decision::Refuse(RefusedBecause::UpstreamGone),
+        Upstream::NotAsked(because) => return Decision::Keep(*because),
     };
     if let Some(because) = one.in_sync_with(upstream, policy) {
         return Decision::Keep(because);
     }
     match one.brings(upstream, policy) {
+        Ok(_) if !one.can_move => Decision::Refuse(RefusedBecause::ImmutableTag),
         Ok(brings) => {
             let because = one.because(upstream, &brings, policy.keeps);
             Decision::Copy(brings, because)
@@ -116,7 +128,9 @@ fn lost(there: &[Platform], brings: &Brings) -> Vec<Platform> {
     let comes = |platform: &&Platform| match brings {
         Brings::Platform(None) => true,
         Brings::Platform(Some(wanted)) => platform.is_for(wanted),
-        Brings::Whole(all) => all.is_empty() || all.iter().any(|one| platform.is_for(one)),
+        Brings::Whole(all) | Brings::Part { platforms: all, .. } => {
+            all.is_empty() || all.iter().any(|one| platform.is_for(one))
+        }
     };
     there.iter().filter(|platform| !comes(platform)).cloned().collect()
 }
@@ -140,67 +154,96 @@ fn without(all: &[Platform], others: &[Platform]) -> Vec<Platform> {
 impl Viewed {
     /// Whether both sides hold the same, as far as digests and the ledger tell.
     pub fn in_sync_with(&self, upstream: &Observed, policy: &Policy) -> Option<KeptBecause> {
-        if self.digest == upstream.top {
+        let wanted = policy.whole_is_wanted(&upstream.kind);
+        if self.digest.as_ref() == Some(&upstream.top) && wanted {
             return Some(KeptBecause::SameDigest);
         }
+        let digest = self.digest.as_ref()?;
+        if self.outcome.as_ref() == Some(digest) {
+            return Some(KeptBecause::SamePart);
+        }
         let ours = match &policy.platforms {
-            Platforms::One(platform) => upstream.manifest_for(Some(platform)) == Some(&self.digest),
+            Platforms::One(platform) => upstream.manifest_for(Some(platform)) == Some(digest),
             // Whichever platform the target has, it is one of the upstream's.
-            Platforms::AsTarget => upstream
-                .children
-                .iter()
-                .flatten()
-                .any(|child| child.digest == self.digest),
+            Platforms::AsTarget => upstream.children.iter().flatten().any(|child| child.digest == *digest),
             Platforms::Listed(_) | Platforms::All => false,
         };
         if ours {
             return Some(KeptBecause::SamePlatformManifest);
         }
         let made = self.made.as_ref()?;
-        let known = made.is_of(&self.digest, &self.follows.repository, &upstream.top, &policy.platforms);
+        let known = made.is_of(digest, &self.follows.repository, &upstream.top, policy.wanted());
         known.then_some(KeptBecause::MadeFromThisUpstream)
     }
 
-    fn brings(&self, upstream: &Observed, policy: &Policy) -> Result<Brings, RefusedBecause> {
+    /// What of the upstream the target should have.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn brings(&self, upstream: &Observed, policy: &Policy) -> Result<Brings, RefusedBecause> {
         let index = upstream.kind.is_index();
-        let can_be_whole = policy.keeps == Keeps::Manifests || !index;
+        let can_be_whole = policy.keeps != Keeps::Content || !index;
+        let part = |platforms: &[Platform]| Brings::Part {
+            platforms: platforms.to_vec(),
+            attestations: policy.attestations,
+        };
         let whole = || Brings::Whole(upstream.platforms.clone());
         match &policy.platforms {
             Platforms::One(platform) => one_of(platform, &upstream.platforms),
+            Platforms::All if policy.strips(&upstream.kind) => Ok(part(&[])),
             Platforms::All if can_be_whole => Ok(whole()),
             Platforms::All => Err(RefusedBecause::OnePlatformAtATime),
+            // One image is no index that could be cut: it comes as it is.
+            Platforms::Listed(_) if policy.keeps == Keeps::Everything && !index => Ok(whole()),
             Platforms::Listed(wanted) => {
                 let missing = without(wanted, &upstream.platforms);
                 let others = without(&upstream.platforms, wanted);
                 match () {
                     () if !missing.is_empty() => Err(RefusedBecause::PlatformsMissing { missing }),
+                    () if policy.keeps == Keeps::Everything && index => match others.is_empty() {
+                        true if policy.attestations == Attestations::Keep => Ok(whole()),
+                        _ => Ok(part(wanted)),
+                    },
                     () if !can_be_whole => Err(RefusedBecause::OnePlatformAtATime),
                     () if !others.is_empty() => Err(RefusedBecause::IndexHasOthers { others }),
                     () => Ok(whole()),
                 }
             }
-            Platforms::AsTarget if !self.kind.is_index() => match &self.platforms[..] {
-                // An arm64 copy must not become an amd64 one because the runner is one.
-                [only] => one_of(only, &upstream.platforms),
-                _ => Ok(Brings::Platform(None)),
-            },
+            // Nothing is there that could be lost, and nothing of the upstream has to be.
+            Platforms::AsTarget if self.kind.is_none() && can_be_whole => Ok(whole()),
+            Platforms::AsTarget if self.kind.as_ref().is_none_or(|kind| !kind.is_index()) => {
+                match &self.platforms[..] {
+                    // An arm64 copy must not become an amd64 one because the runner is one.
+                    [only] => one_of(only, &upstream.platforms),
+                    _ => Ok(Brings::Platform(None)),
+                }
+            }
             Platforms::AsTarget if index && can_be_whole => Ok(whole()),
             Platforms::AsTarget => Err(RefusedBecause::WouldLosePlatforms {
-                kind: self.kind.clone(),
+                kind: self.kind.clone().unwrap_or(upstream.kind.clone()),
                 platforms: self.platforms.clone(),
             }),
         }
     }
 
+    /// Whether the target's tag names an index.
+    pub fn is_index(&self) -> bool {
+        self.kind.as_ref().is_some_and(Kind::is_index)
+    }
+
     fn because(&self, upstream: &Observed, brings: &Brings, keeps: Keeps) -> CopyBecause {
+        if self.digest.is_none() {
+            return CopyBecause::Missing;
+        }
         let known = match (brings, keeps) {
             // Two single manifests may be one image, packed twice.
+            (_, Keeps::Everything) => return CopyBecause::DigestDiffers,
             (_, Keeps::Content) => None,
-            (Brings::Whole(_), Keeps::Manifests) => Some(&upstream.top),
+            (Brings::Whole(_) | Brings::Part { .. }, Keeps::Manifests) => Some(&upstream.top),
             (Brings::Platform(platform), Keeps::Manifests) => upstream.manifest_for(platform.as_ref()),
         };
         // An index is never what one platform's pull brings.
-        match self.kind.is_index() || known.is_some() {
+        match self.is_index() || known.is_some() {
             true => CopyBecause::DigestDiffers,
             false => CopyBecause::OnlyAPullTells,
         }
@@ -211,8 +254,37 @@ impl Upstream {
     pub(super) fn digest(&self) -> Option<&Digest> {
         match self {
             Self::Has(observed) => Some(&observed.top),
-            Self::Gone => None,
+            Self::Gone | Self::NotAsked(_) => None,
         }
+    }
+}
+
+impl Policy {
+    /// What is wanted of an image, as the ledger remembers it.
+    pub fn wanted(&self) -> (&Platforms, Attestations) {
+        (&self.platforms, self.attestations)
+    }
+
+    /// Whether attestations are to go from what the upstream has.
+    fn strips(&self, upstream: &Kind) -> bool {
+        self.keeps == Keeps::Everything && self.attestations == Attestations::Strip && upstream.is_index()
+    }
+
+    /// Whether the upstream's own digest may be what the target should name.
+    fn whole_is_wanted(&self, upstream: &Kind) -> bool {
+        self.keeps != Keeps::Everything
+            || !upstream.is_index()
+            || match &self.platforms {
+                Platforms::All | Platforms::AsTarget => !self.strips(upstream),
+                // Only the index itself tells whether it is for exactly these.
+                Platforms::One(_) | Platforms::Listed(_) => false,
+            }
+    }
+
+    /// Whether what a copy would leave at the target can be another digest than the upstream's own, and so has to be found
+    /// out.
+    pub fn changes_digests(&self, upstream: &Kind) -> bool {
+        self.keeps == Keeps::Everything && !self.whole_is_wanted(upstream)
     }
 }
 
@@ -236,13 +308,15 @@ mod tests {
     fn single(held: &str, upstream: Upstream) -> Viewed {
         Viewed {
             target: "localhost:1/base/image/busybox:1".parse().unwrap(),
-            digest: digest(held),
-            kind: Kind::DockerManifest,
+            digest: Some(digest(held)),
+            kind: Some(Kind::DockerManifest),
             config: None,
             platforms: vec!["linux/arm64".parse().unwrap()],
             follows: "busybox:1".parse().unwrap(),
             upstream,
             made: None,
+            outcome: None,
+            can_move: true,
         }
     }
 
@@ -250,6 +324,7 @@ mod tests {
         Policy {
             platforms: Platforms::AsTarget,
             keeps: Keeps::Content,
+            attestations: Attestations::Keep,
             keep_missing: false,
         }
     }
@@ -291,6 +366,7 @@ mod tests {
             upstream: "busybox".parse().unwrap(),
             from: digest(from),
             platforms: platforms.parse().unwrap(),
+            attestations: Attestations::Keep,
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let with = |made: Made| {
@@ -311,7 +387,7 @@ mod tests {
     #[test]
     fn several_platforms_are_not_replaced_by_one() {
         let mut one = single("a", has("b"));
-        one.kind = Kind::OciIndex;
+        one.kind = Some(Kind::OciIndex);
         let plan = sync(vec![one.clone()], &policy());
         assert!(matches!(
             plan.refused[0].because,

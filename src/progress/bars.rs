@@ -111,6 +111,7 @@ fn advance(bar: &ProgressBar, image: &ImageRef, step: CopyStep) {
     match step {
         CopyStep::Pulled(bytes) => transfer("pulling", bytes),
         CopyStep::Pushed(bytes) => transfer("pushing", bytes),
+        CopyStep::Copied(bytes) => transfer("copying", bytes),
         CopyStep::AlreadyThere => bar.set_prefix(verb("there")),
         CopyStep::Checking => bar.set_prefix(verb("checking")),
     }

@@ -134,6 +134,7 @@ impl Told {
             CopyStep::Pulled(bytes) => ("pulling", Some(bytes)),
             CopyStep::AlreadyThere => ("already-there", None),
             CopyStep::Pushed(bytes) => ("pushing", Some(bytes)),
+            CopyStep::Copied(bytes) => ("copying", Some(bytes)),
             CopyStep::Checking => ("checking", None),
         };
         let again = self

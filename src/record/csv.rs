@@ -36,7 +36,11 @@ fn row(image: &ImageReport) -> [String; 11] {
         image.target.reference.as_str().to_owned(),
         image.upstream.to_string(),
         image.outcome.word().to_owned(),
-        image.digest_before.to_string(),
+        image
+            .digest_before
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         digest(&image.digest_after),
         digest(&image.upstream_digest),
         platforms.join(" "),

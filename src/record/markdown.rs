@@ -1,3 +1,4 @@
+use crate::image::Digest;
 use crate::report::{Failure, ImageReport, Outcome, Report, one_line};
 
 /// GitHub shows no summary of a step that has more bytes; nothing else that takes Markdown takes less.
@@ -63,7 +64,11 @@ fn updated_row(image: &ImageReport) -> Row {
     let after = image.digest_after.as_ref().map(|digest| digest.short());
     [
         name(image),
-        format!("`{}` → `{}`", image.digest_before.short(), after.unwrap_or_default()),
+        format!(
+            "`{}` → `{}`",
+            image.digest_before.as_ref().map_or("nothing", Digest::short),
+            after.unwrap_or_default()
+        ),
         format!("`{}`", image.upstream),
     ]
 }
@@ -71,7 +76,7 @@ fn updated_row(image: &ImageReport) -> Row {
 fn unchanged_row(image: &ImageReport) -> Row {
     [
         name(image),
-        format!("`{}`", image.digest_before.short()),
+        format!("`{}`", image.digest_before.as_ref().map_or("nothing", Digest::short)),
         escaped(&image.reason),
     ]
 }

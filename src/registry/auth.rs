@@ -1,13 +1,18 @@
 //! Who we are at a registry: Basic, and Bearer tokens (the distribution project's "Token Authentication Specification").
 
+use std::error::Error;
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::{Client, RegistryError, scheme};
+use super::error::{Attempt, Cause};
+use super::host::Host;
+use super::{Access, RegistryError};
 
 /// How to log in at one registry.
 #[derive(Debug, Clone)]
@@ -23,20 +28,48 @@ pub enum Credential {
     IdentityToken(SecretString),
 }
 
-/// A token that a registry's token server gave.
-#[derive(Debug, Clone)]
-pub(super) struct Bearer {
-    token: SecretString,
-    until: Instant,
+/// Who knows the logins of registries.
+pub trait Credentials: fmt::Debug + Send + Sync {
+    /// The credential for a registry's `host[:port]`; none means that it is asked anonymously.
+    fn of<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Option<Credential>, Box<dyn Error + Send + Sync>>>;
+
+    /// Whether there is another credential now than the `refused` one.
+    fn renew<'a>(
+        &'a self,
+        host: &'a str,
+        refused: &'a Credential,
+    ) -> BoxFuture<'a, Result<bool, Box<dyn Error + Send + Sync>>>;
 }
 
-impl Bearer {
-    pub(super) fn is_fresh(&self) -> bool {
-        Instant::now() < self.until
+/// An Authorization header, and what it was made from.
+#[derive(Debug, Clone)]
+pub(super) struct Login {
+    header: SecretString,
+    /// The credential that was shown to the registry itself: it is refused where the header is.
+    pub(super) shown: Option<Credential>,
+    /// Of a token: what it was asked for with, and how long it is used.
+    token: Option<(String, Instant)>,
+}
+
+impl Login {
+    pub(super) fn header(&self) -> &str {
+        self.header.expose_secret()
     }
 
-    pub(super) fn header(&self) -> String {
-        format!("Bearer {}", self.token.expose_secret())
+    pub(super) fn is_fresh(&self) -> bool {
+        self.token.as_ref().is_none_or(|(_, until)| Instant::now() < *until)
+    }
+
+    /// What it answers.
+    pub(super) fn challenge(&self) -> Challenge {
+        match &self.token {
+            Some((parameters, _)) => Challenge::Bearer(parameters.clone()),
+            None => Challenge::Basic,
+        }
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.header() == other.header()
     }
 }
 
@@ -44,8 +77,8 @@ impl Bearer {
 const USUAL_LIFE: u64 = 60;
 /// No token is trusted for longer, whatever its server says.
 const LONGEST_LIFE: u64 = 24 * 3600;
-/// A token is not used in its last moments, which a request may outlast.
-const SPARE: u64 = 10;
+/// A token is not used in its last moments, which a request may outlast; of a short life, in its last quarter.
+const SPARE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 struct Given {
@@ -54,92 +87,126 @@ struct Given {
     expires_in: Option<u64>,
 }
 
-impl Client {
-    /// The Authorization header that a 401 asks for; none where there is nothing to answer with.
-    pub(super) async fn answer_challenge(
-        &self,
-        answer: &Response,
-        host: &str,
-        path: &str,
-        scope: &str,
-        credential: Option<&Credential>,
-    ) -> Result<Option<String>, RegistryError> {
-        let challenges: Vec<&str> = answer
-            .headers()
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
+/// What a 401 asks for.
+pub(super) enum Challenge {
+    /// A token of somebody else's, by these parameters.
+    Bearer(String),
+    /// User and password.
+    Basic,
+}
+
+impl Challenge {
+    /// The strongest that an answer names and this program knows.
+    pub(super) fn of(answer: &Response) -> Option<Self> {
+        let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+        let challenges: Vec<&str> = challenges.filter_map(|value| value.to_str().ok()).collect();
         let of = |scheme: &str| {
             challenges.iter().find_map(|challenge| {
                 let (name, rest) = challenge.split_once(' ').unwrap_or((challenge, ""));
                 name.eq_ignore_ascii_case(scheme).then_some(rest)
             })
         };
-        if let Some(parameters) = of("Bearer") {
-            let bearer = self.token(parameters, host, path, credential).await?;
-            let header = bearer.header();
-            self.bearers.lock().await.insert(scope.to_owned(), bearer);
-            return Ok(Some(header));
+        match (of("Bearer"), of("Basic")) {
+            (Some(parameters), _) => Some(Self::Bearer(parameters.to_owned())),
+            (None, Some(_)) => Some(Self::Basic),
+            (None, None) => None,
         }
-        match (of("Basic"), credential) {
-            (Some(_), Some(Credential::Password { username, password })) => Ok(Some(basic(username, password))),
-            _ => Ok(None),
+    }
+}
+
+impl Host {
+    /// The login that a challenge asks for; none where there is nothing to answer with.
+    pub(super) async fn log_in(
+        &self,
+        challenge: &Challenge,
+        attempt: &Attempt<'_>,
+        access: &Access,
+        credential: Option<Credential>,
+    ) -> Result<Option<Login>, RegistryError> {
+        match (challenge, credential) {
+            (Challenge::Bearer(parameters), credential) => {
+                self.token(parameters, attempt, access, credential).await.map(Some)
+            }
+            (Challenge::Basic, Some(Credential::Password { username, password })) => Ok(Some(Login {
+                header: basic(&username, &password).into(),
+                shown: Some(Credential::Password { username, password }),
+                token: None,
+            })),
+            (Challenge::Basic, _) => Ok(None),
         }
     }
 
     async fn token(
         &self,
         parameters: &str,
-        host: &str,
-        path: &str,
-        credential: Option<&Credential>,
-    ) -> Result<Bearer, RegistryError> {
+        attempt: &Attempt<'_>,
+        access: &Access,
+        credential: Option<Credential>,
+    ) -> Result<Login, RegistryError> {
+        let attempt = Attempt {
+            method: Method::GET,
+            ..attempt.clone()
+        };
         let parameter = |name: &str| parameter(parameters, name);
-        let odd = |why: &str| RegistryError::new(Method::GET, host, path, why.to_owned()).answered();
-        let realm = parameter("realm").ok_or_else(|| odd("it asks for a token, and does not say where to get one"))?;
+        let realm =
+            parameter("realm").ok_or_else(|| attempt.odd("it asks for a token, and does not say where to get one"))?;
         // A login is not shown to a network that the registry's own connection is hidden from.
-        if !realm.starts_with("https://") && scheme(host) == "https" {
-            return Err(odd("it asks to log in over plain HTTP, which is refused"));
+        if !realm.starts_with("https://") && self.base().starts_with("https://") {
+            return Err(attempt.odd("it asks to log in over plain HTTP, which is refused"));
         }
         let mut query = vec![("service", parameter("service").unwrap_or_default())];
-        if !path.is_empty() {
-            query.push(("scope", format!("repository:{path}:pull")));
-        }
-        let request = match credential {
+        query.extend(access.scopes().map(|scope| ("scope", scope)));
+        let request = match &credential {
             // OAuth2, as Docker does with identity tokens ("Docker Registry v2 authentication using OAuth2").
             Some(Credential::IdentityToken(token)) => {
-                query.push(("grant_type", "refresh_token".to_owned()));
-                query.push(("client_id", "ecr-keeper".to_owned()));
-                query.push(("refresh_token", token.expose_secret().to_owned()));
-                self.tokens.post(&realm).form(&query)
+                // One parameter there, with spaces between.
+                let scopes: Vec<String> = access.scopes().collect();
+                let mut form = vec![("service", parameter("service").unwrap_or_default())];
+                form.push(("scope", scopes.join(" ")));
+                form.push(("grant_type", "refresh_token".to_owned()));
+                form.push(("client_id", "ecr-keeper".to_owned()));
+                form.push(("refresh_token", token.expose_secret().to_owned()));
+                self.tokens().post(&realm).form(&form)
             }
             Some(Credential::Password { username, password }) => self
-                .tokens
+                .tokens()
                 .get(&realm)
                 .query(&query)
                 .basic_auth(username, Some(password.expose_secret())),
-            None => self.tokens.get(&realm).query(&query),
+            None => self.tokens().get(&realm).query(&query),
         };
-        let transport = |error: reqwest::Error| RegistryError::transport(Method::GET, host, path, error);
-        let answer = request.send().await.map_err(transport)?;
+        let answer = request.send().await.map_err(|error| attempt.transport(error))?;
         if !answer.status().is_success() {
-            return Err(RegistryError::refused(Method::GET, host, path, answer).await);
+            return Err(attempt.refused(answer, self.timeouts.answer).await);
         }
         let given: Given = answer
             .json()
             .await
-            .map_err(|_| odd("its token server's answer is none that is known"))?;
+            .map_err(|_| attempt.odd("its token server's answer is none that is known"))?;
         let token = given.token.or(given.access_token).filter(|token| !token.is_empty());
-        let life = given
-            .expires_in
-            .unwrap_or(USUAL_LIFE)
-            .min(LONGEST_LIFE)
-            .saturating_sub(SPARE);
-        Ok(Bearer {
-            token: token.ok_or_else(|| odd("its token server gave no token"))?.into(),
-            until: Instant::now() + Duration::from_secs(life),
+        let token = token.ok_or_else(|| attempt.odd("its token server gave no token"))?;
+        let life = Duration::from_secs(given.expires_in.unwrap_or(USUAL_LIFE).min(LONGEST_LIFE));
+        let until = Instant::now() + life - SPARE.min(life / 4);
+        Ok(Login {
+            header: format!("Bearer {token}").into(),
+            shown: None,
+            token: Some((parameters.to_owned(), until)),
         })
+    }
+
+    pub(super) async fn credential(&self, attempt: &Attempt<'_>) -> Result<Option<Credential>, RegistryError> {
+        let asked = self.credentials().of(self.name()).await;
+        asked.map_err(|error| attempt.error(Cause::Credential(error), "no credential"))
+    }
+
+    /// Whether another credential may do better than the one that was refused.
+    pub(super) async fn renew(&self, refused: &Login, attempt: &Attempt<'_>) -> Result<bool, RegistryError> {
+        let Some(shown) = &refused.shown else {
+            // A token that is refused is not asked for again with the same login more than once: see `ask`.
+            return Ok(true);
+        };
+        let renewed = self.credentials().renew(self.name(), shown).await;
+        renewed.map_err(|error| attempt.error(Cause::Credential(error), "no credential"))
     }
 }
 
@@ -151,7 +218,6 @@ fn basic(username: &str, password: &SecretString) -> String {
         STANDARD.encode(format!("{username}:{}", password.expose_secret()))
     )
 }
-
 /// A parameter of a challenge, `name="value"` (RFC 9110, section 11.2).
 fn parameter(parameters: &str, name: &str) -> Option<String> {
     let mut rest = parameters;

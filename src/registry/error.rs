@@ -5,8 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 
-use crate::image::ImageRef;
-use crate::retry::retry_after;
+use crate::retry::{Passes, is_passing, retry_after};
 
 /// A request to a registry that came to nothing. Its text holds no URL: one may be a key to what it names.
 #[derive(Debug)]
@@ -17,11 +16,45 @@ pub struct RegistryError {
     pub host: String,
     /// The repository's name in it; empty where the registry itself was asked.
     pub path: String,
-    /// What it answered, where it answered at all.
-    pub status: Option<StatusCode>,
+    /// What happened.
+    pub cause: Cause,
     /// The registry's own words, or the transport's.
     pub message: String,
-    retry_after: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
+    /// There is another login now than the one that was refused.
+    pub(super) has_other_login: bool,
+}
+
+/// What came back instead of what was asked for.
+#[derive(Debug)]
+pub enum Cause {
+    /// A refusal.
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The registry's code for it, such as `MANIFEST_UNKNOWN` (OCI distribution specification, "Error Codes").
+        code: Option<String>,
+    },
+    /// An answer that the specification does not allow: another digest, a size that is not the promised one, no JSON.
+    Odd,
+    /// A manifest that this program does not copy.
+    NoManifest,
+    /// No host of that name.
+    UnknownHost,
+    /// A certificate that is not trusted, or TLS that does not come about.
+    Certificate,
+    /// No connection, or one that broke.
+    Connection,
+    /// No answer, or no sign of life, within the bound.
+    Timeout,
+    /// It does not take so much in one request; smaller ones come next.
+    WantsChunks,
+    /// The registry's limit is used up, and `on_limit: stop` says not to wait.
+    LimitReached,
+    /// The credential could not be had.
+    Credential(Box<dyn Error + Send + Sync>),
+    /// This program's own set-up.
+    Setup,
 }
 
 impl fmt::Display for RegistryError {
@@ -30,20 +63,67 @@ impl fmt::Display for RegistryError {
         if !self.path.is_empty() {
             write!(f, "/{}", self.path)?;
         }
-        match self.status {
-            Some(status) if self.message.is_empty() => write!(f, ": {status}"),
-            Some(status) => write!(f, ": {status}: {}", self.message),
-            None => write!(f, ": {}", self.message),
+        match &self.cause {
+            Cause::Refused { status, .. } if self.message.is_empty() => write!(f, ": {status}"),
+            Cause::Refused { status, .. } => write!(f, ": {status}: {}", self.message),
+            _ => write!(f, ": {}", self.message),
         }
     }
 }
 
-impl Error for RegistryError {}
+impl Error for RegistryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Credential(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl Passes for RegistryError {
+    fn passes(&self) -> bool {
+        match &self.cause {
+            Cause::Refused { status, code } => {
+                is_passing(*status) || code.as_deref() == Some(UPLOAD_UNKNOWN) || self.has_other_login
+            }
+            Cause::Connection | Cause::Timeout | Cause::UnknownHost | Cause::WantsChunks => true,
+            Cause::Odd
+            | Cause::NoManifest
+            | Cause::Certificate
+            | Cause::LimitReached
+            | Cause::Credential(_)
+            | Cause::Setup => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+/// An upload's session has ended: another one can be begun.
+const UPLOAD_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
 
 impl RegistryError {
-    /// How long the registry asked to be left alone.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<StatusCode> {
+        match &self.cause {
+            Cause::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// The registry's code for its refusal.
+    pub fn code(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Refused { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the registry answered that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
     }
 }
 
@@ -64,65 +144,86 @@ struct Item {
 /// No registry needs more to say what is wrong, and a page is not worth reading.
 const ENOUGH: usize = 16 << 10;
 
-impl RegistryError {
-    pub(super) fn new(method: Method, host: &str, path: &str, message: String) -> Self {
-        Self {
-            method,
-            host: host.to_owned(),
-            path: path.to_owned(),
-            status: None,
-            message,
+/// Who was asked, and how: what every error tells.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt<'a> {
+    pub(super) method: Method,
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+}
+
+impl Attempt<'_> {
+    pub(super) fn error(&self, cause: Cause, message: impl ToString) -> RegistryError {
+        RegistryError {
+            method: self.method.clone(),
+            host: self.host.to_owned(),
+            path: self.path.to_owned(),
+            cause,
+            message: message.to_string(),
             retry_after: None,
+            has_other_login: false,
         }
     }
 
-    /// That the registry did answer, in a way that no other try changes.
-    pub(super) fn answered(mut self) -> Self {
-        self.status = Some(StatusCode::OK);
-        self
-    }
-
-    pub(super) fn setup(error: reqwest::Error) -> Self {
-        Self::new(
-            Method::GET,
-            "",
-            "",
-            format!("set up the HTTP client: {}", innermost(&error)),
-        )
-    }
-
-    pub(super) fn transport(method: Method, host: &str, path: &str, error: reqwest::Error) -> Self {
-        let why = match error.is_timeout() {
-            true => "no answer in time".to_owned(),
-            false => innermost(&error.without_url()),
-        };
-        Self::new(method, host, path, why)
-    }
-
     /// An answer that is none which the specification knows.
-    pub(super) fn odd(method: Method, image: &ImageRef, why: impl ToString) -> Self {
-        Self::new(method, &image.repository.host, &image.repository.path, why.to_string()).answered()
+    pub(super) fn odd(&self, why: impl ToString) -> RegistryError {
+        self.error(Cause::Odd, why)
     }
 
-    pub(super) async fn refused(method: Method, host: &str, path: &str, mut answer: Response) -> Self {
+    pub(super) fn timeout(&self) -> RegistryError {
+        self.error(Cause::Timeout, "no answer in time")
+    }
+
+    pub(super) fn transport(&self, error: reqwest::Error) -> RegistryError {
+        let error = error.without_url();
+        match () {
+            () if error.is_timeout() => self.timeout(),
+            () if error.is_dns() => self.error(Cause::UnknownHost, innermost(&error)),
+            () if is_of_tls(&error) => self.error(Cause::Certificate, innermost(&error)),
+            () if error.is_redirect() => self.odd(format!("its redirects are not followed: {}", innermost(&error))),
+            () if error.is_builder() => self.error(Cause::Setup, innermost(&error)),
+            () => self.error(Cause::Connection, innermost(&error)),
+        }
+    }
+
+    /// What a refusal says, as far as it comes in time.
+    pub(super) async fn refused(&self, mut answer: Response, bound: Duration) -> RegistryError {
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
         let mut body = Vec::new();
-        while let Ok(Some(piece)) = answer.chunk().await {
+        let end = tokio::time::Instant::now() + bound;
+        while let Ok(Ok(Some(piece))) = tokio::time::timeout_at(end, answer.chunk()).await {
             body.extend_from_slice(&piece);
             if body.len() > ENOUGH {
                 break;
             }
         }
         let said: Option<Answer> = serde_json::from_slice(&body).ok();
-        let items = said.into_iter().flat_map(|answer| answer.errors);
-        let words: Vec<String> = items.map(|item| format!("{} {}", item.code, item.message)).collect();
-        Self {
-            status: Some(status),
+        let items = said.map(|answer| answer.errors).unwrap_or_default();
+        let code = items
+            .first()
+            .map(|item| item.code.clone())
+            .filter(|code| !code.is_empty());
+        let words: Vec<String> = items
+            .iter()
+            .map(|item| format!("{} {}", item.code, item.message).trim().to_owned())
+            .collect();
+        RegistryError {
             retry_after,
-            ..Self::new(method, host, path, words.join("; ").trim().to_owned())
+            ..self.error(Cause::Refused { status, code }, words.join("; "))
         }
     }
+}
+
+fn is_of_tls(error: &reqwest::Error) -> bool {
+    anyhow::Chain::new(error).any(|cause| {
+        let mut cause: &(dyn Error + 'static) = cause;
+        // An I/O error does not name what is in it as its source, and there may be one in another.
+        while let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            cause = inner;
+        }
+        cause.is::<rustls::Error>()
+    })
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {

@@ -1,279 +1,228 @@
-//! A client of the OCI distribution specification, as far as this program asks registries by itself: what a name's manifest
-//! is, and which manifests an image index lists.
+//! A client of the OCI distribution specification, version 1.1: manifests, blobs, tags and referrers of any registry.
+//!
+//! What passes by itself is tried again here; what streams through, and cannot be sent twice, by who holds both ends. Every digest and size is checked while it comes in.
 
 mod auth;
+mod blobs;
 mod error;
+mod host;
+mod listings;
+mod manifests;
 
-pub use auth::Credential;
-pub use error::RegistryError;
+pub use auth::{Credential, Credentials};
+pub use blobs::{BlobReader, Mounted, Pieces, Upload};
+pub use error::{Cause, RegistryError};
+pub use host::{HostOptions, Limit, OnLimit};
+pub use manifests::{Head, Put};
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method, Response, StatusCode};
-use serde::Deserialize;
-use tokio::sync::Mutex;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
 
-use crate::image::{Child, Digest, ImageRef, Kind, Observed, Platform, Repository};
-use crate::retry::Timeouts;
-use auth::Bearer;
+use crate::image::{ImageRef, Repository};
+use crate::retry::{Retry, Timeouts};
+use error::Attempt;
+use host::{Ask, Host};
 
-/// Every kind of manifest that can be copied; without the header a registry may answer another one.
-const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
-     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+/// How registries are dealt with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How often something that passes is tried.
+    pub retry: Retry,
+    /// How long a registry is waited for.
+    pub timeouts: Timeouts,
+    /// What is special about some of them, by `host[:port]`.
+    pub hosts: BTreeMap<String, HostOptions>,
+}
 
-/// No registry has to accept a larger manifest (OCI distribution specification, "Pushing Manifests").
-const LARGEST_MANIFEST: usize = 4 << 20;
-
-/// Asks registries. Clones share connections and tokens.
+/// Asks registries. Clones share connections, logins and limits.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    /// Follows no redirect.
-    tokens: reqwest::Client,
-    /// Tokens by what they were given for.
-    bearers: Arc<Mutex<HashMap<String, Bearer>>>,
+    options: Arc<Options>,
+    credentials: Arc<dyn Credentials>,
+    hosts: Arc<Mutex<HashMap<String, Arc<Host>>>>,
+}
+
+/// A repository of a registry, as it is asked.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    host: Arc<Host>,
+    repository: Repository,
+    access: Access,
+}
+
+/// What a login is for (distribution's "Token Scope Documentation").
+#[derive(Debug, Clone)]
+struct Access {
+    path: String,
+    push: bool,
+    /// A repository that blobs are mounted from.
+    from: Option<String>,
+}
+
+impl Access {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = String> {
+        let actions = if self.push { "pull,push" } else { "pull" };
+        let own = (!self.path.is_empty()).then(|| format!("repository:{}:{actions}", self.path));
+        let from = self.from.as_ref().map(|from| format!("repository:{from}:pull"));
+        own.into_iter().chain(from)
+    }
+
+    fn key(&self) -> String {
+        self.scopes().collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl Client {
-    /// A client that takes proxies from the environment, and trusts the system's certificates.
-    pub fn new(timeouts: Timeouts) -> Result<Self, RegistryError> {
-        let builder = || {
-            reqwest::Client::builder()
-                .connect_timeout(timeouts.connect)
-                .timeout(timeouts.answer)
-                .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")))
-        };
-        // A login is for whom the registry named, not for whom that one names.
-        let tokens = builder().redirect(reqwest::redirect::Policy::none()).build();
-        Ok(Self {
-            http: builder().build().map_err(RegistryError::setup)?,
-            tokens: tokens.map_err(RegistryError::setup)?,
-            bearers: Arc::default(),
+    /// A client that takes proxies from the environment, trusts the system's certificates, and logs in with `credentials`.
+    pub fn new(options: Options, credentials: Arc<dyn Credentials>) -> Self {
+        Self {
+            options: Arc::new(options),
+            credentials,
+            hosts: Arc::default(),
+        }
+    }
+
+    fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = hosts.get(name) {
+            return Ok(known.clone());
+        }
+        let Options {
+            retry,
+            timeouts,
+            hosts: own,
+        } = &*self.options;
+        let options = own.get(name).cloned().unwrap_or_default();
+        let host = Arc::new(Host::new(name, options, *retry, *timeouts, self.credentials.clone())?);
+        hosts.insert(name.to_owned(), host.clone());
+        Ok(host)
+    }
+
+    /// A repository to read from.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be set up.
+    pub fn source(&self, repository: &Repository) -> Result<Remote, RegistryError> {
+        self.remote(repository, false)
+    }
+
+    /// A repository to write to.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be set up.
+    pub fn target(&self, repository: &Repository) -> Result<Remote, RegistryError> {
+        self.remote(repository, true)
+    }
+
+    fn remote(&self, repository: &Repository, push: bool) -> Result<Remote, RegistryError> {
+        Ok(Remote {
+            host: self.host(&repository.host)?,
+            access: Access {
+                path: repository.path.clone(),
+                push,
+                from: None,
+            },
+            repository: repository.clone(),
         })
     }
 
-    /// Whether a registry takes a login.
-    pub async fn check_login(&self, host: &str, credential: Option<&Credential>) -> Result<(), RegistryError> {
-        let url = format!("{}/", base(host));
-        self.ask(Method::GET, host, "", &url, credential).await.map(drop)
+    /// Whether a registry answers, and takes the login.
+    pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
+        let remote = self.source(&Repository {
+            host: host.to_owned(),
+            path: String::new(),
+        })?;
+        let url = remote.url(&format!("{}/", remote.host.base()))?;
+        remote.ask(Method::GET, url, HeaderMap::new()).await.map(drop)
     }
 
-    /// What a registry has under a name, by a HEAD, which no registry counts as a pull.
-    pub async fn observe(&self, image: &ImageRef, credential: Option<&Credential>) -> Result<Observed, RegistryError> {
-        let answer = self.manifest(Method::HEAD, image, credential).await?;
-        let kind = kind_of(&answer);
-        let digest = answer.headers().get("docker-content-digest");
-        let told = digest.and_then(|value| value.to_str().ok()?.parse::<Digest>().ok());
-        match told {
-            Some(top) => Ok(Observed {
-                top,
-                kind,
-                platforms: Vec::new(),
-                children: None,
-            }),
-            None => self.read(image, credential).await,
+    /// What registries said about their limits, by host.
+    pub fn limits(&self) -> BTreeMap<String, Limit> {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts
+            .iter()
+            .filter_map(|(name, host)| Some((name.clone(), host.limit()?)))
+            .collect()
+    }
+}
+
+impl Remote {
+    /// Which repository.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    fn attempt(&self, method: Method) -> Attempt<'_> {
+        Attempt {
+            method,
+            host: self.host.name(),
+            path: &self.access.path,
         }
     }
 
-    /// What an image runs on, by its config blob; none where that does not say.
-    pub async fn platform(
-        &self,
-        repository: &Repository,
-        config: &Digest,
-        credential: Option<&Credential>,
-    ) -> Result<Option<Platform>, RegistryError> {
-        let Repository { host, path } = repository;
-        let url = format!("{}/{path}/blobs/{config}", base(host));
-        let blob = repository.image(config.clone());
-        let answer = self.ask(Method::GET, host, path, &url, credential).await?;
-        let text = self.text(&blob, answer).await?;
-        match Digest::of(text.as_bytes()) {
-            sent if sent == *config => {}
-            sent => {
-                return Err(RegistryError::odd(
-                    Method::GET,
-                    &blob,
-                    format!("the blob that was sent is {sent}"),
-                ));
-            }
-        }
-        let own: EntryPlatform =
-            serde_json::from_str(&text).map_err(|error| RegistryError::odd(Method::GET, &blob, error))?;
-        Ok(own.platform())
+    fn url(&self, text: &str) -> Result<Url, RegistryError> {
+        Url::parse(text).map_err(|error| self.attempt(Method::GET).odd(format!("no address: {error}")))
     }
 
-    /// What a registry has under a name, by reading it: with the manifests that an index lists.
-    pub async fn read(&self, image: &ImageRef, credential: Option<&Credential>) -> Result<Observed, RegistryError> {
-        let answer = self.manifest(Method::GET, image, credential).await?;
-        let kind = kind_of(&answer);
-        let text = self.text(image, answer).await?;
-        let top = Digest::of(text.as_bytes());
-        if let crate::image::Reference::Digest(wanted) = &image.reference
-            && *wanted != top
-        {
-            return Err(RegistryError::odd(
-                Method::GET,
-                image,
-                format!("the manifest that was sent is {top}"),
-            ));
-        }
-        let children = match kind.is_index() {
-            true => Some(children(&text).map_err(|why| RegistryError::odd(Method::GET, image, why))?),
-            false => None,
+    /// The address of something in this repository.
+    fn place(&self, rest: &str) -> Result<Url, RegistryError> {
+        self.url(&format!("{}/{}/{rest}", self.host.base(), self.access.path))
+    }
+
+    async fn ask(&self, method: Method, url: Url, headers: HeaderMap) -> Result<host::Answered, RegistryError> {
+        let ask = Ask {
+            method,
+            url,
+            access: &self.access,
+            headers,
+            body: None,
+            bound: self.host.timeouts.answer,
         };
-        let platforms = children.iter().flatten().filter_map(|child| child.platform.clone());
-        Ok(Observed {
-            top,
-            kind,
-            platforms: platforms.collect(),
-            children,
-        })
+        self.host.ask(&ask).await
     }
+}
 
-    async fn text(&self, image: &ImageRef, mut answer: Response) -> Result<String, RegistryError> {
-        let mut body = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| {
-            RegistryError::transport(Method::GET, &image.repository.host, &image.repository.path, error)
-        })? {
-            body.extend_from_slice(&piece);
-            if body.len() > LARGEST_MANIFEST {
-                return Err(RegistryError::odd(
-                    Method::GET,
-                    image,
-                    "the manifest is larger than 4 MiB",
-                ));
+/// Where registries are really asked: in their order, `host[:port][/prefix]` by the registry's host. A registry that has any
+/// is not asked itself, unless it is named among them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mirrors(pub BTreeMap<String, Vec<String>>);
+
+impl Mirrors {
+    /// Where an image is asked for, the first place first; never none.
+    pub fn places_of(&self, image: &ImageRef) -> Vec<ImageRef> {
+        let repository = &image.repository;
+        let place = |mirror: &String| {
+            let (host, path) = match mirror.split_once('/') {
+                Some((host, prefix)) => (host, format!("{prefix}/{}", repository.path)),
+                None => (mirror.as_str(), repository.path.clone()),
+            };
+            ImageRef {
+                repository: Repository {
+                    host: host.to_owned(),
+                    path,
+                },
+                reference: image.reference.clone(),
             }
-        }
-        String::from_utf8(body).map_err(|error| RegistryError::odd(Method::GET, image, error))
-    }
-
-    async fn manifest(
-        &self,
-        method: Method,
-        image: &ImageRef,
-        credential: Option<&Credential>,
-    ) -> Result<Response, RegistryError> {
-        let ImageRef { repository, reference } = image;
-        let url = format!(
-            "{}/{}/manifests/{}",
-            base(&repository.host),
-            repository.path,
-            reference.as_str()
-        );
-        self.ask(method, &repository.host, &repository.path, &url, credential)
-            .await
-    }
-
-    /// Asks, logs in where the registry says how, and asks again.
-    async fn ask(
-        &self,
-        method: Method,
-        host: &str,
-        path: &str,
-        url: &str,
-        credential: Option<&Credential>,
-    ) -> Result<Response, RegistryError> {
-        let scope = format!("{host}/{path}");
-        let known = self.bearers.lock().await.get(&scope).cloned();
-        let mut authorization = known.filter(Bearer::is_fresh).map(|bearer| bearer.header());
-        for challenged in [false, true] {
-            let mut request = self.http.request(method.clone(), url).header(ACCEPT, MANIFESTS);
-            if let Some(authorization) = authorization.take() {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            let answer = request
-                .send()
-                .await
-                .map_err(|error| RegistryError::transport(method.clone(), host, path, error))?;
-            match answer.status() {
-                status if status.is_success() => return Ok(answer),
-                StatusCode::UNAUTHORIZED if !challenged => {
-                    authorization = self.answer_challenge(&answer, host, path, &scope, credential).await?;
-                    if authorization.is_none() {
-                        return Err(RegistryError::refused(method, host, path, answer).await);
-                    }
-                }
-                _ => return Err(RegistryError::refused(method, host, path, answer).await),
-            }
-        }
-        unreachable!("the second answer is returned, whatever it is")
-    }
-}
-
-/// Where a registry's API is.
-fn base(host: &str) -> String {
-    // Docker Hub's has a name of its own.
-    let host = match host {
-        "docker.io" => "registry-1.docker.io",
-        host => host,
-    };
-    format!("{}://{host}/v2", scheme(host))
-}
-
-/// Plain HTTP on this machine's own loopback addresses, as Docker does; TLS everywhere else.
-fn scheme(host: &str) -> &'static str {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let loopback = name == "localhost"
-        || name
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    match loopback {
-        true => "http",
-        false => "https",
-    }
-}
-
-fn kind_of(answer: &Response) -> Kind {
-    let media_type = answer.headers().get(CONTENT_TYPE);
-    let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Kind::of_media_type(media_type.split(';').next().unwrap_or_default().trim())
-}
-
-#[derive(Deserialize)]
-struct Index {
-    manifests: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    digest: Digest,
-    platform: Option<EntryPlatform>,
-}
-
-#[derive(Deserialize)]
-struct EntryPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    variant: Option<String>,
-}
-
-impl EntryPlatform {
-    /// None where it names none, or the one under which BuildKit files attestations.
-    fn platform(self) -> Option<Platform> {
-        let named = !self.os.is_empty() && !self.architecture.is_empty();
-        let platform = Platform {
-            os: self.os,
-            architecture: self.architecture,
-            variant: self.variant.filter(|variant| !variant.is_empty()),
         };
-        (named && !platform.is_unknown()).then_some(platform)
+        let places: Vec<ImageRef> = self.0.get(&repository.host).into_iter().flatten().map(place).collect();
+        match places.is_empty() {
+            true => vec![image.clone()],
+            false => places,
+        }
     }
-}
 
-/// The manifests that an image index lists.
-fn children(index: &str) -> Result<Vec<Child>, serde_json::Error> {
-    let index: Index = serde_json::from_str(index)?;
-    let child = |entry: Entry| Child {
-        digest: entry.digest,
-        platform: entry.platform.and_then(EntryPlatform::platform),
-    };
-    Ok(index.manifests.into_iter().map(child).collect())
+    /// The first of them.
+    pub fn place_of(&self, image: &ImageRef) -> ImageRef {
+        self.places_of(image).swap_remove(0)
+    }
 }
 
 #[cfg(test)]
@@ -281,33 +230,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_asked_plainly_and_all_else_over_tls() {
-        for host in ["127.0.0.1:5000", "localhost:80", "[::1]:5000", "127.1.2.3"] {
-            assert_eq!(scheme(host), "http", "{host}");
-        }
-        for host in ["registry.example.com", "10.0.0.1:5000", "localhost.example.com:443"] {
-            assert_eq!(scheme(host), "https", "{host}");
-        }
-    }
-
-    #[test]
-    fn an_index_lists_platforms_and_attestations() {
-        // The shape of the OCI image specification's "image-index.md", with BuildKit's attestation as an entry.
-        let digit = |digit: char| format!("sha256:{}", digit.to_string().repeat(64));
-        let index = format!(
-            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
-            {{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"{}",
-              "platform":{{"architecture":"arm","os":"linux","variant":"v7"}}}},
-            {{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"{}",
-              "platform":{{"architecture":"unknown","os":"unknown"}}}}]}}"#,
-            digit('a'),
-            digit('b')
-        );
-        let children = children(&index).unwrap();
-        assert_eq!(children[0].platform, Some("linux/arm/v7".parse().unwrap()));
+    fn mirrors_are_asked_in_their_order_and_nobody_else() {
+        let of = ["mirror.example.com/hub", "docker.io"].map(str::to_owned).to_vec();
+        let mirrors = Mirrors(BTreeMap::from([("docker.io".to_owned(), of)]));
+        let places = |image: &str| -> Vec<String> {
+            let places = mirrors.places_of(&image.parse().unwrap());
+            places.iter().map(ToString::to_string).collect()
+        };
         assert_eq!(
-            (children[1].digest.as_str(), &children[1].platform),
-            (digit('b').as_str(), &None)
+            places("nginx:1"),
+            ["mirror.example.com/hub/library/nginx:1", "docker.io/library/nginx:1"]
         );
+        assert_eq!(places("quay.io/a/b:1"), ["quay.io/a/b:1"]);
     }
 }

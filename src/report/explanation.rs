@@ -41,23 +41,27 @@ pub struct Side {
     pub platforms: Vec<Platform>,
     /// Its config digest, where it was read.
     pub config: Option<Digest>,
+    /// Whether its registry was asked.
+    pub is_asked: bool,
 }
 
 impl Explanation {
     /// Of what was seen of a tag and the plan that was made of it.
     pub fn new(viewed: Viewed, plan: Plan, upstream_is_said: bool, passed_over_for: Option<String>) -> Self {
+        let is_asked = !matches!(viewed.upstream, Upstream::NotAsked(_));
         let upstream = match viewed.upstream {
             Upstream::Has(observed) => Some(observed),
-            Upstream::Gone => None,
+            Upstream::Gone | Upstream::NotAsked(_) => None,
         };
         Self {
             schema_version: SCHEMA_VERSION,
             target: Side {
                 image: viewed.target,
-                digest: Some(viewed.digest),
-                kind: Some(viewed.kind),
+                digest: viewed.digest,
+                kind: viewed.kind,
                 platforms: viewed.platforms,
                 config: viewed.config,
+                is_asked: true,
             },
             upstream: Side {
                 image: viewed.follows,
@@ -65,6 +69,7 @@ impl Explanation {
                 kind: upstream.as_ref().map(|observed| observed.kind.clone()),
                 platforms: upstream.map(|observed| observed.platforms).unwrap_or_default(),
                 config: None,
+                is_asked,
             },
             upstream_is_said,
             ledger: viewed.made,
@@ -108,6 +113,8 @@ impl Explanation {
     fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {
         for Action::Copy(copy) in self.plan.actions() {
             let why = match copy.because {
+                CopyBecause::Missing => "the target has no such tag",
+                CopyBecause::DigestDiffers if copy.makes.is_some() => "the target is not what the settings make of it",
                 CopyBecause::DigestDiffers => "the digests differ",
                 CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
             };
@@ -134,7 +141,14 @@ impl Side {
     fn write_text(&self, out: &mut impl Write, word: &str) -> io::Result<()> {
         writeln!(out, "{word:<INDENT$}{}", self.image)?;
         let (Some(digest), Some(kind)) = (&self.digest, &self.kind) else {
-            return more(out, "does not exist");
+            return more(
+                out,
+                if self.is_asked {
+                    "does not exist"
+                } else {
+                    "was not asked"
+                },
+            );
         };
         more(out, digest.as_str())?;
         match self.platforms.is_empty() {

@@ -181,9 +181,13 @@ impl Failure {
                 (
                     format!("the target is a multi-platform {kind}{holds}; one platform alone would take its place"),
                     "set `platforms` to the one platform that is wanted, if the others may go; or use a daemon with the \
-                     containerd image store, which keeps indexes",
+                     containerd image store, or --engine direct, which keep indexes",
                 )
             }
+            RefusedBecause::ImmutableTag => (
+                "the upstream's image is another one, and the repository does not let its tags move".to_owned(),
+                "allow this tag in the repository's mutability exclusion filters, or leave it out with immutable_tags",
+            ),
             RefusedBecause::UpstreamMoved { planned } => (
                 format!(
                     "upstream {} has moved since the plan was made, from {planned}",
@@ -192,15 +196,25 @@ impl Failure {
                 "make a new plan",
             ),
             RefusedBecause::TargetMoved { planned, now } => (
-                match now {
-                    Some(now) => format!("the target has moved since the plan was made, from {planned} to {now}"),
-                    None => format!("the target's tag has gone since the plan was made; it named {planned}"),
+                match (planned, now) {
+                    (Some(planned), Some(now)) => {
+                        format!("the target has moved since the plan was made, from {planned} to {now}")
+                    }
+                    (Some(planned), None) => {
+                        format!("the target's tag has gone since the plan was made; it named {planned}")
+                    }
+                    (None, Some(now)) => format!("the target has the tag since the plan was made; it names {now}"),
+                    (None, None) => "the target has moved since the plan was made".to_owned(),
                 },
                 "make a new plan",
             ),
             RefusedBecause::OnePlatformAtATime => (
                 "several platforms are asked for, and this daemon pushes one at a time".to_owned(),
-                "use a daemon with the containerd image store, or set `platforms` to one platform",
+                "use a daemon with the containerd image store, --engine direct, or set `platforms` to one platform",
+            ),
+            RefusedBecause::OtherEngine => (
+                "the plan was made for another engine, and this one cannot bring what it says".to_owned(),
+                "apply it with the engine that it was made with (--engine), or make a new plan",
             ),
             RefusedBecause::PlatformsMissing { missing } => (
                 format!("upstream {} has no image for {}", refused.upstream, listed(missing)),
@@ -212,7 +226,7 @@ impl Failure {
                     refused.upstream,
                     listed(others)
                 ),
-                "set `platforms` to all, or to one platform",
+                "set `platforms` to all, or to one platform, or use --engine direct, which cuts an index",
             ),
         };
         Self {
@@ -313,9 +327,13 @@ impl From<&EngineError> for Failure {
                 ),
             ),
             EngineError::Refused { trouble, side, .. } => Self::new(error, hint_at(*side, *trouble)),
+            EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
+            EngineError::Login {
+                trouble: Some(trouble), ..
+            } if !trouble.is_of_login() => Self::new(error, direct_hint(Side::Target, *trouble)),
             EngineError::Login { .. } => Self::new(
                 error,
-                Some("check `ecr`, the region and the account, and whether the daemon can reach the registry"),
+                Some("check `ecr`, the region, the account and the login, and whether the registry can be reached"),
             ),
             EngineError::OtherPlatform { .. } => Self::new(error, trouble_hint(Trouble::NoPlatform)),
             EngineError::NotChecked { .. } => Self::new(error, Some("run again: it compares anew")),
@@ -343,7 +361,8 @@ impl From<&EngineError> for Failure {
 fn daemon_hint(trouble: DaemonTrouble) -> &'static str {
     match trouble {
         DaemonTrouble::Absent => {
-            "start Docker, mount its socket into the job, or say where it is with DOCKER_HOST or docker.host"
+            "start Docker, mount its socket into the job, or say where it is with DOCKER_HOST or docker.host; or copy without a \
+             daemon: --engine direct"
         }
         DaemonTrouble::NoPermission => {
             "run as a user of the socket's group (usermod -aG docker USER, or --group-add in a container)"
@@ -363,10 +382,34 @@ fn daemon_hint(trouble: DaemonTrouble) -> &'static str {
 fn hint_at(side: Side, trouble: Trouble) -> Option<&'static str> {
     match (side, trouble) {
         (Side::Target, Trouble::Denied | Trouble::Unauthorized) => Some(
-            "allow this in the IAM policy of the role (README lists all that is needed), and in the repository's own policy",
+            "of ECR, allow this in the IAM policy of the role (README lists all that is needed) and in the repository's own policy; \
+             elsewhere, `docker login`, or name its credentials in registries",
         ),
-        (Side::Target, Trouble::Gone) => Some("the repository or image has gone from ECR meanwhile"),
+        (Side::Target, Trouble::Gone) => {
+            Some("the repository or image is not there; ECR wants a repository to be created before it is pushed to")
+        }
         (_, trouble) => trouble_hint(trouble),
+    }
+}
+
+/// Where this program asks by itself, no daemon's network, certificates or login matter.
+fn direct_hint(side: Side, trouble: Trouble) -> Option<&'static str> {
+    match (side, trouble) {
+        (_, Trouble::Unreachable) => {
+            Some("check the registry's name, and this machine's network and proxy (HTTPS_PROXY, NO_PROXY)")
+        }
+        (_, Trouble::UnknownHost) => Some("check the registry's name, and this machine's DNS and proxy"),
+        (_, Trouble::Certificate) => Some(
+            "name the authority that signed its certificate in registries.HOST.ca, our own certificate in cert and key where it asks for \
+             one, or plain_http: true where it speaks no TLS",
+        ),
+        (Side::Upstream, Trouble::Broken) => {
+            Some("the upstream, or what stands between, is broken: nothing of it was tagged")
+        }
+        (Side::Target, Trouble::Broken) => {
+            Some("the target's registry, or what stands between, is broken: the tag was not moved")
+        }
+        (side, trouble) => hint_at(side, trouble),
     }
 }
 
@@ -402,6 +445,7 @@ fn trouble_hint(trouble: Trouble) -> Option<&'static str> {
              holds it (`docker image ls`) and run again",
         ),
         Trouble::ServerError => Some("the registry is ill: run again later"),
-        Trouble::Unclear | Trouble::Other => None,
+        Trouble::NotAnImage => Some("name another tag, or leave this one out"),
+        Trouble::Unclear | Trouble::Broken | Trouble::Other => None,
     }
 }

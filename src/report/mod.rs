@@ -8,12 +8,16 @@ pub use explanation::Explanation;
 pub use failure::Failure;
 pub use text::{one_line, wrapped};
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::plan::{Copy, Kept, KeptBecause, Plan, Refused};
+use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
 
 /// The version of [`Report`]'s and [`Preview`]'s JSON: raised when a field changes its meaning or goes, not when one comes.
@@ -36,6 +40,12 @@ pub struct Report {
     pub repositories: usize,
     /// How many of their images have no tag, and were passed over.
     pub untagged: usize,
+    /// Repositories that ECR keeps current itself, as a cache of an upstream registry, and that were passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<String>,
+    /// What registries said of their limits, by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Limit>,
     /// How many images ended how.
     pub totals: Totals,
     /// Every image, by target.
@@ -70,8 +80,9 @@ pub struct ImageReport {
     pub upstream: ImageRef,
     /// How it ended.
     pub outcome: Outcome,
-    /// What the target's tag named before.
-    pub digest_before: Digest,
+    /// What the target's tag named before; none where there was no such tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest_before: Option<Digest>,
     /// What it names now, where the run pushed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest_after: Option<Digest>,
@@ -81,6 +92,9 @@ pub struct ImageReport {
     /// The platforms that were brought, where the run brought any and they are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
+    /// What a person should know of it although it is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why, in words; with an error, what was tried.
     pub reason: String,
     /// What was refused or failed.
@@ -144,6 +158,8 @@ impl Report {
             engine: None,
             repositories: 0,
             untagged: 0,
+            cached: Vec::new(),
+            limits: BTreeMap::new(),
             totals: Totals::default(),
             images: Vec::new(),
             failures: Vec::new(),
@@ -155,6 +171,7 @@ impl Report {
     pub fn add_survey(&mut self, survey: &Survey) {
         self.repositories = survey.repositories;
         self.untagged = survey.untagged;
+        self.cached.clone_from(&survey.cached);
         self.failures.extend(Failure::of_survey(survey));
         self.images.extend(survey.unread.iter().map(ImageReport::unread));
         self.images.extend(survey.unasked.iter().map(ImageReport::unasked));
@@ -175,11 +192,17 @@ impl Report {
         let image = ImageReport::of(
             &copy.target,
             &copy.upstream,
-            &copy.target_digest,
+            copy.target_digest.as_ref(),
             outcome,
             String::new(),
         );
         self.images.push(image.failed(failure));
+    }
+
+    /// Adds a target of which something could not be read.
+    pub fn add_unread(&mut self, target: &ImageRef, upstream: &ImageRef, error: &EngineError) {
+        let image = ImageReport::of(target, upstream, None, Outcome::Failed, String::new());
+        self.images.push(image.failed(Failure::from(error)));
     }
 
     /// Adds what the execution did.
@@ -225,15 +248,16 @@ impl ImageReport {
         }
     }
 
-    fn of(target: &ImageRef, upstream: &ImageRef, before: &Digest, outcome: Outcome, reason: String) -> Self {
+    fn of(target: &ImageRef, upstream: &ImageRef, before: Option<&Digest>, outcome: Outcome, reason: String) -> Self {
         Self {
             target: target.clone(),
             upstream: upstream.clone(),
             outcome,
-            digest_before: before.clone(),
+            digest_before: before.cloned(),
             digest_after: None,
             upstream_digest: None,
             platforms: Vec::new(),
+            notes: Vec::new(),
             reason,
             failure: None,
             seconds: 0.0,
@@ -248,15 +272,21 @@ impl ImageReport {
 
     fn unread(unread: &Unread) -> Self {
         let one = &unread.target;
-        Self::of(&one.target, &one.follows, &one.digest, Outcome::Failed, String::new())
-            .failed(Failure::from(&*unread.why))
+        Self::of(
+            &one.target,
+            &one.follows,
+            one.digest.as_ref(),
+            Outcome::Failed,
+            String::new(),
+        )
+        .failed(Failure::from(&*unread.why))
     }
 
     fn unasked(one: &Followed) -> Self {
         Self::of(
             &one.target,
             &one.follows,
-            &one.digest,
+            one.digest.as_ref(),
             Outcome::NotAttempted,
             String::new(),
         )
@@ -270,7 +300,7 @@ impl ImageReport {
             ..Self::of(
                 &kept.target,
                 &kept.upstream,
-                &kept.target_digest,
+                kept.target_digest.as_ref(),
                 Outcome::Unchanged,
                 reason,
             )
@@ -283,7 +313,7 @@ impl ImageReport {
             ..Self::of(
                 &refused.target,
                 &refused.upstream,
-                &refused.target_digest,
+                refused.target_digest.as_ref(),
                 Outcome::Refused,
                 String::new(),
             )
@@ -294,6 +324,9 @@ impl ImageReport {
     fn done(done: &Done) -> Self {
         let copy = &done.copy;
         let (outcome, reason) = match &done.ended {
+            Ended::Updated(_) if copy.target_digest.is_none() => {
+                (Outcome::Updated, "the target had no such tag".to_owned())
+            }
             Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".to_owned()),
             Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string()),
             Ended::Failed(_) => (Outcome::Failed, String::new()),
@@ -304,10 +337,20 @@ impl ImageReport {
             platforms: copy.brings.platforms().to_vec(),
             seconds: (done.took.as_secs_f64() * 1000.0).round() / 1000.0,
             digest_after: match &done.ended {
-                Ended::Updated(digest) => Some(digest.clone()),
+                Ended::Updated(receipt) => Some(receipt.digest.clone()),
                 _ => None,
             },
-            ..Self::of(&copy.target, &copy.upstream, &copy.target_digest, outcome, reason)
+            notes: match &done.ended {
+                Ended::Updated(receipt) => receipt.notes.iter().map(ToString::to_string).collect(),
+                _ => Vec::new(),
+            },
+            ..Self::of(
+                &copy.target,
+                &copy.upstream,
+                copy.target_digest.as_ref(),
+                outcome,
+                reason,
+            )
         };
         match &done.ended {
             Ended::Failed(error) => image.failed(Failure::from(error)),
@@ -324,6 +367,9 @@ pub fn kept_because(because: KeptBecause) -> &'static str {
         KeptBecause::SameDigest => "the same digest on both sides",
         KeptBecause::SamePlatformManifest => "the upstream's own manifest for this platform",
         KeptBecause::MadeFromThisUpstream => "made from what the upstream has today",
+        KeptBecause::SamePart => "what would be made of the upstream today",
+        KeptBecause::FixedTag => "immutable_tags says that this tag never moves",
+        KeptBecause::Present => "it is there, and compare is missing-only",
         KeptBecause::UpstreamGone => "the upstream has no such tag any more, and missing_upstream is keep",
     }
 }
@@ -339,6 +385,9 @@ pub struct Preview {
     pub engine: String,
     /// How many of the repositories' images have no tag, and were passed over.
     pub untagged: usize,
+    /// Repositories that ECR keeps current itself, and that were passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cached: Vec<String>,
     /// The plan itself.
     #[serde(flatten)]
     pub plan: Plan,
@@ -358,6 +407,7 @@ impl Preview {
             registry,
             engine,
             untagged: survey.untagged,
+            cached: survey.cached.clone(),
             plan,
             unread: unread.chain(unasked).collect(),
             failures: Failure::of_survey(survey).collect(),

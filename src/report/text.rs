@@ -1,13 +1,15 @@
 //! Reports and plans for people to read.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
 use super::{Failure, ImageReport, Outcome, Preview, Report, kept_because};
-use crate::image::Platform;
+use crate::image::{Attestations, Digest, Platform};
 use crate::plan::{Action, Brings, Copy, CopyBecause};
+use crate::registry::Limit;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -25,7 +27,7 @@ impl Report {
             Outcome::NotAttempted,
         ];
         for image in self.ended(told) {
-            image.write_text(out)?;
+            image.write_text(out, self.registry.is_some())?;
         }
         for failure in &self.failures {
             failure.write_item(out)?;
@@ -57,7 +59,16 @@ impl Report {
 
     fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
         let seconds = self.ended.duration_since(self.started).as_secs_f64();
-        writeln!(out, "{} in {seconds:.1} s{}", self.counted(), untagged(self.untagged))?;
+        for (host, limit) in &self.limits {
+            writeln!(out, "{:INDENT$}{host}: {}", "limit", limit_left(limit))?;
+        }
+        writeln!(
+            out,
+            "{} in {seconds:.1} s{}{}",
+            self.counted(),
+            untagged(self.untagged),
+            cached(&self.cached)
+        )?;
         match self.stopped_by {
             Some(signal) => writeln!(out, "stopped by {signal}"),
             None => Ok(()),
@@ -98,8 +109,36 @@ fn untagged(count: usize) -> String {
     }
 }
 
+/// A digest, where there is one.
+fn short(digest: Option<&Digest>) -> &str {
+    digest.map_or("nothing", Digest::short)
+}
+
+/// Repositories that ECR keeps current itself.
+fn cached(repositories: &[String]) -> String {
+    match repositories {
+        [] => String::new(),
+        [one] => format!("; {one} is a pull-through cache, which ECR keeps current"),
+        many => format!(
+            "; {} repositories of pull-through caches, which ECR keeps current",
+            many.len()
+        ),
+    }
+}
+
+/// `76 of 100 pulls left in 6 hours`.
+fn limit_left(limit: &Limit) -> String {
+    let of = limit.of.map(|of| format!(" of {of}")).unwrap_or_default();
+    let window = limit.seconds.map(|seconds| {
+        let window = humantime::format_duration(Duration::from_secs(seconds));
+        format!(" in {window}")
+    });
+    format!("{}{of} pulls left{}", limit.remaining, window.unwrap_or_default())
+}
+
 impl ImageReport {
-    fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Without the registry where that is told already.
+    fn write_text(&self, out: &mut impl Write, registry_is_told: bool) -> io::Result<()> {
         let (style, word) = match self.outcome {
             Outcome::Updated => (GOOD, "updated"),
             Outcome::Unchanged => (QUIET, "unchanged"),
@@ -107,10 +146,20 @@ impl ImageReport {
             Outcome::Failed => (BAD, "failed"),
             Outcome::NotAttempted => (DOUBTFUL, "not done"),
         };
-        item(out, style, word, &self.target.in_registry())?;
+        let name = match registry_is_told {
+            true => self.target.in_registry(),
+            false => self.target.to_string(),
+        };
+        item(out, style, word, &name)?;
         if let Some(after) = &self.digest_after {
-            more(out, &format!("{} → {}", self.digest_before.short(), after.short()))?;
+            more(
+                out,
+                &format!("{} → {}", short(self.digest_before.as_ref()), after.short()),
+            )?;
             more(out, &format!("from {}", self.upstream))?;
+        }
+        for note in &self.notes {
+            more(out, &format!("note: {note}"))?;
         }
         match &self.failure {
             Some(failure) => failure.write_text(out),
@@ -155,7 +204,7 @@ impl Preview {
             Failure::of_refusal(refused).write_text(out)?;
         }
         for image in &self.unread {
-            image.write_text(out)?;
+            image.write_text(out, true)?;
         }
         for failure in &self.failures {
             failure.write_item(out)?;
@@ -164,17 +213,22 @@ impl Preview {
             item(out, QUIET, "keep", &kept.target.in_registry())?;
             more(
                 out,
-                &format!("{} — {}", kept.target_digest.short(), kept_because(kept.because)),
+                &format!(
+                    "{} — {}",
+                    short(kept.target_digest.as_ref()),
+                    kept_because(kept.because)
+                ),
             )?;
         }
         writeln!(
             out,
-            "{} to copy, {} to keep, {} refused, {} unknown{}",
+            "{} to copy, {} to keep, {} refused, {} unknown{}{}",
             self.plan.actions().count(),
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
             untagged(self.untagged),
+            cached(&self.cached),
         )
     }
 }
@@ -184,7 +238,11 @@ fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
     more(out, &format!("from {} ({})", copy.upstream, brought(&copy.brings)))?;
     more(
         out,
-        &format!("{} → {}", copy.target_digest.short(), copy.upstream_digest.short()),
+        &format!(
+            "{} → {}",
+            short(copy.target_digest.as_ref()),
+            copy.leaves().unwrap_or(&copy.upstream_digest).short()
+        ),
     )?;
     if !copy.replaces.is_empty() {
         more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
@@ -192,6 +250,10 @@ fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
     more(
         out,
         match copy.because {
+            CopyBecause::Missing => "the target has no such tag",
+            CopyBecause::DigestDiffers if copy.makes.is_some() => {
+                "the target is not what the settings make of the upstream"
+            }
             CopyBecause::DigestDiffers => "the digests differ",
             CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
         },
@@ -205,6 +267,19 @@ pub(super) fn brought(brings: &Brings) -> String {
         Brings::Platform(None) => "the platform that the target has".to_owned(),
         Brings::Whole(platforms) if platforms.len() > 1 => format!("all platforms: {}", listed(platforms)),
         Brings::Whole(_) => "as it is".to_owned(),
+        Brings::Part {
+            platforms,
+            attestations,
+        } => {
+            let platforms = match platforms.is_empty() {
+                true => "all platforms".to_owned(),
+                false => listed(platforms),
+            };
+            match attestations {
+                Attestations::Keep => format!("a new index of {platforms}"),
+                Attestations::Strip => format!("a new index of {platforms}, without attestations"),
+            }
+        }
     }
 }
 

@@ -138,7 +138,27 @@ pub const KEYS: &[Key] = &[
         "a platform such as linux/amd64, a list of them, or all",
     )
     .list()
-    .about("Which platforms to bring. Without it each target keeps those that it has; several come only as the whole index."),
+    .about("Which platforms to bring. Without it the docker engine lets each target keep those that it has, and direct brings all."),
+    key("engine", Some("docker"), "docker or direct")
+        .choice(&["docker", "direct"])
+        .about("Who copies: a Docker daemon, by pull, tag and push; or this program, from registry to registry, without a daemon."),
+    key("compare", Some("digest"), "digest or missing-only")
+        .choice(&["digest", "missing-only"])
+        .about("Whether a tag that is there is compared with its upstream's (digest), or let alone (missing-only)."),
+    key("immutable_tags", None, "a regular expression for whole tags, such as v\\d+\\.\\d+\\.\\d+")
+        .about("Tags that never move: one that matches and is there is asked nothing about."),
+    key("attestations", Some("keep"), "keep or strip")
+        .choice(&["keep", "strip"])
+        .about("Whether the attestations that BuildKit keeps in an index come along. To strip them needs engine: direct, and makes a new index."),
+    key("referrers", Some("false"), "true or false")
+        .flag()
+        .about("Whether signatures, attestations and bills of materials that refer to an image come with it. Needs engine: direct."),
+    key("foreign_layers", Some("false"), "true or false")
+        .flag()
+        .about("Whether layers that the upstream only has an address of are brought too. Needs engine: direct."),
+    key("direct.connections", Some("32"), "a whole number from 2 to 512")
+        .number(2, 512)
+        .about("How many connections may carry layers at once, for all images together. A layer needs two."),
     key("docker.host", None, "unix:///PATH or tcp://HOST:PORT, without a login")
         .also(&["DOCKER_HOST"])
         .about("Where the daemon listens. Without it, the docker context, then Docker's usual socket, then those of rootless daemons."),
@@ -158,12 +178,33 @@ pub const KEYS: &[Key] = &[
     key("docker.compare", Some("registry"), "registry or pull")
         .choice(&["registry", "pull"])
         .about("Where the content that ECR holds is read to be compared: its manifest in ECR, or by a pull every time."),
-    key("registries.*.mirror", None, "host[:port][/prefix], without a scheme")
-        .about("What is asked in the place of this registry."),
+    key("registries.*.mirrors", None, "a list of host[:port][/prefix], without a scheme")
+        .list()
+        .about("What is asked in the place of this registry, in this order; it itself only where it is named among them. A daemon is sent to the first."),
     key("registries.*.username", None, "a user name, beside a password").about("The user name to log in there with."),
     key("registries.*.password", None, "a password, beside a username")
         .secret()
         .about("The password for it. Better in the environment: _ stands for each of . : - in the host's name."),
+    key("registries.*.ca", None, "a file of PEM certificates that can be read")
+        .about("Authorities that are trusted there beside the system's. A daemon has its own (certs.d)."),
+    key("registries.*.cert", None, "a file with a PEM certificate, beside a key")
+        .about("The certificate to show there, with the chain that it needs."),
+    key("registries.*.key", None, "a file with a PEM key, beside a cert").about("The certificate's key."),
+    key("registries.*.plain_http", None, "true or false")
+        .flag()
+        .about("Whether it is asked without TLS. This machine's own addresses are, unless they have a ca."),
+    key("registries.*.requests_per_second", None, "a whole number from 1 to 10000")
+        .number(1, 10_000)
+        .about("The most requests to it that begin in a second."),
+    key("registries.*.concurrency", None, "a whole number from 1 to 512")
+        .number(1, 512)
+        .about("The most requests to it that are open at once, but for layers on their way in, which direct.connections bounds."),
+    key("registries.*.chunk_mib", None, "a whole number from 1 to 1024")
+        .number(1, 1024)
+        .about("Uploads to it are cut into requests of so many MiB. Without it a layer is one request; ECR takes both, and parts of 5 to 10."),
+    key("registries.*.on_limit", None, "stop or wait")
+        .choice(&["stop", "wait"])
+        .about("What is done when it says that its limit is used up: it is asked no more in this run (stop, unless said), or it is waited for."),
     key("aws.region", None, "a region code, such as eu-central-1")
         .also(&["AWS_DEFAULT_REGION", "AWS_REGION"])
         .about("The region of the registry."),
@@ -215,7 +256,7 @@ pub const KEYS: &[Key] = &[
         .about("How long a daemon that has gone is waited for; then what is left is not attempted."),
     key("stop.grace", Some("30s"), "a duration, such as 30s or 2m")
         .about("How long running images may go on after Ctrl-C or SIGTERM. A second signal cuts them off at once."),
-    key("ledger", None, "a file's path").about(
+    key("ledger", None, "a file's path, no URL").about(
         "The file that remembers which ECR digest was made from which upstream digest. Without it, ecr-keeper/ledger.json in \
          the user's state folder (~/.local/state).",
     ),
@@ -297,8 +338,8 @@ mod tests {
         );
         assert_eq!(near("strip_components").as_deref(), Some("discovery.strip_components"));
         assert_eq!(
-            near("registries.ghcr.mirrors").as_deref(),
-            Some("registries.ghcr.mirror")
+            near("registries.ghcr.mirror").as_deref(),
+            Some("registries.ghcr.mirrors")
         );
         assert_eq!(near("entirely.unlike"), None);
     }

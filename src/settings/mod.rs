@@ -20,13 +20,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
+use regex::Regex;
+
+use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::mapping::Naming;
 use crate::notify::Webhook;
 use crate::record::Results;
-use crate::registry::Credential;
-use crate::retry::Timeouts;
+use crate::registry::{self, Credential, Mirrors};
 use crate::survey::Compare;
 
 use self::layers::Places;
@@ -48,12 +50,22 @@ pub struct Settings {
     pub keep_missing: bool,
     /// Which platforms are wanted.
     pub platforms: Platforms,
-    /// Where the daemon is, how it is dealt with, and the mirrors that it asks.
+    /// Who copies.
+    pub engine: EngineKind,
+    /// Where the daemon is and how it is dealt with.
     pub docker: DockerOptions,
-    /// How long registries are waited for.
-    pub timeouts: Timeouts,
+    /// How the direct engine copies.
+    pub direct: DirectOptions,
+    /// How registries are dealt with.
+    pub registries: registry::Options,
+    /// Where upstreams are really asked.
+    pub mirrors: Mirrors,
     /// How contents are compared.
     pub compare: Compare,
+    /// Whether a tag that is there is let alone.
+    pub missing_only: bool,
+    /// Tags that never move.
+    pub immutable_tags: Option<Regex>,
     /// Logins by registry host.
     pub logins: BTreeMap<String, Credential>,
     /// Who we are at AWS.
@@ -68,6 +80,15 @@ pub struct Settings {
     pub results: Results,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
+}
+
+/// Which engine copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// A Docker daemon.
+    Docker,
+    /// This program.
+    Direct,
 }
 
 /// One thing that is wrong with the settings.

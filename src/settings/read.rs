@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use config::{Value, ValueKind};
+use reqwest::Identity;
 
 use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
 use super::layers::{DEFAULT, Found, Places};
 use super::values::{
-    bound, choice, daemon_address, duration, flag, from_str, host, mirror, path, platforms, region, text, url, within,
+    authorities, bound, choice, daemon_address, duration, flag, from_str, host, mirrors, path, pem, platforms, region,
+    tags, text, url, within,
 };
-use super::{Mistake, Settings, SettingsError};
+use super::{EngineKind, Mistake, Settings, SettingsError};
 use crate::atomic::meant_by;
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
+use crate::engine::direct::DirectOptions;
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
-use crate::image::Repository;
+use crate::image::{Attestations, Platforms, Repository};
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
 use crate::record::{Format, Results};
-use crate::registry::Credential;
+use crate::registry::{self, Credential, HostOptions, Mirrors, OnLimit};
 use crate::retry::{Retry, Timeouts};
 use crate::survey::Compare;
 
@@ -75,7 +79,7 @@ pub(super) fn shown(value: &Value) -> Option<String> {
 }
 
 /// A value as text; a list with commas between.
-fn text_of(value: &Value) -> Option<String> {
+pub(super) fn text_of(value: &Value) -> Option<String> {
     match &value.kind {
         ValueKind::Array(items) => items
             .iter()
@@ -107,10 +111,21 @@ impl Reader {
         let keep_missing = self.parse("missing_upstream", |text| {
             choice(text, &[("fail", false), ("keep", true)])
         });
-        let platforms = self.parse("platforms", platforms);
+        let engine = self.engine();
+        let platforms = self.parse("platforms", platforms).or(match engine {
+            Some(EngineKind::Direct) => Some(Platforms::All),
+            _ => None,
+        });
+        let compares = [("digest", false), ("missing-only", true)];
+        let missing_only = self.parse("compare", |text| choice(text, &compares));
+        let immutable_tags = self.parse("immutable_tags", tags);
         let retry = self.retry();
         let timeouts = self.timeouts();
-        let docker = self.docker(retry, timeouts);
+        let transfer = self.parse("timeouts.transfer", bound);
+        let docker = self.docker(retry, timeouts, transfer);
+        let direct = self.direct(retry, timeouts, transfer);
+        let registries = self.registries(retry, timeouts);
+        let mirrors = Mirrors(self.each("registries.*.mirrors", mirrors));
         let compares = [("registry", Compare::Registry), ("pull", Compare::Pull)];
         let compare = self.parse("docker.compare", |text| choice(text, &compares));
         let logins = self.logins();
@@ -118,7 +133,7 @@ impl Reader {
         let account = self.agree_on_region(registry.as_deref(), aws.as_mut());
         let concurrency = self.parse("concurrency", |text| within(text, 1..=64));
         let grace = self.parse("stop.grace", duration);
-        let ledger = self.parse("ledger", path);
+        let ledger = self.parse("ledger", |text| path(text).filter(|_| !text.contains("://")));
         let results = self.results();
         let webhook = self.webhook(retry, timeouts);
         Some(Settings {
@@ -129,9 +144,14 @@ impl Reader {
             naming: naming?,
             keep_missing: keep_missing?,
             platforms: platforms.unwrap_or_default(),
+            engine: engine?,
             docker: docker?,
-            timeouts: timeouts?,
+            direct: direct?,
+            registries: registries?,
+            mirrors,
             compare: compare?,
+            missing_only: missing_only?,
+            immutable_tags,
             logins,
             aws: aws?,
             concurrency: concurrency?,
@@ -215,7 +235,109 @@ impl Reader {
         })
     }
 
-    fn docker(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<DockerOptions> {
+    fn engine(&mut self) -> Option<EngineKind> {
+        let engines = [("docker", EngineKind::Docker), ("direct", EngineKind::Direct)];
+        let engine = self.parse("engine", |text| choice(text, &engines));
+        if engine == Some(EngineKind::Docker) {
+            let asked = [
+                ("attestations", "strip"),
+                ("referrers", "true"),
+                ("foreign_layers", "true"),
+            ];
+            for (key, value) in asked {
+                let is_asked = |setting: &Setting| text_of(&setting.found.value).as_deref() == Some(value);
+                if self.find(key).as_ref().is_some_and(is_asked) {
+                    self.lacks(&[key], "engine: direct; a daemon does not do this");
+                }
+            }
+        }
+        engine
+    }
+
+    fn direct(
+        &mut self,
+        retry: Option<Retry>,
+        timeouts: Option<Timeouts>,
+        transfer: Option<Duration>,
+    ) -> Option<DirectOptions> {
+        let connections = self.parse("direct.connections", |text| within(text, 2..=512));
+        let choices = [("keep", Attestations::Keep), ("strip", Attestations::Strip)];
+        let attestations = self.parse("attestations", |text| choice(text, &choices));
+        let referrers = self.parse("referrers", flag);
+        let foreign_layers = self.parse("foreign_layers", flag);
+        Some(DirectOptions {
+            retry: retry?,
+            connections: connections?,
+            transfer: transfer?,
+            lag: timeouts?.answer,
+            attestations: attestations?,
+            referrers: referrers?,
+            foreign_layers: foreign_layers?,
+        })
+    }
+
+    fn registries(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<registry::Options> {
+        let mut hosts: BTreeMap<String, HostOptions> = BTreeMap::new();
+        for (host, plain_http) in self.each("registries.*.plain_http", flag) {
+            hosts.entry(host).or_default().plain_http = plain_http;
+        }
+        for (host, authorities) in self.each("registries.*.ca", authorities) {
+            hosts.entry(host).or_default().authorities = authorities;
+        }
+        for (host, identity) in self.identities() {
+            hosts.entry(host).or_default().identity = Some(identity);
+        }
+        for (host, most) in self.each("registries.*.requests_per_second", |text| within(text, 1..=10_000)) {
+            hosts.entry(host).or_default().requests_per_second = Some(most);
+        }
+        for (host, most) in self.each("registries.*.concurrency", |text| within(text, 1..=512)) {
+            hosts.entry(host).or_default().concurrency = Some(most);
+        }
+        for (host, mib) in self.each("registries.*.chunk_mib", |text| within(text, 1..=1024)) {
+            hosts.entry(host).or_default().chunk = Some((mib as u64) << 20);
+        }
+        let choices = [("stop", OnLimit::Stop), ("wait", OnLimit::Wait)];
+        for (host, on_limit) in self.each("registries.*.on_limit", |text| choice(text, &choices)) {
+            hosts.entry(host).or_default().on_limit = on_limit;
+        }
+        Some(registry::Options {
+            retry: retry?,
+            timeouts: timeouts?,
+            hosts,
+        })
+    }
+
+    /// Certificates with their keys, by host.
+    fn identities(&mut self) -> BTreeMap<String, Identity> {
+        let mut keys = self.each("registries.*.key", pem);
+        let mut identities = BTreeMap::new();
+        for (host, certificate) in self.each("registries.*.cert", pem) {
+            let Some(key) = keys.remove(&host) else {
+                self.lacks(&["registries", &host, "cert"], "a key beside it");
+                continue;
+            };
+            match Identity::from_pem(&[certificate, key].concat()) {
+                Ok(identity) => {
+                    identities.insert(host, identity);
+                }
+                Err(_) => self.lacks(
+                    &["registries", &host, "cert"],
+                    "a PEM certificate and its own PEM key in `key`",
+                ),
+            }
+        }
+        for host in keys.into_keys() {
+            self.lacks(&["registries", &host, "key"], "a cert beside it");
+        }
+        identities
+    }
+
+    fn docker(
+        &mut self,
+        retry: Option<Retry>,
+        timeouts: Option<Timeouts>,
+        transfer: Option<Duration>,
+    ) -> Option<DockerOptions> {
         let host = self.parse("docker.host", daemon_address);
         let context = self.parse("docker.context", text);
         let by_variable = |setting: &Setting| setting.found.origin.ends_with(TLS_VERIFY);
@@ -226,8 +348,6 @@ impl Reader {
         let cert_path = self.parse("docker.cert_path", path);
         let look_ups = [("daemon", LookUp::Daemon), ("direct", LookUp::Direct)];
         let look_up = self.parse("docker.upstream_digests", |text| choice(text, &look_ups));
-        let mirrors = self.each("registries.*.mirror", mirror);
-        let transfer = self.parse("timeouts.transfer", bound);
         let daemon = self.parse("timeouts.daemon", duration);
         Some(DockerOptions {
             whereabouts: Whereabouts {
@@ -243,7 +363,6 @@ impl Reader {
             },
             retry: retry?,
             look_up: look_up?,
-            mirrors,
         })
     }
 

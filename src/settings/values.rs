@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use regex::Regex;
+use reqwest::Certificate;
+
 use crate::image::{Platforms, Repository};
 
 pub(super) fn text(text: &str) -> Option<String> {
@@ -61,6 +64,31 @@ pub(super) fn mirror(text: &str) -> Option<String> {
         Some(prefix) => from_str::<Repository>(&format!("{own_host}/{prefix}")).map(|_| text.to_owned()),
         None => Some(text.to_owned()),
     }
+}
+
+pub(super) fn mirrors(text: &str) -> Option<Vec<String>> {
+    text.split(',').map(|one| mirror(one.trim())).collect()
+}
+
+/// A file that can be read now: a mistake in it is told before anything is done.
+fn content(text: &str) -> Option<Vec<u8>> {
+    std::fs::read(path(text)?).ok()
+}
+
+pub(super) fn authorities(text: &str) -> Option<Vec<Certificate>> {
+    let all = Certificate::from_pem_bundle(&content(text)?).ok()?;
+    (!all.is_empty()).then_some(all)
+}
+
+pub(super) fn pem(text: &str) -> Option<Vec<u8>> {
+    content(text).filter(|pem| pem.starts_with(b"-----BEGIN") || pem.windows(11).any(|part| part == b"-----BEGIN "))
+}
+
+/// For whole tags.
+pub(super) fn tags(text: &str) -> Option<Regex> {
+    // By itself first: `a)|(b` would be none, and yet be one between the anchors.
+    Regex::new(text).ok()?;
+    Regex::new(&format!("^(?:{text})$")).ok()
 }
 
 /// Without a login: a daemon has none, and it would be shown.

@@ -434,7 +434,7 @@ discovery:
   allow_no_match: maybe
 docker: unix:///var/run/docker.sock
 registries:
-  docker.io: { mirrors: mirror.example.com }
+  docker.io: { mirror: mirror.example.com }
 stop: { grace: soon }
 webhook: { url: "not-a-url-but-secret", kind: telegram }
 platforms: [linux, linux/arm64]
@@ -457,7 +457,7 @@ platforms: [linux, linux/arm64]
             "did you mean discovery.strip_components?",
             "discovery.allow_no_match: \"maybe\" is not allowed; allowed: true or false",
             "docker: is a section; allowed in it: docker.host, ",
-            "did you mean registries.docker.io.mirror?",
+            "did you mean registries.docker.io.mirrors?",
             "stop.grace: \"soon\" is not allowed",
             "webhook.url: the value is not allowed",
             "webhook.kind: \"telegram\" is not allowed; allowed: discord or generic",
@@ -512,7 +512,7 @@ async fn an_upstream_that_is_down_fails_by_name() {
     let world = world_with_one_change().await;
     let run = world
         .keeper(&["sync", "--output", "json"])
-        .env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRROR", "127.0.0.1:9");
+        .env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRRORS", "127.0.0.1:9");
     let ran = run.ran().await.code_is(1);
     let image = format!("{}", ran.image("busybox:1"));
     contains(

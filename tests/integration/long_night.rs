@@ -56,10 +56,10 @@ on_every_store! {
         let new = one_change(&world, "1").await;
         let mut run = held_in_a_pull(&world).started();
         world.held(world.lab.upstream()).await;
-        world.dockerd.kill().await;
+        world.dockerd_mut().kill().await;
         run.said("has gone; waiting up to 1m").await;
         world.lab.upstream().release();
-        world.dockerd.restart().await;
+        world.dockerd_mut().restart().await;
         let ran = run.end().await.well();
         assert!(ran.stderr.contains("is back"), "{}", ran.stderr);
         assert_eq!(ran.outcome("busybox:1"), "updated");
@@ -75,7 +75,7 @@ on_every_store! {
         let before = world.digest_in_ecr(REPOSITORY, "1");
         let run = held_in_a_pull(&world).env("ECR_KEEPER_TIMEOUTS__DAEMON", "1s").started();
         world.held(world.lab.upstream()).await;
-        world.dockerd.kill().await;
+        world.dockerd_mut().kill().await;
         let ran = run.end().await.code_is(1);
         assert_eq!(ran.outcome("busybox:1"), "failed");
         assert!(message(&ran, "busybox:1").contains("timeouts.daemon"), "{}", ran.stdout);
@@ -263,10 +263,10 @@ async fn a_daemon_that_hangs_is_not_waited_for_without_end() {
         .env("ECR_KEEPER_TIMEOUTS__DAEMON", "1s")
         .started();
     world.held(world.lab.upstream()).await;
-    world.dockerd.freeze().await.expect("the daemon runs");
+    world.dockerd().freeze().await.expect("the daemon runs");
     let ran = run.end().await.code_is(1);
     assert!(message(&ran, "busybox:1").contains("no sign of life"), "{}", ran.stdout);
     assert_eq!(ran.outcome("busybox:2"), "not-attempted");
     world.lab.upstream().release();
-    world.dockerd.thaw().expect("the daemon runs");
+    world.dockerd().thaw().expect("the daemon runs");
 }

@@ -4,6 +4,9 @@ mod support;
 
 mod bad_input;
 mod daemon;
+mod direct;
+mod faults;
+mod logins;
 mod long_night;
 mod people;
 mod plan;

@@ -53,7 +53,7 @@ async fn the_sample_settings_hold_to_the_schema_and_mistakes_do_not() {
         "missing_upstream: shrug",
         "webhook: { kind: telegram }",
         "docker: unix:///var/run/docker.sock",
-        "registries: { quay.io: { mirrors: x } }",
+        "registries: { quay.io: { mirror: x } }",
         "keyword: 1.10",
     ] {
         assert!(!validator.is_valid(&yaml(bad).await), "{bad}");

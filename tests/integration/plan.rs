@@ -86,7 +86,7 @@ async fn the_exit_code_of_a_plan_tells_changes_from_refusals() {
     world.sync().await.code_is(1);
     world.keeper(&["plan", "--exit-code"]).ran().await.code_is(1);
     let unread = world.keeper(&["plan", "--exit-code"]);
-    let unread = unread.env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRROR", "127.0.0.1:9");
+    let unread = unread.env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRRORS", "127.0.0.1:9");
     unread.ran().await.code_is(1);
 }
 

@@ -106,7 +106,7 @@ async fn a_docker_context_is_followed_as_the_docker_command_does() {
     assert!(
         reached(plan().env("DOCKER_CONTEXT", "mine"))
             .await
-            .contains(&world.dockerd.host())
+            .contains(&world.dockerd().host())
     );
     let by_name = plan().without("DOCKER_HOST").env("DOCKER_CONTEXT", "mine");
     assert!(reached(by_name).await.contains(&tls.host()));

@@ -59,10 +59,10 @@ on_every_store! {
             world.upstream(UPSTREAM, &tag, image).await;
             world.ecr(REPOSITORY, &tag, tiny("old")).await;
         }
-        let store = match world.dockerd.store() {
-            Store::Classic | Store::Containerd => world.dockerd.dir().to_owned(),
+        let store = match world.dockerd().store() {
+            Store::Classic | Store::Containerd => world.dockerd().dir().to_owned(),
             // Beside its storage Podman writes each layer that it pushes to a temporary file.
-            Store::Podman => world.dockerd.dir().join("root"),
+            Store::Podman => world.dockerd().dir().join("root"),
         };
         let before = room(&store);
         let run = world.keeper(&["sync", "--output", "json"]).env("ECR_KEEPER_CONCURRENCY", AT_ONCE.to_string());

@@ -72,7 +72,7 @@ fn failing(store: Store) -> Vec<(&'static str, &'static str, &'static str)> {
 on_every_store! {
     /// docker-digests.md, section 1.
     async fn every_kind_of_image_comes_through_as_the_store_allows(world: World) {
-        let store = world.dockerd.store();
+        let store = world.dockerd().store();
         let kinds = every_kind(&world).await;
         let old = world.digest_in_ecr(REPOSITORY, "zstd");
 
@@ -118,7 +118,7 @@ on_every_store! {
         let all = || world.keeper(&["sync", "--output", "json"]).env("ECR_KEEPER_PLATFORMS", "all");
         let ran = all().ran().await;
         assert_eq!(ran.outcome("busybox:single"), "updated");
-        if world.dockerd.store() != Store::Containerd {
+        if world.dockerd().store() != Store::Containerd {
             for tag in ["index", "list", "attested"] {
                 let image = ran.image(&format!("busybox:{tag}"));
                 assert_eq!(image["outcome"], "refused", "{tag}");
@@ -143,7 +143,7 @@ on_every_store! {
         let new = world.upstream(UPSTREAM, "1", multi("new").attested()).await;
         let held = world.ecr(REPOSITORY, "1", multi("old")).await;
         let ran = world.sync().await;
-        match world.dockerd.store() {
+        match world.dockerd().store() {
             Store::Containerd => {
                 assert_eq!(ran.well().outcome("busybox:1"), "updated");
                 assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), new.top, "an index stays one");

@@ -22,7 +22,7 @@ pub const KEYWORD: &str = "base/image";
 
 pub struct World {
     // Dropped before the lab, whose folder it is in.
-    pub dockerd: Dockerd,
+    daemon: Option<Dockerd>,
     pub lab: Lab,
     folder: TempDir,
     /// Config blobs that are upstream: the daemon also reads them to see which platform an image is.
@@ -44,16 +44,28 @@ impl World {
     }
 
     pub async fn with_daemon(options: LabOptions, store: Store) -> Self {
-        let lab = Lab::start(options).await.expect("the lab starts");
-        let dockerd = Dockerd::start_as(lab.dir(), store, DockerdOptions::default())
-            .await
-            .expect("the daemon starts");
+        let mut world = Self::without_daemon(options).await;
+        let dockerd = Dockerd::start_as(world.lab.dir(), store, DockerdOptions::default()).await;
+        world.daemon = Some(dockerd.expect("the daemon starts"));
+        world
+    }
+
+    /// For the direct engine, which needs none.
+    pub async fn without_daemon(options: LabOptions) -> Self {
         Self {
-            dockerd,
-            lab,
+            daemon: None,
+            lab: Lab::start(options).await.expect("the lab starts"),
             folder: tempfile::tempdir().expect("a folder"),
             configs: Mutex::default(),
         }
+    }
+
+    pub fn dockerd(&self) -> &Dockerd {
+        self.daemon.as_ref().expect("a world with a daemon")
+    }
+
+    pub fn dockerd_mut(&mut self) -> &mut Dockerd {
+        self.daemon.as_mut().expect("a world with a daemon")
     }
 
     /// The working folder of every run: settings, ledger and result files are here.
@@ -156,12 +168,12 @@ impl World {
 
     /// The daemon's socket.
     pub fn socket(&self) -> PathBuf {
-        let host = self.dockerd.host();
+        let host = self.dockerd().host();
         PathBuf::from(host.strip_prefix("unix://").expect("a unix socket"))
     }
 
     pub fn docker(&self) -> Docker {
-        Docker::connect_with_host(&self.dockerd.host()).expect("the daemon's address")
+        Docker::connect_with_host(&self.dockerd().host()).expect("the daemon's address")
     }
 
     /// A run of the program in this world.
@@ -181,17 +193,21 @@ impl World {
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_ENDPOINT_URL_ECR", self.lab.endpoint())
+            .env("AWS_ENDPOINT_URL_ECR_PUBLIC", self.lab.endpoint())
             .env("ECR", self.lab.ecr().host())
             .env("KEYWORD", KEYWORD)
             // What passes is tried again at once: the tests of waiting set their own.
             .env("ECR_KEEPER_RETRY__WAIT", "50ms")
-            .env("DOCKER_HOST", self.dockerd.host())
-            .env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRROR", self.lab.upstream().host())
-            .env("ECR_KEEPER_REGISTRIES__QUAY_IO__MIRROR", self.lab.upstream().host())
+            .env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRRORS", self.lab.upstream().host())
+            .env("ECR_KEEPER_REGISTRIES__QUAY_IO__MIRRORS", self.lab.upstream().host())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        match &self.daemon {
+            Some(dockerd) => command.env("DOCKER_HOST", dockerd.host()),
+            None => command.env("ECR_KEEPER_ENGINE", "direct"),
+        };
         Run(command)
     }
 

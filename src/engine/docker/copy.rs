@@ -8,7 +8,7 @@ use super::daemon::Store;
 use super::local::{Local, Manifest};
 use super::refusal::Refusal;
 use super::{Session, unless_stopped};
-use crate::engine::{Copied, EngineError, Held, Likeness, Order, Side, Trouble};
+use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Order, Side, Trouble};
 use crate::events::{Bytes, CopyStep};
 use crate::image::{Digest, ImageRef, Platform};
 use crate::plan::Brings;
@@ -58,6 +58,7 @@ pub(super) enum Done {
 pub(super) struct Copy<'a> {
     session: &'a Session,
     order: &'a Order,
+    goal: &'a Goal,
     step: &'a (dyn Fn(CopyStep) + Send + Sync),
     claims: Vec<Claim>,
     /// The local image that is copied, once it is there.
@@ -65,10 +66,16 @@ pub(super) struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    pub(super) fn of(session: &'a Session, order: &'a Order, step: &'a (dyn Fn(CopyStep) + Send + Sync)) -> Self {
+    pub(super) fn of(
+        session: &'a Session,
+        order: &'a Order,
+        goal: &'a Goal,
+        step: &'a (dyn Fn(CopyStep) + Send + Sync),
+    ) -> Self {
         Self {
             session,
             order,
+            goal,
             step,
             claims: Vec::new(),
             id: None,
@@ -115,7 +122,7 @@ impl<'a> Copy<'a> {
         let platforms: Vec<Option<Platform>> = match &self.order.brings {
             Brings::Platform(platform) => vec![platform.clone().or(held.platform)],
             Brings::Whole(all) if all.is_empty() => vec![None],
-            Brings::Whole(all) => all.iter().cloned().map(Some).collect(),
+            Brings::Whole(all) | Brings::Part { platforms: all, .. } => all.iter().cloned().map(Some).collect(),
         };
         let (name, source) = self.source(platforms[0].as_ref()).await?;
         // One name of one digest cannot be two platforms' images: who uses it does so alone, and leaves it as it was.
@@ -132,9 +139,9 @@ impl<'a> Copy<'a> {
 
     /// The target's own content and platform. What the registry did not tell, a pull of it does.
     async fn held(&mut self) -> Result<HeldImage, EngineError> {
-        let (manifest, config) = match &self.order.held {
-            Held::Index => return Ok(HeldImage::default()),
-            Held::Image { manifest, config } => (manifest, config),
+        let (manifest, config) = match &self.goal.held {
+            None | Some(Held::Index) => return Ok(HeldImage::default()),
+            Some(Held::Image { manifest, config }) => (manifest, config),
         };
         let platform_is_known = !matches!(self.order.brings, Brings::Platform(None));
         let likeness = match self.store() {
@@ -147,8 +154,8 @@ impl<'a> Copy<'a> {
                 platform: None,
             });
         }
-        let by_digest = self.order.target.repository.image(manifest.clone());
-        let (image, claim) = self.name_for(by_digest, self.order.target.clone(), None).await?;
+        let by_digest = self.goal.target.repository.image(manifest.clone());
+        let (image, claim) = self.name_for(by_digest, self.goal.target.clone(), None).await?;
         let (local, _) = self.pull(&image, Side::Target, None).await?;
         claim.gives(&local.id).await;
         // A pull would not fetch the upstream's layers where their content is there, packed in another way.
@@ -207,7 +214,7 @@ impl<'a> Copy<'a> {
         platforms: &[Option<Platform>],
         held: Option<&str>,
     ) -> Result<Option<Ready>, EngineError> {
-        let target = &self.order.target;
+        let target = &self.goal.target;
         let mut local = None;
         for platform in platforms {
             let (pulled, found) = self.pull(name, Side::Upstream, platform.as_ref()).await?;
@@ -282,7 +289,7 @@ impl<'a> Copy<'a> {
         };
         let is_single = matches!(&local.manifests[..], [only] if only.digest == self.order.digest);
         let wanted: Vec<&Manifest> = match (&self.order.brings, is_single) {
-            (Brings::Whole(_), _) | (_, true) => local.manifests.iter().collect(),
+            (Brings::Whole(_) | Brings::Part { .. }, _) | (_, true) => local.manifests.iter().collect(),
             (Brings::Platform(_), false) => {
                 let wanted = platforms[0].as_ref().or(self.session.about.platform.as_ref());
                 let own =
@@ -310,7 +317,7 @@ impl<'a> Copy<'a> {
                 self.is_for(wanted[0].platform.as_ref(), platforms[0].as_ref())?;
                 Ok(ready(None, &self.order.digest))
             }
-            (Brings::Whole(_), false) => Ok(ready(None, &self.order.digest)),
+            (Brings::Whole(_) | Brings::Part { .. }, false) => Ok(ready(None, &self.order.digest)),
             (Brings::Platform(_), false) => Ok(ready(wanted[0].platform.as_ref(), &wanted[0].digest)),
         }
     }
@@ -328,7 +335,7 @@ impl<'a> Copy<'a> {
     }
 
     async fn push(&self, ready: &Ready) -> Result<Digest, EngineError> {
-        let target = &self.order.target;
+        let target = &self.goal.target;
         // Two tags of one image: the second finds the layers there that the first has uploaded.
         let _turn = self
             .session
@@ -348,7 +355,7 @@ impl<'a> Copy<'a> {
 
     /// Makes sure that the target's registry has what was pushed.
     pub(super) async fn check(&self, pushed: Digest) -> Result<Copied, EngineError> {
-        let target = &self.order.target;
+        let target = &self.goal.target;
         (self.step)(CopyStep::Checking);
         let checked = self.session.observe(target, Side::Target).await;
         let found = match checked {
@@ -362,7 +369,7 @@ impl<'a> Copy<'a> {
             }
         };
         match found == pushed {
-            true => Ok(Copied::Pushed(pushed)),
+            true => Ok(Copied::Pushed(pushed.into())),
             false => Err(EngineError::PushNotConfirmed {
                 image: target.clone(),
                 pushed,
@@ -394,7 +401,7 @@ impl<'a> Copy<'a> {
         let progress = |bytes: Bytes| (self.step)(CopyStep::Pulled(bytes));
         let pull = async |credential: Option<&_>| daemon.pull(place, platform, credential, progress).await;
         for _ in 0..PULLS {
-            tracing::debug!("pull {place} for {}", self.order.target);
+            tracing::debug!("pull {place} for {}", self.goal.target);
             let digest = self.session.trying("pull", side, image, place, pull).await?;
             if let Some(local) = daemon.local(&place.to_string()).await? {
                 return Ok((local, digest));
@@ -408,7 +415,7 @@ impl<'a> Copy<'a> {
     }
 
     async fn push_tag(&self, platform: Option<&Platform>) -> Result<Digest, EngineError> {
-        let target = &self.order.target;
+        let target = &self.goal.target;
         tracing::debug!("push {target}");
         let daemon = &self.session.daemon;
         let progress = |bytes: Bytes| (self.step)(CopyStep::Pushed(bytes));

@@ -12,12 +12,11 @@ mod local;
 mod refusal;
 mod requests;
 mod transfer;
-mod turns;
 
 pub use self::address::Whereabouts;
 pub use self::daemon::Patience;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,13 +28,14 @@ use self::copy::{Copy, Done};
 use self::daemon::{About, Daemon, Store};
 use self::local::platform_of;
 use self::refusal::Refusal;
-use self::turns::Turns;
-use super::{Copied, EngineError, Order, Side, Trouble};
+use super::registries::login_failed;
+use super::turns::Turns;
+use super::{Copied, EngineError, Goal, Order, Registries, Side, Trouble};
 use crate::credentials::Keyring;
 use crate::events::CopyStep;
 use crate::image::{Digest, ImageRef, Kind, Observed, Platform, Repository};
 use crate::plan::Keeps;
-use crate::registry::{Client, Credential};
+use crate::registry::Credential;
 use crate::retry::{Passes, Retry};
 
 /// A daemon ends a cut-off pull or push some moments after its client has gone, and may still name an image in them.
@@ -53,8 +53,6 @@ pub struct DockerOptions {
     pub retry: Retry,
     /// Who asks upstream registries for digests.
     pub look_up: LookUp,
-    /// By registry host, the `host[:port][/prefix]` that is asked in its place.
-    pub mirrors: BTreeMap<String, String>,
 }
 
 /// Who asks upstream registries for digests.
@@ -75,14 +73,13 @@ pub struct Session {
     claims: Claims,
     turns: Turns,
     keyring: Keyring,
-    registries: Client,
+    registries: Registries,
     look_up: LookUp,
     retry: Retry,
     /// Registries that failed through all tries: until they answer again, each further image tries once.
     ill: Mutex<BTreeSet<String>>,
     /// This program could not read configs in the target's registry.
     configs_closed: AtomicBool,
-    mirrors: BTreeMap<String, String>,
 }
 
 /// What a copy left in the daemon although it should not have.
@@ -96,7 +93,7 @@ impl Session {
     /// Connects to the daemon, finds out how it keeps images, and logs in to `target`, the registry's host.
     pub async fn open(
         options: &DockerOptions,
-        registries: Client,
+        registries: Registries,
         keyring: Keyring,
         target: &str,
     ) -> Result<Self, EngineError> {
@@ -113,7 +110,6 @@ impl Session {
             retry: options.retry,
             ill: Mutex::default(),
             configs_closed: AtomicBool::new(false),
-            mirrors: options.mirrors.clone(),
         };
         session.log_in(target).await?;
         Ok(session)
@@ -123,21 +119,28 @@ impl Session {
         let Some(credential) = self.keyring.of(registry).await? else {
             return Ok(());
         };
+        if self.about.store == Store::Podman {
+            // It checks over TLS only, also where it pulls without.
+            let checked = self.registries.client.ping(registry).await;
+            return checked.map_err(|error| login_failed(registry, error));
+        }
         let checked = self
             .retry
             .run(
-                async || match self.about.store {
-                    // Podman checks over TLS only, also where it pulls without.
-                    Store::Podman => Ok(self.registries.check_login(registry, Some(&credential)).await?),
-                    Store::Classic | Store::Containerd => self.daemon.check_login(registry, &credential).await,
-                },
+                async || self.daemon.check_login(registry, &credential).await,
                 |refusal, delay| again("log in to", registry, refusal, delay),
             )
             .await;
         checked.map_err(|refusal| EngineError::Login {
             registry: registry.to_owned(),
+            trouble: None,
             message: refusal.message,
         })
+    }
+
+    /// What this program itself asks registries.
+    pub fn registries(&self) -> &Registries {
+        &self.registries
     }
 
     /// The daemon, its version and its store, in one line.
@@ -157,17 +160,19 @@ impl Session {
 
     /// What a registry has under a name, without a pull. On some registries it counts as one.
     pub async fn observe(&self, image: &ImageRef, side: Side) -> Result<Observed, EngineError> {
-        let place = self.place_of(image);
         let direct = match (self.about.store, side) {
             // It cannot be asked.
             (Store::Podman, _) => LookUp::Direct,
             (_, Side::Upstream) => self.look_up,
             (_, Side::Target) => LookUp::Daemon,
         };
+        if direct == LookUp::Direct {
+            return self.registries.observe(image, side).await;
+        }
+        let place = self.place_of(image);
         tracing::debug!("look up {side} {place}");
-        self.trying("look up", side, image, &place, async |credential| match direct {
-            LookUp::Daemon => self.ask_daemon(&place, credential).await,
-            LookUp::Direct => Ok(self.registries.observe(&place, credential).await?),
+        self.trying("look up", side, image, &place, async |credential| {
+            self.ask_daemon(&place, credential).await
         })
         .await
     }
@@ -175,18 +180,10 @@ impl Session {
     /// The manifests and platforms of an upstream's index, where this program asks upstreams itself.
     pub async fn read_index(&self, image: &ImageRef, observed: &mut Observed) -> Result<(), EngineError> {
         let is_asked = self.look_up == LookUp::Direct || self.about.store == Store::Podman;
-        if !is_asked || !observed.kind.is_index() || observed.children.is_some() {
-            return Ok(());
+        match is_asked {
+            true => self.registries.read_index(image, observed).await,
+            false => Ok(()),
         }
-        // By the digest that was looked up: the tag may have moved since.
-        let place = self.place_of(&image.repository.image(observed.top.clone()));
-        let read = self
-            .trying("read the index of", Side::Upstream, image, &place, async |credential| {
-                Ok(self.registries.read(&place, credential).await?)
-            })
-            .await?;
-        *observed = read;
-        Ok(())
     }
 
     /// What a single image of the target runs on, read from its config by this program: a daemon tells that of some manifests
@@ -195,8 +192,7 @@ impl Session {
         if self.configs_closed.load(Ordering::Relaxed) {
             return None;
         }
-        let credential = self.keyring.of(&repository.host).await.ok()?;
-        match self.registries.platform(repository, config, credential.as_ref()).await {
+        match self.registries.platform(repository, config, Side::Target).await {
             Ok(platform) => platform,
             Err(error) => {
                 tracing::debug!("{error}; images whose platform is not known are pulled to see it");
@@ -230,10 +226,11 @@ impl Session {
     pub async fn copy(
         &self,
         order: &Order,
+        goal: &Goal,
         stop: &CancellationToken,
         step: &(dyn Fn(CopyStep) + Send + Sync),
     ) -> (Result<Copied, EngineError>, Cleanup) {
-        let mut copy = Copy::of(self, order, step);
+        let mut copy = Copy::of(self, order, goal, step);
         let done = copy.run(stop).await;
         let is_cut_off = matches!(done, Err(EngineError::Stopped));
         let (claims, id) = copy.take_traces();
@@ -241,7 +238,7 @@ impl Session {
             if is_cut_off {
                 tokio::time::sleep(LETTING_GO).await;
             }
-            self.clean_up(claims, id, &order.target.repository).await
+            self.clean_up(claims, id, &goal.target.repository).await
         };
         let check = async {
             match done? {
@@ -340,23 +337,9 @@ impl Session {
         };
     }
 
-    /// Where an image is really asked for: a mirror, where its registry has one.
+    /// Where an image is really asked for: the first of its registry's mirrors. A daemon has others of its own.
     fn place_of(&self, image: &ImageRef) -> ImageRef {
-        let repository = &image.repository;
-        let Some(mirror) = self.mirrors.get(&repository.host) else {
-            return image.clone();
-        };
-        let (host, path) = match mirror.split_once('/') {
-            Some((host, prefix)) => (host, format!("{prefix}/{}", repository.path)),
-            None => (mirror.as_str(), repository.path.clone()),
-        };
-        ImageRef {
-            repository: Repository {
-                host: host.to_owned(),
-                path,
-            },
-            reference: image.reference.clone(),
-        }
+        self.registries.mirrors.place_of(image)
     }
 }
 

@@ -8,7 +8,6 @@ use bollard::errors::Error;
 use super::address::Address;
 use super::answers;
 use crate::engine::{DaemonTrouble, EngineError, Trouble};
-use crate::registry::RegistryError;
 use crate::retry::Passes;
 
 /// What the daemon refused, with what it means.
@@ -51,16 +50,6 @@ impl From<Error> for Refusal {
             trouble,
             message: answers::without_queries(&message),
             retry_after: None,
-        }
-    }
-}
-
-impl From<RegistryError> for Refusal {
-    fn from(error: RegistryError) -> Self {
-        Self {
-            trouble: Trouble::of_status(error.status),
-            retry_after: error.retry_after(),
-            message: error.to_string(),
         }
     }
 }

@@ -135,9 +135,9 @@ fn settings(lab: &Lab) -> String {
         "# Written by the lab: its upstream registry stands in for these.
 registries:
   docker.io:
-    mirror: {mirror}
+    mirrors: {mirror}
   quay.io:
-    mirror: {mirror}
+    mirrors: {mirror}
 "
     )
 }

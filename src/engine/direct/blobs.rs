@@ -1,0 +1,414 @@
+//! Blobs on their way: each is read once, and feeds every target that lacks it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Session;
+use super::image::Image;
+use super::seal::Target;
+use crate::engine::registries::{failed, first};
+use crate::engine::{EngineError, Side, Trouble};
+use crate::image::{Descriptor, ImageRef, Repository};
+use crate::registry::{BlobReader, Mounted, Pieces, RegistryError, Remote, Upload};
+use crate::retry::Passes;
+
+/// Pieces of a blob that wait for one target. Each is what one read of a connection brought, some hundred KiB at most.
+const WAITING: usize = 2;
+
+/// A blob, and the targets that lack a manifest which names it.
+pub(super) struct Blob<'a> {
+    pub(super) descriptor: &'a Descriptor,
+    /// By repository: what goes into one is there for all its tags.
+    wanted: BTreeMap<&'a Repository, Vec<&'a ImageRef>>,
+}
+
+impl<'a> Blob<'a> {
+    /// Every blob that a target may lack, the largest first: what takes longest should not begin last.
+    pub(super) fn wanted(image: &'a Image, targets: &'a [Target<'a>]) -> Vec<Self> {
+        let mut blobs: BTreeMap<_, Self> = BTreeMap::new();
+        for manifest in image.manifests() {
+            for target in targets.iter().filter(|target| target.lacks(manifest)) {
+                for descriptor in manifest.blobs() {
+                    let blob = blobs.entry(&descriptor.digest).or_insert_with(|| Self {
+                        descriptor,
+                        wanted: BTreeMap::new(),
+                    });
+                    let wanting = blob.wanted.entry(target.repository()).or_default();
+                    if !wanting.contains(&target.image()) {
+                        wanting.push(target.image());
+                    }
+                }
+            }
+        }
+        let mut blobs: Vec<Self> = blobs.into_values().collect();
+        blobs.sort_by_key(|blob| std::cmp::Reverse(blob.descriptor.size));
+        blobs
+    }
+
+    pub(super) fn is_wanted_by(&self, target: &ImageRef) -> bool {
+        self.wanted
+            .get(&target.repository)
+            .is_some_and(|wanting| wanting.contains(&target))
+    }
+}
+
+/// One repository that a blob goes to.
+struct Line<'a> {
+    remote: Remote,
+    targets: Vec<&'a Target<'a>>,
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        self.targets.iter().for_each(|target| target.is_through());
+    }
+}
+
+impl Line<'_> {
+    fn moved(&self, bytes: u64) {
+        self.targets.iter().for_each(|target| target.moved(bytes));
+    }
+
+    fn lost(&self, bytes: u64) {
+        self.targets.iter().for_each(|target| target.lost(bytes));
+    }
+
+    /// One blob failed for all of them.
+    fn fail(&self, error: &EngineError) {
+        self.targets.iter().for_each(|target| target.fail(error.clone()));
+    }
+
+    fn refused(&self, error: RegistryError) {
+        if let Some(target) = self.targets.first() {
+            self.fail(&failed("write", Side::Target, target.image(), error));
+        }
+    }
+}
+
+/// How one line of a blob ended.
+enum Fed {
+    /// The registry has it.
+    Done,
+    /// It held up the others for too long.
+    TooSlow,
+    /// The registry, or the way to it, failed.
+    Failed(RegistryError),
+}
+
+impl Session {
+    /// Sees to it that a blob is in every repository that wants it; one where that fails leaves the others alone.
+    pub(super) async fn bring(&self, image: &Image, blob: &Blob<'_>, targets: &[Target<'_>]) {
+        let lines = blob.wanted.keys().filter_map(|repository| {
+            let own = |target: &&Target<'_>| target.repository() == *repository && blob.is_wanted_by(target.image());
+            let targets: Vec<&Target<'_>> = targets.iter().filter(own).collect();
+            let remote = targets.iter().find_map(|target| target.remote())?.clone();
+            Some(Line { remote, targets })
+        });
+        let lines: Vec<Line<'_>> = lines.collect();
+        if blob.descriptor.is_foreign() && !self.options.foreign_layers {
+            lines.iter().for_each(|line| line.moved(blob.descriptor.size));
+            return;
+        }
+        // Another image that has the same blob waits here, and then finds it. All wait in the order of the repositories' names,
+        // so that no two wait for each other.
+        let mut turns = Vec::new();
+        for line in &lines {
+            let thing = format!("{} to {}", blob.descriptor.digest, line.remote.repository());
+            turns.push(self.turns.wait_for(thing).await);
+        }
+        let opened = join_all(lines.iter().map(|line| self.begin(image, blob.descriptor, line))).await;
+        let mut lacking = Vec::new();
+        for (line, opened) in lines.into_iter().zip(opened) {
+            match opened {
+                Ok(None) => line.moved(blob.descriptor.size),
+                Ok(Some(upload)) => lacking.push((line, upload)),
+                Err(error) => line.refused(error),
+            }
+        }
+        self.feed_all(image, blob.descriptor, lacking).await;
+    }
+
+    /// Begins an upload; none where the repository has the blob, or mounts it.
+    async fn begin(
+        &self,
+        image: &Image,
+        blob: &Descriptor,
+        Line { remote, .. }: &Line<'_>,
+    ) -> Result<Option<Upload>, RegistryError> {
+        let repository = remote.repository();
+        if self.has_seen(repository, blob) {
+            return Ok(None);
+        }
+        if remote.has_blob(&blob.digest, blob.size).await? {
+            self.note(repository, blob);
+            return Ok(None);
+        }
+        let source = image.sources.iter().map(Remote::repository);
+        let source = source.filter(|source| source.host == repository.host && source.path != repository.path);
+        let from = source.map(|source| source.path.clone()).next();
+        let from = from.or_else(|| self.neighbour(repository, blob));
+        match from.filter(|_| remote.may_mount()) {
+            None => remote.upload().await.map(Some),
+            Some(from) => match remote.mount(&blob.digest, &from).await {
+                // Who may not read the other repository can still upload.
+                Err(error) if !error.passes() => {
+                    tracing::debug!("{error}");
+                    remote.mounts_nothing();
+                    remote.upload().await.map(Some)
+                }
+                Err(error) => Err(error),
+                Ok(Mounted::Done) => {
+                    self.note(repository, blob);
+                    Ok(None)
+                }
+                Ok(Mounted::Not(upload)) => {
+                    remote.mounts_nothing();
+                    Ok(Some(*upload))
+                }
+            },
+        }
+    }
+
+    /// Feeds lines until each has the blob or has failed for good.
+    async fn feed_all(&self, image: &Image, blob: &Descriptor, mut lines: Vec<(Line<'_>, Upload)>) {
+        let mut failures = 0;
+        while !lines.is_empty() {
+            let needed = u32::try_from(1 + lines.len()).unwrap_or(u32::MAX);
+            let most = u32::try_from(self.options.connections.max(2)).unwrap_or(u32::MAX);
+            let open = self.connections.acquire_many(needed.min(most)).await;
+            let fed = self.feed(image, blob, &lines).await;
+            drop(open);
+            let fed = match fed {
+                Ok(fed) => fed,
+                Err(error) => {
+                    for (line, upload) in &lines {
+                        upload.cancel().await;
+                        line.fail(&error);
+                    }
+                    return;
+                }
+            };
+            failures += 1;
+            let delay = self.options.retry.delay(failures);
+            let mut longest = Duration::ZERO;
+            let mut again = Vec::new();
+            for ((line, upload), fed) in lines.into_iter().zip(fed) {
+                let error = match fed {
+                    Fed::Done => {
+                        self.note(line.remote.repository(), blob);
+                        continue;
+                    }
+                    Fed::TooSlow => None,
+                    Fed::Failed(error) => Some(error),
+                };
+                upload.cancel().await;
+                match (error, delay) {
+                    (Some(error), Some(delay)) if error.passes() && self.is_bearable(&error) => {
+                        tracing::warn!(
+                            "{error}; sending {} again in {:.1} s",
+                            blob.digest.short(),
+                            delay.as_secs_f64()
+                        );
+                        longest = longest.max(error.retry_after().unwrap_or(delay));
+                        again.push(line);
+                    }
+                    (None, Some(_)) => again.push(line),
+                    (Some(error), _) => line.refused(error),
+                    (None, None) => line.fail(&self.too_slow(&line)),
+                }
+            }
+            tokio::time::sleep(longest).await;
+            lines = self.begin_again(again).await;
+        }
+    }
+
+    /// Who asks for a longer wait than that is taken at its word, and not tried again.
+    fn is_bearable(&self, error: &RegistryError) -> bool {
+        error
+            .retry_after()
+            .is_none_or(|asked| asked <= self.options.retry.longest)
+    }
+
+    async fn begin_again<'a>(&self, lines: Vec<Line<'a>>) -> Vec<(Line<'a>, Upload)> {
+        let mut begun = Vec::new();
+        for line in lines {
+            match line.remote.upload().await {
+                Ok(upload) => begun.push((line, upload)),
+                Err(error) => line.refused(error),
+            }
+        }
+        begun
+    }
+
+    fn too_slow(&self, line: &Line<'_>) -> EngineError {
+        EngineError::Registry {
+            attempt: "write",
+            side: Side::Target,
+            image: line.targets[0].image().clone(),
+            trouble: Trouble::Unreachable,
+            message: format!("it took none of a layer for {} s", self.options.transfer.as_secs()),
+        }
+    }
+
+    /// Reads a blob once and sends it along all lines; answers for each of them.
+    async fn feed(
+        &self,
+        image: &Image,
+        blob: &Descriptor,
+        lines: &[(Line<'_>, Upload)],
+    ) -> Result<Vec<Fed>, EngineError> {
+        let mut reader = self.reader(image, blob).await?;
+        let over = CancellationToken::new();
+        let mut outlets = Vec::new();
+        let mut uploads = Vec::new();
+        for (_, upload) in lines {
+            let (outlet, inlet) = mpsc::channel(WAITING);
+            outlets.push(Outlet {
+                sender: Some(outlet),
+                lag: Duration::ZERO,
+                is_slow: false,
+                sent: 0,
+            });
+            let pieces: Pieces = Box::pin(futures::stream::unfold(inlet, |mut inlet| async move {
+                let piece: Bytes = inlet.recv().await?;
+                Some((Ok(piece), inlet))
+            }));
+            uploads.push(self.answer(upload.clone().send(&blob.digest, blob.size, pieces), over.clone()));
+        }
+        let feeding = async {
+            let fed = self.pump(&mut reader, &mut outlets, lines).await;
+            // An upload whose pieces end early is none that the registry can take for whole.
+            outlets.iter_mut().for_each(|outlet| outlet.sender = None);
+            over.cancel();
+            fed
+        };
+        let (fed, answers) = tokio::join!(feeding, join_all(uploads));
+        let outcomes = answers
+            .into_iter()
+            .zip(outlets)
+            .zip(lines)
+            .map(|((answer, outlet), (line, _))| {
+                let fed = match answer {
+                    _ if outlet.is_slow => Fed::TooSlow,
+                    Some(Ok(())) => Fed::Done,
+                    Some(Err(error)) => Fed::Failed(error),
+                    None => Fed::TooSlow,
+                };
+                if !matches!(fed, Fed::Done) {
+                    line.lost(outlet.sent);
+                }
+                fed
+            });
+        let outcomes: Vec<Fed> = outcomes.collect();
+        match fed {
+            Ok(()) => Ok(outcomes),
+            Err(error) => Err(unread(image, blob, error)),
+        }
+    }
+
+    /// An upload's end; none where the registry does not answer in time once all was sent.
+    async fn answer(
+        &self,
+        upload: impl Future<Output = Result<(), RegistryError>>,
+        over: CancellationToken,
+    ) -> Option<Result<(), RegistryError>> {
+        let patience = async {
+            over.cancelled().await;
+            tokio::time::sleep(self.options.transfer).await;
+        };
+        tokio::select! {
+            answer = upload => Some(answer),
+            () = patience => None,
+        }
+    }
+
+    async fn reader(&self, image: &Image, blob: &Descriptor) -> Result<BlobReader, EngineError> {
+        let read = async |remote: Remote| match blob.urls.first().filter(|_| blob.is_foreign()) {
+            Some(url) => remote.foreign_blob(url, &blob.digest, blob.size).await,
+            None => remote.blob(&blob.digest, blob.size).await,
+        };
+        let reader = first(&image.sources, read).await;
+        reader.map_err(|error| unread(image, blob, error))
+    }
+
+    async fn pump(
+        &self,
+        reader: &mut BlobReader,
+        outlets: &mut [Outlet],
+        lines: &[(Line<'_>, Upload)],
+    ) -> Result<(), RegistryError> {
+        while let Some(piece) = reader.next().await? {
+            self.offer(outlets, &piece).await;
+            for (outlet, (line, _)) in outlets
+                .iter_mut()
+                .zip(lines)
+                .filter(|(outlet, _)| outlet.sender.is_some())
+            {
+                outlet.sent += piece.len() as u64;
+                line.moved(piece.len() as u64);
+            }
+            if outlets.iter().all(|outlet| outlet.sender.is_none()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands one piece to every line that still takes pieces. One alone may take its time; of several, each may be behind the fastest
+    /// for so long in all.
+    async fn offer(&self, outlets: &mut [Outlet], piece: &Bytes) {
+        let began = Instant::now();
+        let alone = outlets.iter().filter(|outlet| outlet.sender.is_some()).count() == 1;
+        let took = join_all(outlets.iter().map(|outlet| async {
+            let sender = outlet.sender.as_ref()?;
+            let patience = match alone {
+                true => self.options.transfer,
+                false => self.options.lag.saturating_sub(outlet.lag),
+            };
+            match tokio::time::timeout(patience, sender.send(piece.clone())).await {
+                Ok(Ok(())) => Some(Ok(began.elapsed())),
+                // The upload has ended already, which tells why.
+                Ok(Err(_)) => None,
+                Err(_) => Some(Err(())),
+            }
+        }))
+        .await;
+        let fastest = took.iter().flatten().flatten().min().copied().unwrap_or_default();
+        for (outlet, took) in outlets.iter_mut().zip(took) {
+            match took {
+                Some(Ok(took)) => outlet.lag += took.saturating_sub(fastest),
+                Some(Err(())) => {
+                    outlet.is_slow = true;
+                    outlet.sender = None;
+                }
+                None => outlet.sender = None,
+            }
+        }
+    }
+}
+
+/// Says which blob it is, where the registry does not.
+fn unread(image: &Image, blob: &Descriptor, error: RegistryError) -> EngineError {
+    let mut error = failed("read a layer of", Side::Upstream, &image.upstream, error);
+    if let EngineError::Registry { message, .. } = &mut error
+        && !message.contains(blob.digest.as_str())
+    {
+        message.insert_str(0, &format!("{}: ", blob.digest));
+    }
+    error
+}
+
+/// Where the pieces of a blob go out to one target.
+struct Outlet {
+    /// None once it takes no more.
+    sender: Option<mpsc::Sender<Bytes>>,
+    /// How much later than the fastest it took its pieces, in all.
+    lag: Duration,
+    is_slow: bool,
+    sent: u64,
+}

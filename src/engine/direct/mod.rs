@@ -1,0 +1,176 @@
+//! Copies from registry to registry: the same manifests with the same digests, every byte checked on its way, in bounded
+//! memory and without a disk.
+
+mod blobs;
+mod image;
+mod referrers;
+mod seal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use futures::{StreamExt, stream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::blobs::Blob;
+use self::seal::Target;
+use super::registries::login_failed;
+use super::turns::Turns;
+use super::{Copied, EngineError, Order, Registries, Side, Steps};
+use crate::image::{Attestations, Descriptor, Digest, ImageRef, Observed, Repository};
+use crate::plan::Brings;
+use crate::retry::Retry;
+
+/// How much of an image comes, and how many of its blobs at once.
+#[derive(Debug, Clone)]
+pub struct DirectOptions {
+    /// How often something that passes is tried.
+    pub retry: Retry,
+    /// The most connections that carry blobs: one that reads, and one for each target that is written to.
+    pub connections: usize,
+    /// How long a target is waited for that takes no more of a blob, or does not answer at its end.
+    pub transfer: Duration,
+    /// How long one target may hold up others that get the same blob, in all, before it has to get it by itself.
+    pub lag: Duration,
+    /// What becomes of attestations.
+    pub attestations: Attestations,
+    /// Whether signatures and what else refers to the image comes along.
+    pub referrers: bool,
+    /// Whether layers are brought of which the upstream has only an address.
+    pub foreign_layers: bool,
+}
+
+/// The engine, ready to work.
+#[derive(Debug)]
+pub struct Session {
+    registries: Registries,
+    options: DirectOptions,
+    connections: Semaphore,
+    /// One blob goes to one repository once, however many images have it.
+    turns: Turns,
+    /// Which repositories of a registry have a blob, as far as this run has seen.
+    seen: Mutex<BTreeMap<Seen, BTreeSet<String>>>,
+}
+
+/// A blob in a registry: the host, its digest, and the size that a manifest says it has.
+type Seen = (String, Digest, u64);
+
+fn seen_in(repository: &Repository, blob: &Descriptor) -> Seen {
+    (repository.host.clone(), blob.digest.clone(), blob.size)
+}
+
+/// How a goal ended, once it has.
+type Outcome = Mutex<Option<Result<Copied, EngineError>>>;
+
+fn settle(outcome: &Outcome, ended: Result<Copied, EngineError>) {
+    *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
+}
+
+/// Blobs that are looked after at once for one image; their connections are bounded for all images together.
+const BLOBS_AT_ONCE: usize = 32;
+
+impl Session {
+    /// Logs in to `target`, the registry's host, to see at once whether that can be done.
+    pub async fn open(options: DirectOptions, registries: Registries, target: &str) -> Result<Self, EngineError> {
+        let session = Self {
+            connections: Semaphore::new(options.connections.max(2)),
+            options,
+            registries,
+            turns: Turns::default(),
+            seen: Mutex::default(),
+        };
+        match session.registries.client.ping(target).await {
+            Ok(()) => Ok(session),
+            Err(error) => Err(login_failed(target, error)),
+        }
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        "this program, from registry to registry".to_owned()
+    }
+
+    /// What this program itself asks registries.
+    pub fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
+    /// The digest that a copy of `brings` of the index `top` would leave.
+    pub async fn outcome(&self, image: &ImageRef, top: &Digest, brings: &Brings) -> Result<Digest, EngineError> {
+        match brings {
+            Brings::Whole(_) => Ok(top.clone()),
+            Brings::Platform(platform) => {
+                let manifest = self.registries.manifest(image, top, Side::Upstream).await?;
+                // Its descriptor says so: it is not read, which may count as a pull.
+                let own = Observed::from(&manifest).manifest_for(platform.as_ref()).cloned();
+                Ok(own.unwrap_or_else(|| top.clone()))
+            }
+            Brings::Part { .. } => {
+                let manifest = self.registries.manifest(image, top, Side::Upstream).await?;
+                self.top_of(image, manifest, brings).await.map(|(top, _)| top.digest)
+            }
+        }
+    }
+
+    /// Carries out one order; answers for each goal, in order. What had ended before `stop` is answered as it ended.
+    pub async fn copy(
+        &self,
+        order: &Order,
+        stop: &CancellationToken,
+        steps: Steps<'_>,
+    ) -> Vec<Result<Copied, EngineError>> {
+        let outcomes: Vec<Outcome> = order.goals.iter().map(|_| Outcome::default()).collect();
+        tokio::select! {
+            // What has just ended is not cut off.
+            biased;
+            () = self.copy_to_all(order, steps, &outcomes) => {}
+            () = stop.cancelled() => {}
+        }
+        let ended = outcomes.into_iter().map(|outcome| outcome.into_inner().ok().flatten());
+        ended.map(|ended| ended.unwrap_or(Err(EngineError::Stopped))).collect()
+    }
+
+    async fn copy_to_all(&self, order: &Order, steps: Steps<'_>, outcomes: &[Outcome]) {
+        let image = match self.read(order).await {
+            Ok(image) => image,
+            Err(error) => return outcomes.iter().for_each(|outcome| settle(outcome, Err(error.clone()))),
+        };
+        let targets: Vec<Target<'_>> = order.goals.iter().map(|goal| Target::new(self, goal, steps)).collect();
+        join_all(targets.iter().map(|target| target.look(&image))).await;
+        let blobs = Blob::wanted(&image, &targets);
+        for target in &targets {
+            target.expects(&blobs);
+        }
+        let bringing =
+            stream::iter(&blobs).for_each_concurrent(BLOBS_AT_ONCE, |blob| self.bring(&image, blob, &targets));
+        // One that has all it needs does not wait for the others.
+        let sealing = targets.iter().zip(outcomes).map(|(target, outcome)| async {
+            target.has_all().await;
+            settle(outcome, target.seal(&image).await);
+        });
+        tokio::join!(bringing, join_all(sealing));
+    }
+
+    /// Remembers that a repository has a blob.
+    fn note(&self, repository: &Repository, blob: &Descriptor) {
+        let Ok(mut seen) = self.seen.lock() else { return };
+        let repositories = seen.entry(seen_in(repository, blob)).or_default();
+        repositories.insert(repository.path.clone());
+    }
+
+    fn has_seen(&self, repository: &Repository, blob: &Descriptor) -> bool {
+        let key = seen_in(repository, blob);
+        let seen = self.seen.lock();
+        seen.is_ok_and(|seen| seen.get(&key).is_some_and(|paths| paths.contains(&repository.path)))
+    }
+
+    /// Another repository of the same registry that has a blob.
+    fn neighbour(&self, repository: &Repository, blob: &Descriptor) -> Option<String> {
+        let key = seen_in(repository, blob);
+        let seen = self.seen.lock().ok()?;
+        seen.get(&key)?.iter().find(|path| **path != repository.path).cloned()
+    }
+}

@@ -1,0 +1,268 @@
+//! One target of a copy: what it has, what failed there, and the manifests that make an image of its blobs.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::watch;
+
+use super::Session;
+use super::blobs::Blob;
+use super::image::{Image, Tree};
+use crate::engine::registries::failed;
+use crate::engine::{Copied, EngineError, Goal, Note, Receipt, Side, Steps, Trouble};
+use crate::events::{Bytes, CopyStep};
+use crate::image::{Digest, ImageRef, Manifest, Reference, Repository};
+use crate::registry::{RegistryError, Remote};
+
+/// Manifests that are looked for, or put, at once.
+const AT_ONCE: usize = 8;
+
+/// A bar need not know of every piece.
+const TELL_EVERY: u64 = 1 << 20;
+
+/// A target of one copy.
+pub(super) struct Target<'a> {
+    session: &'a Session,
+    goal: &'a Goal,
+    steps: Steps<'a>,
+    remote: Result<Remote, EngineError>,
+    /// Manifests that are there, and all that they consist of with them.
+    has: Mutex<BTreeSet<Digest>>,
+    failed: Mutex<Option<EngineError>>,
+    done: AtomicU64,
+    total: AtomicU64,
+    /// Blobs that are not there yet.
+    missing: watch::Sender<usize>,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn new(session: &'a Session, goal: &'a Goal, steps: Steps<'a>) -> Self {
+        let remote = session.registries.client.target(&goal.target.repository);
+        Self {
+            session,
+            goal,
+            steps,
+            remote: remote.map_err(|error| failed("reach", Side::Target, &goal.target, error)),
+            has: Mutex::default(),
+            failed: Mutex::default(),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            missing: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) fn image(&self) -> &ImageRef {
+        &self.goal.target
+    }
+
+    pub(super) fn repository(&self) -> &Repository {
+        &self.goal.target.repository
+    }
+
+    /// None once something failed.
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remote.as_ref().ok().filter(|_| failed.is_none())
+    }
+
+    pub(super) fn fail(&self, error: EngineError) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert(error);
+        drop(failed);
+        // Who waits for the rest need not.
+        self.missing.send_replace(0);
+    }
+
+    /// One blob has come to an end here, well or not.
+    pub(super) fn is_through(&self) {
+        self.missing.send_modify(|missing| *missing = missing.saturating_sub(1));
+    }
+
+    /// Waits until every blob is there, or one failed.
+    pub(super) async fn has_all(&self) {
+        // The sender is this target's own.
+        let _ = self.missing.subscribe().wait_for(|missing| *missing == 0).await;
+    }
+
+    pub(super) fn lacks(&self, manifest: &Manifest) -> bool {
+        let has = self.has.lock().unwrap_or_else(PoisonError::into_inner);
+        !has.contains(&manifest.digest)
+    }
+
+    /// Finds out which of the manifests are there already.
+    pub(super) async fn look(&self, image: &Image) {
+        let Some(remote) = self.remote() else { return };
+        let looked: Result<(), RegistryError> = async {
+            if remote.has_manifest(&image.main.top().digest).await? {
+                let all = image.main.manifests().map(|manifest| manifest.digest.clone());
+                self.has.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
+            }
+            let others: Vec<&Manifest> = image.manifests().skip(1).filter(|one| self.lacks(one)).collect();
+            let there: Vec<Option<Digest>> = stream::iter(others)
+                .map(|manifest| async {
+                    let there = remote.has_manifest(&manifest.digest).await?;
+                    Ok(there.then(|| manifest.digest.clone()))
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_collect()
+                .await?;
+            let mut has = self.has.lock().unwrap_or_else(PoisonError::into_inner);
+            has.extend(there.into_iter().flatten());
+            Ok(())
+        }
+        .await;
+        if let Err(error) = looked {
+            self.fail(failed("look up", Side::Target, self.image(), error));
+        }
+    }
+
+    /// How many bytes are to come.
+    pub(super) fn expects(&self, blobs: &[Blob<'_>]) {
+        let own: Vec<u64> = blobs
+            .iter()
+            .filter(|blob| blob.is_wanted_by(self.image()))
+            .map(|blob| blob.descriptor.size)
+            .collect();
+        self.total.store(own.iter().sum(), Ordering::Relaxed);
+        if self.remote().is_some() {
+            self.missing.send_replace(own.len());
+        }
+        self.moved(0);
+    }
+
+    /// So many bytes more are there.
+    pub(super) fn moved(&self, bytes: u64) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        let done = before + bytes;
+        let total = self.total.load(Ordering::Relaxed);
+        if before / TELL_EVERY != done / TELL_EVERY || done >= total || bytes == 0 {
+            (self.steps)(self.image(), CopyStep::Copied(Bytes { done, total }));
+        }
+    }
+
+    /// Bytes that have to come once more.
+    pub(super) fn lost(&self, bytes: u64) {
+        self.done.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes an image of what is there now: children before parents, the tag last.
+    pub(super) async fn seal(&self, image: &Image) -> Result<Copied, EngineError> {
+        let failure = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let remote = match (failure, &self.remote) {
+            (Some(error), _) => return Err(error),
+            (None, Err(error)) => return Err(error.clone()),
+            (None, Ok(remote)) => remote,
+        };
+        (self.steps)(self.image(), CopyStep::Checking);
+        let mut notes = image.notes.clone();
+        notes.extend(self.put_all(remote, image).await?);
+        Ok(Copied::Pushed(Receipt {
+            digest: image.main.top().digest.clone(),
+            notes,
+        }))
+    }
+
+    async fn put_all(&self, remote: &Remote, image: &Image) -> Result<Option<Note>, EngineError> {
+        let refused = |error| failed("write", Side::Target, self.image(), error);
+        self.put_below(remote, &image.main).await.map_err(refused)?;
+        let mut left_behind = 0;
+        if !image.followers.is_empty() {
+            let top = image.main.top();
+            let by_digest = Reference::from(top.digest.clone());
+            if self.lacks(top) {
+                remote.put(top, &by_digest).await.map_err(refused)?;
+            }
+        }
+        for follower in &image.followers {
+            match self.follow(remote, follower).await {
+                Ok(()) => {}
+                Err(error) if takes_no_referrers(&error) => {
+                    tracing::debug!("{error}");
+                    left_behind += 1;
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        let tag = &self.goal.target.reference;
+        match remote.put(image.main.top(), tag).await {
+            Ok(put) if put.is_confirmed => {}
+            Ok(_) => self.is_there(remote, image.main.top()).await?,
+            // The answer to an earlier try may have been lost, and the tag cannot be moved again.
+            Err(error) if Trouble::from(&error) == Trouble::ImmutableTag => {
+                let there = self.is_there(remote, image.main.top()).await;
+                there.map_err(|_| refused(error))?;
+            }
+            Err(error) => return Err(refused(error)),
+        }
+        Ok((left_behind > 0).then_some(Note::ReferrersRefused(left_behind)))
+    }
+
+    /// The registry did not say what it took.
+    async fn is_there(&self, remote: &Remote, top: &Manifest) -> Result<(), EngineError> {
+        let head = remote.head(&self.goal.target.reference).await;
+        let found = head.map_err(|error| failed("check", Side::Target, self.image(), error))?;
+        match found.digest == top.digest {
+            true => Ok(()),
+            false => Err(EngineError::PushNotConfirmed {
+                image: self.image().clone(),
+                pushed: top.digest.clone(),
+                found: found.digest,
+            }),
+        }
+    }
+
+    /// The manifests that a tree's top lists, the lowest first.
+    async fn put_below(&self, remote: &Remote, tree: &Tree) -> Result<(), RegistryError> {
+        for level in tree.levels.iter().skip(1).rev() {
+            stream::iter(level.iter().filter(|manifest| self.lacks(manifest)))
+                .map(|manifest| async {
+                    let name = Reference::from(manifest.digest.clone());
+                    remote.put(manifest, &name).await.map(drop)
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&self, remote: &Remote, follower: &Tree) -> Result<(), RegistryError> {
+        self.put_below(remote, follower).await?;
+        let top = follower.top();
+        let is_counted = match self.is_named(remote, follower).await? {
+            // An earlier run may have been cut off before it noted it.
+            true => match &top.subject {
+                Some(subject) => remote
+                    .referrers(subject)
+                    .await?
+                    .iter()
+                    .any(|one| one.digest == top.digest),
+                None => true,
+            },
+            false => remote.put(top, &follower.name).await?.knows_subjects,
+        };
+        match &top.subject {
+            Some(subject) if !is_counted => self.session.note_referrer(remote, subject, top).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a follower is there under its own name: a tag that cannot be moved is not put a second time.
+    async fn is_named(&self, remote: &Remote, follower: &Tree) -> Result<bool, RegistryError> {
+        match &follower.name {
+            Reference::Digest(_) => Ok(!self.lacks(follower.top())),
+            name @ Reference::Tag(_) => match remote.head(name).await {
+                Ok(head) => Ok(head.digest == follower.top().digest),
+                Err(error) if error.is_not_found() => Ok(false),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+/// What ECR was seen to answer to a manifest with a subject.
+fn takes_no_referrers(error: &RegistryError) -> bool {
+    error.status().is_some_and(|status| status.as_u16() == 405)
+}

@@ -1,0 +1,149 @@
+//! Lists in pages: the tags of a repository, and what refers to a manifest.
+
+use std::collections::BTreeSet;
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LINK};
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+
+use super::{RegistryError, Remote};
+use crate::image::{Descriptor, Digest, Kind, Manifest, Reference, Tag};
+
+/// The page that is asked for; a registry may answer a smaller one.
+const PAGE: usize = 1000;
+
+/// No repository has so many tags that they need more, at some tens a page.
+const MOST_PAGES: usize = 10_000;
+
+/// No page of a list is larger.
+const LARGEST_PAGE: usize = 16 << 20;
+
+#[derive(Deserialize)]
+struct Tags {
+    /// Some registries say null of a repository without any.
+    tags: Option<Vec<String>>,
+}
+
+impl Remote {
+    /// All tags of the repository, in the registry's order. What is no tag by the specification's grammar is left out.
+    pub async fn tags(&self) -> Result<Vec<Tag>, RegistryError> {
+        let first = self.place(&format!("tags/list?n={PAGE}"))?;
+        let mut tags = Vec::new();
+        self.pages(first, HeaderMap::new(), |page| {
+            let page: Tags = serde_json::from_slice(page).map_err(|error| format!("no list of tags: {error}"))?;
+            tags.extend(page.tags.into_iter().flatten().filter_map(|tag| tag.parse().ok()));
+            Ok(())
+        })
+        .await?;
+        Ok(tags)
+    }
+
+    /// The manifests whose subject is `digest`; of a registry that does not keep count of them, what stands in the index
+    /// under the fallback tag (OCI distribution specification, "Listing Referrers", "Referrers Tag Schema").
+    pub async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        let first = self.place(&format!("referrers/{digest}"))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/vnd.oci.image.index.v1+json"),
+        );
+        let mut found = Vec::new();
+        let listed = self
+            .pages(first, headers, |page| {
+                let index = Manifest::read(Kind::OciIndex.media_type(), page.to_vec());
+                let index = index.map_err(|error| format!("no list of referrers: {error}"))?;
+                found.extend_from_slice(index.children());
+                Ok(())
+            })
+            .await;
+        match listed {
+            Ok(()) => Ok(found),
+            // 405 is what ECR was seen to answer, 400 what older registries make of a path that they do not know.
+            Err(error)
+                if matches!(
+                    error.status(),
+                    Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST)
+                ) =>
+            {
+                Ok(self
+                    .fallback(digest)
+                    .await?
+                    .map(|index| index.children().to_vec())
+                    .unwrap_or_default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The index of referrers under the fallback tag of `digest`.
+    pub async fn fallback(&self, digest: &Digest) -> Result<Option<Manifest>, RegistryError> {
+        let Ok(tag) = digest.as_tag().parse::<Tag>() else {
+            return Ok(None);
+        };
+        match self.manifest(&Reference::from(tag)).await {
+            Ok(index) => Ok(Some(index).filter(|index| index.kind.is_index())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a list to its end: each page names the next in a Link header (RFC 8288), which means nothing else.
+    async fn pages(
+        &self,
+        first: Url,
+        headers: HeaderMap,
+        mut read: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), RegistryError> {
+        let attempt = self.attempt(Method::GET);
+        let mut next = Some(first);
+        let mut asked = BTreeSet::new();
+        while let Some(url) = next {
+            if asked.len() >= MOST_PAGES {
+                return Err(attempt.odd(format!("its list has more than {MOST_PAGES} pages")));
+            }
+            if !asked.insert(url.to_string()) {
+                return Err(attempt.odd("its list leads back to a page that was read already"));
+            }
+            let (answered, page) = self.read(url.clone(), headers.clone(), LARGEST_PAGE).await?;
+            let link = answered.get(LINK).and_then(|value| value.to_str().ok());
+            let link = link.and_then(next_page).map(str::to_owned);
+            let page = page.ok_or_else(|| attempt.odd("a page of its list is larger than 16 MiB"))?;
+            read(&page).map_err(|why| attempt.odd(why))?;
+            next = match link {
+                Some(link) => Some(
+                    url.join(&link)
+                        .map_err(|error| attempt.odd(format!("its Link: {error}")))?,
+                ),
+                None => None,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// The target of `<…>; rel="next"`.
+fn next_page(link: &str) -> Option<&str> {
+    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let is_next = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        name.trim() == "rel" && value.trim().trim_matches('"') == "next"
+    };
+    parameters.split(';').any(is_next).then_some(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_what_the_link_says() {
+        // The examples of the OCI distribution specification and of RFC 8288.
+        assert_eq!(
+            next_page("</v2/a/tags/list?n=2&last=b>; rel=\"next\""),
+            Some("/v2/a/tags/list?n=2&last=b")
+        );
+        assert_eq!(next_page("<https://x/y>; title=\"z\"; rel=next"), Some("https://x/y"));
+        assert_eq!(next_page("</v2/a>; rel=\"previous\""), None);
+        assert_eq!(next_page("nonsense"), None);
+    }
+}
