@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::desk::open_session;
+use super::desk::{Targets, open_session};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::aws::ecr::Ecr;
@@ -121,10 +121,12 @@ async fn attempt(
         let session = open(settings, &targets[0].repository.host).await?;
         events.send(Event::Opened(session.describe()));
         let upstream = session.observe(source, Side::Upstream).await;
-        let upstream = upstream.map_err(|error| Failure::from(&error))?;
         let mut viewed = Vec::new();
         for target in targets {
-            viewed.push(look(&session, source, upstream.clone(), target).await);
+            viewed.push(match &upstream {
+                Ok(upstream) => look(&session, source, upstream.clone(), target).await,
+                Err(error) => Err(error.clone()),
+            });
         }
         Ok::<_, Failure>((session, viewed))
     };
@@ -175,7 +177,7 @@ async fn open(settings: &Settings, target: &str) -> Result<Session, Failure> {
             Err(error) => tracing::debug!("{error}"),
         }
     }
-    open_session(settings, keyring, target)
+    open_session(settings, keyring, target, Targets::Several)
         .await
         .map_err(|error| Failure::from(&error))
 }

@@ -79,13 +79,15 @@ impl Desk {
         let keyring = Keyring::new(settings.logins.clone())
             .with_aws(settings.aws.clone())
             .with_ecr(ecr.clone(), registry.clone(), Some(token));
-        let session = open_session(settings, keyring, &registry).await.map_err(|error| {
-            let mut failure = Failure::from(&error);
-            if matches!(error, EngineError::Login { .. }) {
-                failure.causes.push(source);
-            }
-            failure
-        })?;
+        let session = open_session(settings, keyring, &registry, Targets::OneRegistry)
+            .await
+            .map_err(|error| {
+                let mut failure = Failure::from(&error);
+                if matches!(error, EngineError::Login { .. }) {
+                    failure.causes.push(source);
+                }
+                failure
+            })?;
         let questions = match settings.engine {
             EngineKind::Docker => settings.concurrency,
             // A HEAD is little work on either side, and most of a run that finds nothing new.
@@ -157,8 +159,22 @@ impl Desk {
     }
 }
 
-/// Opens the engine that the settings name, for the registry `target`.
-pub(super) async fn open_session(settings: &Settings, keyring: Keyring, target: &str) -> Result<Session, EngineError> {
+/// Whether all that is copied goes to one registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Targets {
+    /// Then nothing can be done without it.
+    OneRegistry,
+    /// Each may fail by itself.
+    Several,
+}
+
+/// Opens the engine that the settings name, for the registry `target`. A daemon logs in there in any case.
+pub(super) async fn open_session(
+    settings: &Settings,
+    keyring: Keyring,
+    target: &str,
+    targets: Targets,
+) -> Result<Session, EngineError> {
     let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
     let registries = Registries::new(client, settings.mirrors.clone());
     Ok(match settings.engine {
@@ -167,6 +183,7 @@ pub(super) async fn open_session(settings: &Settings, keyring: Keyring, target: 
             Session::Docker(Box::new(session))
         }
         EngineKind::Direct => {
+            let target = Some(target).filter(|_| targets == Targets::OneRegistry);
             let session = direct::Session::open(settings.direct.clone(), registries, target).await?;
             Session::Direct(Box::new(session))
         }

@@ -84,7 +84,7 @@ impl Copy {
     pub fn leaves(&self) -> Option<&Digest> {
         match &self.brings {
             Brings::Whole(_) => Some(&self.upstream_digest),
-            Brings::Platform(_) if !self.upstream_kind.is_index() => Some(&self.upstream_digest),
+            Brings::Platform(_) | Brings::Part { .. } if !self.upstream_kind.is_index() => Some(&self.upstream_digest),
             Brings::Platform(_) | Brings::Part { .. } => self.makes.as_ref(),
         }
     }

@@ -193,8 +193,8 @@ impl Viewed {
             Platforms::All if policy.strips(&upstream.kind) => Ok(part(&[])),
             Platforms::All if can_be_whole => Ok(whole()),
             Platforms::All => Err(RefusedBecause::OnePlatformAtATime),
-            // One image is no index that could be cut: it comes as it is.
-            Platforms::Listed(_) if policy.keeps == Keeps::Everything && !index => Ok(whole()),
+            // One image is no index that could be cut: it comes as it is, if it is for one of them.
+            Platforms::Listed(wanted) if policy.keeps == Keeps::Everything && !index => Ok(part(wanted)),
             Platforms::Listed(wanted) => {
                 let missing = without(wanted, &upstream.platforms);
                 let others = without(&upstream.platforms, wanted);

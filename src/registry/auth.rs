@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use reqwest::header::WWW_AUTHENTICATE;
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -154,6 +154,17 @@ impl Host {
         if !realm.starts_with("https://") && self.base().starts_with("https://") {
             return Err(attempt.odd("it asks to log in over plain HTTP, which is refused"));
         }
+        // It is another server that may be down, or say no.
+        let server = Url::parse(&realm).map_err(|error| attempt.odd(format!("where to get a token: {error}")))?;
+        let server = match (server.host_str().unwrap_or_default(), server.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        let attempt = Attempt {
+            method: Method::GET,
+            host: &server,
+            path: "",
+        };
         let mut query = vec![("service", parameter("service").unwrap_or_default())];
         query.extend(access.scopes().map(|scope| ("scope", scope)));
         let request = match &credential {

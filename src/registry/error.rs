@@ -210,8 +210,20 @@ impl Attempt<'_> {
             .collect();
         RegistryError {
             retry_after,
-            ..self.error(Cause::Refused { status, code }, words.join("; "))
+            ..self.error(
+                Cause::Refused { status, code },
+                with_wait(words.join("; "), retry_after),
+            )
         }
+    }
+}
+
+/// What a registry says, and how long it asks to be left alone.
+fn with_wait(words: String, retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) if words.is_empty() => format!("it asks to wait {} s", wait.as_secs()),
+        Some(wait) => format!("{words}; it asks to wait {} s", wait.as_secs()),
+        None => words,
     }
 }
 

@@ -17,8 +17,9 @@ use crate::retry::{Passes, Retry, Timeouts};
 /// How one registry is dealt with.
 #[derive(Debug, Clone, Default)]
 pub struct HostOptions {
-    /// Asked without TLS. The machine's own loopback addresses always are, unless an authority is named for them.
-    pub plain_http: bool,
+    /// Whether it is asked without TLS. Where nobody says, the machine's own loopback addresses are, unless an authority is named
+    /// for them.
+    pub plain_http: Option<bool>,
     /// Authorities that are trusted beside the system's.
     pub authorities: Vec<Certificate>,
     /// What this program shows where the registry asks who it is.
@@ -167,7 +168,8 @@ impl Host {
             "docker.io" => "registry-1.docker.io",
             name => name,
         };
-        let over_tls = !options.plain_http && (!is_loopback(name) || !options.authorities.is_empty());
+        let is_plain = is_loopback(name) && options.authorities.is_empty();
+        let over_tls = !options.plain_http.unwrap_or(is_plain);
         let scheme = if over_tls { "https" } else { "http" };
         Ok(Self {
             base: format!("{scheme}://{address}/v2"),

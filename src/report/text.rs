@@ -29,6 +29,16 @@ impl Report {
         for image in self.ended(told) {
             image.write_text(out, self.registry.is_some())?;
         }
+        if self.registry.is_none() {
+            // By hand one wants to see each.
+            for image in self.ended(&[Outcome::Unchanged]) {
+                image.write_text(out, false)?;
+                more(
+                    out,
+                    &format!("{} — {}", short(image.digest_before.as_ref()), image.reason),
+                )?;
+            }
+        }
         for failure in &self.failures {
             failure.write_item(out)?;
         }

@@ -279,9 +279,12 @@ impl Reader {
     fn registries(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<registry::Options> {
         let mut hosts: BTreeMap<String, HostOptions> = BTreeMap::new();
         for (host, plain_http) in self.each("registries.*.plain_http", flag) {
-            hosts.entry(host).or_default().plain_http = plain_http;
+            hosts.entry(host).or_default().plain_http = Some(plain_http);
         }
         for (host, authorities) in self.each("registries.*.ca", authorities) {
+            if hosts.get(&host).is_some_and(|own| own.plain_http == Some(true)) {
+                self.lacks(&["registries", &host, "ca"], "TLS, and plain_http is true");
+            }
             hosts.entry(host).or_default().authorities = authorities;
         }
         for (host, identity) in self.identities() {
@@ -316,11 +319,13 @@ impl Reader {
                 self.lacks(&["registries", &host, "cert"], "a key beside it");
                 continue;
             };
-            match Identity::from_pem(&[certificate, key].concat()) {
-                Ok(identity) => {
+            // Whether the two belong together shows where they are put to use.
+            let usable = |identity: &Identity| reqwest::Client::builder().identity(identity.clone()).build().is_ok();
+            match Identity::from_pem(&[certificate, key].concat()).ok().filter(usable) {
+                Some(identity) => {
                     identities.insert(host, identity);
                 }
-                Err(_) => self.lacks(
+                None => self.lacks(
                     &["registries", &host, "cert"],
                     "a PEM certificate and its own PEM key in `key`",
                 ),

@@ -177,20 +177,30 @@ impl Session {
     /// Feeds lines until each has the blob or has failed for good.
     async fn feed_all(&self, image: &Image, blob: &Descriptor, mut lines: Vec<(Line<'_>, Upload)>) {
         let mut failures = 0;
+        let mut sources = &image.sources[..];
         while !lines.is_empty() {
             let needed = u32::try_from(1 + lines.len()).unwrap_or(u32::MAX);
             let most = u32::try_from(self.options.connections.max(2)).unwrap_or(u32::MAX);
             let open = self.connections.acquire_many(needed.min(most)).await;
-            let fed = self.feed(image, blob, &lines).await;
+            let fed = self.feed(image, sources, blob, &lines).await;
             drop(open);
             let fed = match fed {
                 Ok(fed) => fed,
                 Err(error) => {
-                    for (line, upload) in &lines {
+                    for (_, upload) in &lines {
                         upload.cancel().await;
-                        line.fail(&error);
                     }
-                    return;
+                    // What a mirror has not got right, the next one may have.
+                    let [_, others @ ..] = sources else { return };
+                    if others.is_empty() {
+                        return lines.iter().for_each(|(line, _)| line.fail(&error));
+                    }
+                    tracing::warn!("{error}; asking the next mirror");
+                    sources = others;
+                    lines = self
+                        .begin_again(lines.into_iter().map(|(line, _)| line).collect())
+                        .await;
+                    continue;
                 }
             };
             failures += 1;
@@ -259,10 +269,11 @@ impl Session {
     async fn feed(
         &self,
         image: &Image,
+        sources: &[Remote],
         blob: &Descriptor,
         lines: &[(Line<'_>, Upload)],
     ) -> Result<Vec<Fed>, EngineError> {
-        let mut reader = self.reader(image, blob).await?;
+        let mut reader = self.reader(image, sources, blob).await?;
         let over = CancellationToken::new();
         let mut outlets = Vec::new();
         let mut uploads = Vec::new();
@@ -327,12 +338,12 @@ impl Session {
         }
     }
 
-    async fn reader(&self, image: &Image, blob: &Descriptor) -> Result<BlobReader, EngineError> {
+    async fn reader(&self, image: &Image, sources: &[Remote], blob: &Descriptor) -> Result<BlobReader, EngineError> {
         let read = async |remote: Remote| match blob.urls.first().filter(|_| blob.is_foreign()) {
             Some(url) => remote.foreign_blob(url, &blob.digest, blob.size).await,
             None => remote.blob(&blob.digest, blob.size).await,
         };
-        let reader = first(&image.sources, read).await;
+        let reader = first(sources, read).await;
         reader.map_err(|error| unread(image, blob, error))
     }
 

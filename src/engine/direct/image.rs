@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::Session;
 use crate::engine::registries::{failed, first};
 use crate::engine::{EngineError, Note, Order, Side, Trouble};
-use crate::image::{Descriptor, Digest, ImageRef, Manifest, Platform, Reference};
+use crate::image::{Descriptor, Digest, ImageRef, Manifest, Observed, Platform, Reference};
 use crate::plan::Brings;
 use crate::registry::Remote;
 
@@ -117,7 +117,8 @@ impl Session {
                 Ok((child, Vec::new()))
             }
             Brings::Platform(Some(platform)) => {
-                self.is_for(upstream, &manifest, platform).await?;
+                self.is_for_one_of(upstream, &manifest, std::slice::from_ref(platform))
+                    .await?;
                 Ok((manifest, Vec::new()))
             }
             Brings::Part {
@@ -125,12 +126,20 @@ impl Session {
                 attestations,
             } => match manifest.kind.is_index() {
                 true => {
+                    let own = Observed::from(&manifest).platforms;
+                    let missing = |wanted: &&Platform| !own.iter().any(|own| own.is_for(wanted));
+                    if let Some(missing) = platforms.iter().find(missing) {
+                        return Err(self.other_platform(upstream, missing, None));
+                    }
                     let part = manifest.part(platforms, *attestations);
                     let part = part.map_err(|why| broken(upstream, Trouble::Broken, why))?;
                     let rebuilt = (part.digest != manifest.digest).then_some(Note::IndexRebuilt);
                     Ok((part, rebuilt.into_iter().collect()))
                 }
-                false => Ok((manifest, Vec::new())),
+                false => {
+                    self.is_for_one_of(upstream, &manifest, platforms).await?;
+                    Ok((manifest, Vec::new()))
+                }
             },
         }
     }
@@ -143,17 +152,24 @@ impl Session {
         }
     }
 
-    /// Makes sure that a single image is for `wanted`, as far as its config says.
-    async fn is_for(&self, upstream: &ImageRef, manifest: &Manifest, wanted: &Platform) -> Result<(), EngineError> {
-        let Some(config) = manifest.blobs().first() else {
+    /// Makes sure that a single image is for one of `wanted`, as far as its config says; none is any.
+    async fn is_for_one_of(
+        &self,
+        upstream: &ImageRef,
+        manifest: &Manifest,
+        wanted: &[Platform],
+    ) -> Result<(), EngineError> {
+        let (Some(config), Some(first)) = (manifest.blobs().first(), wanted.first()) else {
             return Ok(());
         };
-        match self
+        let own = self
             .registries
             .platform(&upstream.repository, &config.digest, Side::Upstream)
-            .await?
-        {
-            Some(own) if !own.is_for(wanted) => Err(self.other_platform(upstream, wanted, Some(own))),
+            .await?;
+        match own {
+            Some(own) if !wanted.iter().any(|wanted| own.is_for(wanted)) => {
+                Err(self.other_platform(upstream, first, Some(own)))
+            }
             _ => Ok(()),
         }
     }
