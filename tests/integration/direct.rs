@@ -842,6 +842,24 @@ async fn mirrors_are_asked_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_with_wrong_content_is_passed_over_for_the_next() {
+    let world = world().await;
+    let image = || Image::new(Platform::amd64()).layer(Layer::random(1, 300_000));
+    let pushed = world.upstream(UPSTREAM, "1", image()).await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    let first = plain(&world, RegistryOptions::default()).await;
+    image().push(&Place::of(first.front()), UPSTREAM, "1").await.unwrap();
+    first.front().fault(Fault::new("/blobs/", Act::Corrupt).method("GET"));
+    let mirrors = format!("{},{}", first.host(), world.lab.upstream().host());
+    let run = world.keeper(&["sync", "--output", "json"]);
+    run.env("ECR_KEEPER_REGISTRIES__DOCKER_IO__MIRRORS", mirrors)
+        .ran()
+        .await
+        .well();
+    assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), pushed.top);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
     let world = world().await;
     let pushed = world.upstream(UPSTREAM, "1", multi("1")).await;
@@ -883,6 +901,41 @@ async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
         .await
         .code_is(2);
     assert!(ran.stderr.contains("UPPER/case"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_dead_target_of_a_copy_leaves_the_others_alone() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", tiny("1")).await;
+    world.lab.ecr().create_repository("by/hand");
+    let copy = async |source: &str| {
+        let targets = ["127.0.0.1:9/by/hand:1".to_owned(), world.target("by/hand:1")];
+        let run = world.keeper(&["copy", source, &targets[0], &targets[1], "--output", "json"]);
+        run.ran().await.code_is(1)
+    };
+    let ran = copy(&format!("{UPSTREAM}:1")).await;
+    assert_eq!(ran.outcome("127.0.0.1:9/by/hand:1"), "failed");
+    assert_eq!(ran.outcome(&world.target("by/hand:1")), "updated");
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    // Nor is any target left out where the source is not there.
+    let ran = copy(&format!("{UPSTREAM}:none")).await;
+    assert_eq!(ran.json()["totals"]["failed"], 2, "{}", ran.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_image_comes_if_it_is_for_one_of_the_listed_platforms() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", tiny("new")).await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    let sync = |platforms: &str| {
+        let run = world.keeper(&["sync", "--output", "json"]);
+        run.env("ECR_KEEPER_PLATFORMS", platforms).ran()
+    };
+    let ran = sync("linux/arm64,linux/s390x").await.code_is(1);
+    let why = ran.image("app:1")["failure"]["message"].to_string();
+    assert!(why.contains("it is for linux/amd64"), "{why}");
+    sync("linux/arm64,linux/amd64").await.well();
+    assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), pushed.top);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod daemon;
 mod direct;
+mod engine_contract;
 mod faults;
 mod logins;
 mod long_night;
