@@ -364,11 +364,10 @@ impl Viewed {
         if let Ok(brings) = self.brings(&upstream, policy) {
             self.outcome = session.outcome(&self.follows, &upstream.top, &brings).await?;
             // What a part takes the place of is told before it is done.
-            if let (true, Some(digest), Some(kind)) = (self.is_index(), &self.digest, &self.kind)
+            if let (true, Some(digest)) = (self.is_index(), &self.digest)
                 && self.outcome.as_ref() != Some(digest)
             {
-                let there = session.read_target(&self.target, digest, kind).await?;
-                self.platforms = there.platforms;
+                self.platforms = session.target_platforms(&self.target, digest).await?;
             }
         }
         Ok(())

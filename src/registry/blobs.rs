@@ -52,7 +52,7 @@ pub struct Upload {
     least: u64,
 }
 
-/// Pieces of a blob, in order; an error ends the upload.
+/// Pieces of a blob, in order. Where they end early, or with an error, so does the upload, and the registry takes nothing.
 pub type Pieces = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 impl Remote {

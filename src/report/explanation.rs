@@ -3,10 +3,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::text::{INDENT, brought, listed, more};
-use super::{Failure, SCHEMA_VERSION, kept_because};
+use super::{Failure, SCHEMA_VERSION, copied_because, kept_because};
 use crate::image::{Digest, ImageRef, Kind, Platform};
 use crate::ledger::Made;
-use crate::plan::{Action, CopyBecause, Plan, Upstream, Viewed};
+use crate::plan::{Action, Plan, Upstream, Viewed};
 
 /// All that is known of one tag.
 #[derive(Debug, Clone, Serialize)]
@@ -112,12 +112,7 @@ impl Explanation {
 
     fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {
         for Action::Copy(copy) in self.plan.actions() {
-            let why = match copy.because {
-                CopyBecause::Missing => "the target has no such tag",
-                CopyBecause::DigestDiffers if copy.makes.is_some() => "the target is not what the settings make of it",
-                CopyBecause::DigestDiffers => "the digests differ",
-                CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
-            };
+            let why = copied_because(copy);
             writeln!(out, "{:INDENT$}{}: {why}", "copy", brought(&copy.brings))?;
             if !copy.replaces.is_empty() {
                 more(out, &format!("the target loses {}", listed(&copy.replaces)))?;

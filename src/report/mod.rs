@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform};
-use crate::plan::{Copy, Kept, KeptBecause, Plan, Refused};
+use crate::plan::{Copy, CopyBecause, Kept, KeptBecause, Plan, Refused};
 use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
 
@@ -358,6 +358,18 @@ impl ImageReport {
             Ended::CutOff => image.failed(Failure::cut_off()),
             Ended::Updated(_) | Ended::Unneeded(_) => image,
         }
+    }
+}
+
+/// Why an image is copied, in words.
+pub fn copied_because(copy: &Copy) -> &'static str {
+    match copy.because {
+        CopyBecause::Missing => "the target has no such tag",
+        CopyBecause::DigestDiffers if copy.makes.is_some() => {
+            "the target is not what the settings make of the upstream"
+        }
+        CopyBecause::DigestDiffers => "the digests differ",
+        CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
-use super::{Failure, ImageReport, Outcome, Preview, Report, kept_because};
+use super::{Failure, ImageReport, Outcome, Preview, Report, copied_because, kept_because};
 use crate::image::{Attestations, Digest, Platform};
-use crate::plan::{Action, Brings, Copy, CopyBecause};
+use crate::plan::{Action, Brings, Copy};
 use crate::registry::Limit;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -257,17 +257,7 @@ fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
     if !copy.replaces.is_empty() {
         more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
     }
-    more(
-        out,
-        match copy.because {
-            CopyBecause::Missing => "the target has no such tag",
-            CopyBecause::DigestDiffers if copy.makes.is_some() => {
-                "the target is not what the settings make of the upstream"
-            }
-            CopyBecause::DigestDiffers => "the digests differ",
-            CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
-        },
-    )
+    more(out, copied_because(copy))
 }
 
 /// What comes, in words.
