@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use ecr_lab::images::{Layer, tiny};
-use ecr_lab::{ApiFault, Dockerd};
+use ecr_lab::{ApiFault, Disk, Dockerd};
 
 use crate::support::World;
 
@@ -331,16 +331,8 @@ async fn an_empty_keyword_and_one_that_matches_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_fails_that_image_and_leaves_nothing() {
     let world = world_with_one_change().await;
-    let small = world.lab.dir().join("small");
-    fs::create_dir(&small).unwrap();
-    let mount = ["-t", "tmpfs", "-o", "size=24m", "tmpfs"];
-    let mounted = std::process::Command::new("mount")
-        .args(mount)
-        .arg(&small)
-        .status()
-        .unwrap();
-    assert!(mounted.success(), "a daemon needs root, and so does its small disk");
-    let daemon = Dockerd::start(&small).await.unwrap();
+    let small = Disk::in_memory(world.lab.dir(), 24 << 20).unwrap();
+    let daemon = Dockerd::start(small.folder()).await.unwrap();
     world
         .upstream(UPSTREAM, "big", tiny("big").layer(Layer::random(1, 30_000_000)))
         .await;
@@ -367,8 +359,6 @@ async fn a_full_disk_fails_that_image_and_leaves_nothing() {
         .unwrap();
     assert_eq!(images.len(), 0, "{images:?}");
     daemon.stop().await;
-    let unmounted = std::process::Command::new("umount").arg(&small).status().unwrap();
-    assert!(unmounted.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

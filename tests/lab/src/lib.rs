@@ -4,7 +4,8 @@
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy.
-//! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman.
+//! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
+//!   place for its content.
 //! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
 //! - [`Fault`] and [`ApiFault`] make it fail.
 //!
@@ -26,6 +27,7 @@ mod answer;
 mod backend;
 mod certificates;
 mod chance;
+mod disk;
 mod dockerd;
 mod ecr;
 pub mod fill;
@@ -40,6 +42,7 @@ mod tools;
 mod webhook;
 
 pub use backend::Software;
+pub use disk::Disk;
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged, Referrers};

@@ -38,6 +38,8 @@ pub struct DockerdOptions {
     pub mirror: Option<String>,
     /// Whether it also listens on a TCP port, with TLS and only for clients that have a certificate. Podman cannot.
     pub tls: bool,
+    /// Where podman writes each layer that it pushes, rather than beside its storage.
+    pub temporary: Option<PathBuf>,
 }
 
 impl DockerdOptions {
@@ -45,7 +47,7 @@ impl DockerdOptions {
     pub fn with_mirror(host: &str) -> DockerdOptions {
         DockerdOptions {
             mirror: Some(host.to_owned()),
-            tls: false,
+            ..DockerdOptions::default()
         }
     }
 }

@@ -28,6 +28,10 @@ pub(super) fn service(setup: &Setup) -> Result<Vec<Part>> {
             ("CONTAINERS_STORAGE_CONF", file("storage.conf")),
             ("CONTAINERS_REGISTRIES_CONF", file("registries.conf")),
             ("REGISTRY_AUTH_FILE", file("auth.json")),
+            (
+                "TMPDIR",
+                setup.options.temporary.clone().unwrap_or_else(|| setup.home.clone()),
+            ),
         ],
         ..Command::new(&setup.home, "daemon", line.map(str::to_owned).collect())
     };
