@@ -102,7 +102,7 @@ pub async fn execute(
     // A run that copied nothing has nothing to remember.
     let saved = match execution.done.is_empty() {
         true => Ok(()),
-        false => ledger.save(),
+        false => ledger.save().await,
     };
     execution.forgotten = forgotten.or(saved.err());
     execution
@@ -238,7 +238,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         at: Timestamp::now(),
     };
     let (ledger, forgotten) = &mut *ledger.lock().await;
-    if let Err(error) = ledger.record(copy.target.clone(), made) {
+    if let Err(error) = ledger.record(copy.target.clone(), made).await {
         forgotten.get_or_insert(error);
     }
 }

@@ -19,7 +19,7 @@ pub struct AwsError {
     pub message: String,
 }
 
-/// What an AWS error means for us, by its code (AWS "Common errors" and the ECR API reference), never by its text.
+/// What an AWS error means for us, by its code (AWS "Common errors", the API references of ECR and S3), never by its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// No credentials were found anywhere.
@@ -104,11 +104,13 @@ fn of_code(code: &str) -> Trouble {
         | "InvalidSignatureException"
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
         | "ExpiredTokenException"
         | "ExpiredToken" => Trouble::BadCredentials,
         "RequestExpired" | "RequestTimeTooSkewed" => Trouble::WrongClock,
-        "RepositoryNotFoundException" | "ImageNotFoundException" => Trouble::NotFound,
-        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+        "RepositoryNotFoundException" | "ImageNotFoundException" | "NoSuchBucket" => Trouble::NotFound,
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown" => {
             Trouble::Throttled
         }
         _ => Trouble::Refused,

@@ -94,7 +94,7 @@ impl Desk {
             EngineKind::Direct => settings.concurrency * 4,
         };
         events.send(Event::Opened(session.describe()));
-        let (ledger, trouble) = Ledger::open(settings.ledger.clone());
+        let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
         if let Some(trouble) = trouble {
             tracing::warn!(
                 "{}; this run compares the images themselves",

@@ -7,12 +7,12 @@ use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
-use crate::ledger::{Lock, LockError};
+use crate::ledger::{Lock, LockError, Place};
 use crate::mapping::Only;
 use crate::plan;
 use crate::record::{self, RecordError, Records};
 use crate::report::{Failure, Report};
-use crate::settings::Settings;
+use crate::settings::{EngineKind, Settings, usual_ledger};
 use crate::stop::Stop;
 
 /// What `sync` may be told.
@@ -76,7 +76,13 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 pub(super) async fn lock(settings: &Settings, waiting: &Waiting, watch: &Watch) -> Result<Option<Lock>, Failure> {
     let patience = waiting.wait.unwrap_or_default();
     let tell = |held: &LockError| watch.events.send(Event::Waiting(held.to_string()));
-    let taken = Lock::take(&settings.ledger, patience, tell);
+    let ledger = match (&settings.ledger, settings.engine) {
+        (Place::File(path), _) => path.clone(),
+        // Runs may write an object at once, but not work through one daemon.
+        (Place::Object { .. }, EngineKind::Docker) => usual_ledger(),
+        (Place::Object { .. }, EngineKind::Direct) => return Ok(None),
+    };
+    let taken = Lock::take(&ledger, patience, tell);
     match watch.stop.soft.run_until_cancelled(taken).await {
         Some(Ok(lock)) => Ok(Some(lock)),
         Some(Err(error @ LockError::Held { .. })) => Err(Failure::from(&error)),

@@ -2,13 +2,15 @@
 //!
 //! A Docker daemon may push another digest than it pulled, so that the two sides of a copy can not be compared by digest
 //! alone. The ledger remembers that pair, which saves the next run a pull. It is only ever a saving: an entry counts for
-//! exactly the digests and platforms that it names, and without one the images themselves are compared.
+//! exactly the digests and platforms that it names, and without one the images themselves are compared. It is kept in a file,
+//! or in an object of Amazon S3 that several runs write.
 
 mod lock;
+mod object;
 
 pub use lock::{Holder, Lock, LockError};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::object::Shared;
+use crate::aws::{AwsError, AwsOptions};
 use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository};
 
 /// The shape of the file; another one is read as if there were none.
@@ -55,35 +59,58 @@ impl Made {
     }
 }
 
-/// A file of [`Made`], one entry a target's tag.
+/// What a ledger holds: one entry a target's tag.
+type Entries = BTreeMap<ImageRef, Made>;
+
+/// All [`Made`] that are remembered.
 #[derive(Debug)]
 pub struct Ledger {
-    /// None for one that nobody keeps.
-    path: Option<PathBuf>,
-    made: BTreeMap<ImageRef, Made>,
+    store: Store,
+    made: Entries,
+    /// What this run has added.
+    own: BTreeSet<ImageRef>,
     saved: Option<Instant>,
 }
 
-/// The file is written whole, so not for each of thousands of images. What a kill loses costs the next run a pull.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Where a ledger is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of this machine.
+    File(PathBuf),
+    /// In an object of Amazon S3, which several runs may share.
+    Object {
+        /// The bucket.
+        bucket: String,
+        /// The object's key in it.
+        key: String,
+    },
+}
+
+#[derive(Debug)]
+enum Store {
+    File(PathBuf),
+    Object(Shared),
+    /// It is forgotten with the run.
+    Nowhere,
+}
 
 /// A ledger that cannot be used as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// It is there and cannot be read.
+    /// It cannot be read.
     #[error("read the ledger {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// What the operating system said.
         #[source]
         source: io::Error,
     },
     /// It is not in the shape that this program writes.
-    #[error("the ledger {} is not one that this version can read: {why}", path.display())]
+    #[error("the ledger {place} is not one that this version can read: {why}")]
     Corrupt {
-        /// The file.
-        path: PathBuf,
+        /// The file, or `s3://BUCKET/KEY`.
+        place: String,
         /// What is wrong with it.
         why: String,
     },
@@ -92,9 +119,28 @@ pub enum LedgerError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// What the operating system said.
         #[source]
         source: io::Error,
+    },
+    /// Amazon S3 did not do what it was asked for.
+    #[error("{attempt} the ledger {object}")]
+    Object {
+        /// What was to be done.
+        attempt: &'static str,
+        /// `s3://BUCKET/KEY`.
+        object: String,
+        /// What S3 said.
+        #[source]
+        source: AwsError,
+    },
+    /// Each time that it was to be written, somebody else had just done so.
+    #[error("write the ledger {object}: others wrote it {times} times in a row meanwhile")]
+    Contended {
+        /// `s3://BUCKET/KEY`.
+        object: String,
+        /// How often it was tried.
+        times: usize,
     },
 }
 
@@ -105,81 +151,103 @@ struct File<Entries> {
 }
 
 impl Ledger {
-    /// The ledger at `path`; one that is not there yet is empty.
+    /// The ledger at `place`, which `aws` leads to where that is in S3; one that is not there yet is empty.
     ///
     /// An unusable one is empty too, and is handed over with what is wrong: it costs time, never correctness.
-    pub fn open(path: PathBuf) -> (Self, Option<LedgerError>) {
-        let (made, trouble) = match read(&path) {
-            Ok(made) => (made, None),
-            Err(trouble) => (BTreeMap::new(), Some(trouble)),
-        };
-        (
-            Self {
-                path: Some(path),
-                made,
-                saved: None,
+    pub async fn open(place: &Place, aws: &AwsOptions) -> (Self, Option<LedgerError>) {
+        let (store, read) = match place {
+            Place::File(path) => (Store::File(path.clone()), read(path)),
+            Place::Object { bucket, key } => match Shared::connect(aws, bucket, key).await {
+                Ok(mut shared) => {
+                    let read = shared.read().await;
+                    (Store::Object(shared), read)
+                }
+                Err(error) => (Store::Nowhere, Err(error)),
             },
-            trouble,
-        )
+        };
+        let (made, trouble) = match read {
+            Ok(made) => (made, None),
+            Err(trouble) => (Entries::new(), Some(trouble)),
+        };
+        (Self::with(store, made), trouble)
     }
 
     /// One that is forgotten with the run.
     pub fn in_memory() -> Self {
+        Self::with(Store::Nowhere, Entries::new())
+    }
+
+    fn with(store: Store, made: Entries) -> Self {
         Self {
-            path: None,
-            made: BTreeMap::new(),
+            store,
+            made,
+            own: BTreeSet::new(),
             saved: None,
         }
     }
 
-    /// What is remembered of a target's tag.
+    /// What the image at `target` was last made from.
     pub fn of(&self, target: &ImageRef) -> Option<&Made> {
         self.made.get(target)
     }
 
-    /// Remembers `made` of `target`, on disk too within a second or with the next [`save`](Self::save).
-    pub fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
+    /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).
+    pub async fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
+        self.own.insert(target.clone());
         self.made.insert(target, made);
         match self.saved {
-            Some(saved) if saved.elapsed() < SAVE_EVERY => Ok(()),
-            _ => self.save(),
+            Some(saved) if saved.elapsed() < self.store.save_every() => Ok(()),
+            _ => self.save().await,
         }
     }
 
-    /// Writes everything that is remembered.
-    pub fn save(&mut self) -> Result<(), LedgerError> {
+    /// Writes everything that is remembered. What others have written into the same object meanwhile stays.
+    pub async fn save(&mut self) -> Result<(), LedgerError> {
         self.saved = Some(Instant::now());
-        let Some(path) = &self.path else { return Ok(()) };
-        let file = File {
-            version: VERSION,
-            made: &self.made,
-        };
-        crate::atomic::write_json(path, &file).map_err(|source| LedgerError::Write {
-            path: path.clone(),
-            source,
-        })
+        match &mut self.store {
+            Store::File(path) => {
+                crate::atomic::write_json(path, &file(&self.made)).map_err(|source| LedgerError::Write {
+                    path: path.clone(),
+                    source,
+                })
+            }
+            Store::Object(shared) => shared.save(&mut self.made, &self.own).await,
+            Store::Nowhere => Ok(()),
+        }
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<ImageRef, Made>, LedgerError> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(source) => {
-            return Err(LedgerError::Read {
-                path: path.to_owned(),
-                source,
-            });
+impl Store {
+    /// It is written whole, so not for each of thousands of images. What a kill loses costs the next run a pull.
+    fn save_every(&self) -> Duration {
+        match self {
+            Self::File(_) | Self::Nowhere => Duration::from_secs(1),
+            Self::Object(_) => Duration::from_secs(30),
         }
-    };
-    let corrupt = |why: String| LedgerError::Corrupt {
-        path: path.to_owned(),
-        why,
-    };
-    let file: File<BTreeMap<ImageRef, Made>> =
-        serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
-    if file.version != VERSION {
-        return Err(corrupt(format!("version {}, not {VERSION}", file.version)));
     }
-    Ok(file.made)
+}
+
+fn read(path: &Path) -> Result<Entries, LedgerError> {
+    match std::fs::read(path) {
+        Ok(bytes) => parse(&bytes, || path.display().to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
+        Err(source) => Err(LedgerError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// What is written of `made`.
+fn file(made: &Entries) -> File<&Entries> {
+    File { version: VERSION, made }
+}
+
+fn parse(bytes: &[u8], place: impl Fn() -> String) -> Result<Entries, LedgerError> {
+    let corrupt = |why: String| LedgerError::Corrupt { place: place(), why };
+    let file: File<Entries> = serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
+    match file.version {
+        VERSION => Ok(file.made),
+        other => Err(corrupt(format!("version {other}, not {VERSION}"))),
+    }
 }

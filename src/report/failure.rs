@@ -306,12 +306,19 @@ impl From<&LockError> for Failure {
 
 impl From<&LedgerError> for Failure {
     fn from(error: &LedgerError) -> Self {
-        Self::new(
-            error,
-            Some(
-                "name a file that can be written with --ledger; without it the next run pulls again what it cannot know",
-            ),
-        )
+        let hint = match error {
+            LedgerError::Object { .. } => {
+                "the role needs s3:GetObject and s3:PutObject on it, in a bucket of the run's own region; without the ledger the \
+                 next run compares anew what it cannot know"
+            }
+            LedgerError::Contended { .. } => {
+                "give runs that are at work at once a ledger each, or let them begin one after the other"
+            }
+            LedgerError::Read { .. } | LedgerError::Corrupt { .. } | LedgerError::Write { .. } => {
+                "name a file that can be written with --ledger; without it the next run pulls again what it cannot know"
+            }
+        };
+        Self::new(error, Some(hint))
     }
 }
 

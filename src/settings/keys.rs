@@ -256,9 +256,9 @@ pub const KEYS: &[Key] = &[
         .about("How long a daemon that has gone is waited for; then what is left is not attempted."),
     key("stop.grace", Some("30s"), "a duration, such as 30s or 2m")
         .about("How long running images may go on after Ctrl-C or SIGTERM. A second signal cuts them off at once."),
-    key("ledger", None, "a file's path, no URL").about(
-        "The file that remembers which ECR digest was made from which upstream digest. Without it, ecr-keeper/ledger.json in \
-         the user's state folder (~/.local/state).",
+    key("ledger", None, "a file's path, or s3://BUCKET/KEY").about(
+        "The file, or the object in Amazon S3, that remembers which ECR digest was made from which upstream digest. Several runs \
+         may share an object. Without it, ecr-keeper/ledger.json in the user's state folder (~/.local/state).",
     ),
     key("results.dir", Some("."), "a folder's path").about("Where the result files are written."),
     key("results.junit", None, "a file's path").about("Where to write the results as JUnit XML, for a pipeline's test report."),

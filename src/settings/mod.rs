@@ -11,6 +11,7 @@ mod values;
 
 pub use keys::{KEYS, Key, Shape};
 pub use layers::Given;
+pub use read::usual_ledger;
 pub use schema::schema;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use regex::Regex;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
+use crate::ledger::Place;
 use crate::mapping::Naming;
 use crate::notify::Webhook;
 use crate::record::Results;
@@ -74,8 +76,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long running images may go on once the run was asked to stop.
     pub grace: Duration,
-    /// The ledger's file.
-    pub ledger: PathBuf,
+    /// Where the ledger is kept.
+    pub ledger: Place,
     /// Which result files are written, and where.
     pub results: Results,
     /// Where to post what happened.

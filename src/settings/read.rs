@@ -10,8 +10,8 @@ use reqwest::Identity;
 use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
 use super::layers::{DEFAULT, Found, Places};
 use super::values::{
-    authorities, bound, choice, daemon_address, duration, flag, from_str, host, mirrors, path, pem, platforms, region,
-    tags, text, url, within,
+    authorities, bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pem,
+    platforms, region, tags, text, url, within,
 };
 use super::{EngineKind, Mistake, Settings, SettingsError};
 use crate::atomic::meant_by;
@@ -20,6 +20,7 @@ use crate::aws::{AwsOptions, Keys, Profile};
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
 use crate::image::{Attestations, Platforms, Repository};
+use crate::ledger::Place;
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
 use crate::record::{Format, Results};
@@ -133,7 +134,7 @@ impl Reader {
         let account = self.agree_on_region(registry.as_deref(), aws.as_mut());
         let concurrency = self.parse("concurrency", |text| within(text, 1..=64));
         let grace = self.parse("stop.grace", duration);
-        let ledger = self.parse("ledger", |text| path(text).filter(|_| !text.contains("://")));
+        let ledger = self.parse("ledger", ledger_place);
         let results = self.results();
         let webhook = self.webhook(retry, timeouts);
         Some(Settings {
@@ -156,7 +157,7 @@ impl Reader {
             aws: aws?,
             concurrency: concurrency?,
             grace: grace?,
-            ledger: ledger.unwrap_or_else(usual_ledger),
+            ledger: ledger.unwrap_or_else(|| Place::File(usual_ledger())),
             results: results?,
             webhook,
         })
@@ -581,8 +582,8 @@ fn own_name(path: &str, written: &str) -> Option<String> {
     }
 }
 
-/// In the user's state folder; without a home, in the working folder.
-pub(super) fn usual_ledger() -> PathBuf {
+/// The ledger's file where none is set: in the user's state folder; without a home, in the working folder.
+pub fn usual_ledger() -> PathBuf {
     match dirs::state_dir().or_else(dirs::data_local_dir) {
         Some(folder) => folder.join("ecr-keeper/ledger.json"),
         None => PathBuf::from(".ecr-keeper-ledger.json"),

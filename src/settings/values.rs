@@ -8,6 +8,7 @@ use regex::Regex;
 use reqwest::Certificate;
 
 use crate::image::{Platforms, Repository};
+use crate::ledger::Place;
 
 pub(super) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -82,6 +83,19 @@ pub(super) fn authorities(text: &str) -> Option<Vec<Certificate>> {
 
 pub(super) fn pem(text: &str) -> Option<Vec<u8>> {
     content(text).filter(|pem| pem.starts_with(b"-----BEGIN") || pem.windows(11).any(|part| part == b"-----BEGIN "))
+}
+
+/// A file, or `s3://BUCKET/KEY`.
+pub(super) fn ledger_place(text: &str) -> Option<Place> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return path(text).map(Place::File);
+    };
+    let (bucket, key) = rest.split_once('/').filter(|_| scheme == "s3")?;
+    let is_one = !bucket.is_empty() && !key.is_empty() && !key.ends_with('/');
+    is_one.then(|| Place::Object {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    })
 }
 
 /// For whole tags.

@@ -7,6 +7,7 @@ mod daemon;
 mod direct;
 mod engine_contract;
 mod faults;
+mod ledger;
 mod logins;
 mod long_night;
 mod people;

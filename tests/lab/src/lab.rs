@@ -17,6 +17,7 @@ use crate::front::{Front, Login, PlainRules, Referrers, Rules};
 use crate::process::Keeper;
 use crate::proxy::Proxy;
 use crate::registry::{ExtraRegistry, RegistryOptions};
+use crate::s3::S3;
 use crate::server::{Port, Serving};
 use crate::webhook::WebhookSink;
 
@@ -202,6 +203,14 @@ impl Lab {
         let proxy = Proxy::start().await?;
         self.take_in(proxy.ender());
         Ok(proxy)
+    }
+
+    /// Starts Amazon S3, without a bucket.
+    ///
+    /// # Errors
+    /// When it does not start, or `scripts/tools` has not got it.
+    pub async fn s3(&self) -> Result<S3> {
+        S3::start(&self.folder).await
     }
 
     fn take_in(&self, guest: AbortHandle) {

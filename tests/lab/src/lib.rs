@@ -3,7 +3,8 @@
 //!
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
-//! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy.
+//! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
+//!   is Amazon S3.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
 //!   place for its content.
 //! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
@@ -37,6 +38,7 @@ mod lab;
 mod process;
 mod proxy;
 mod registry;
+mod s3;
 mod server;
 mod tools;
 mod webhook;
@@ -49,5 +51,6 @@ pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
+pub use s3::S3;
 pub use tools::peer;
 pub use webhook::{Message, WebhookSink};

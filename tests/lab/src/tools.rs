@@ -19,7 +19,7 @@ pub fn peer(name: &str) -> PathBuf {
     }
 }
 
-/// Path of a program that `scripts/tools` builds.
+/// Path of a program that `scripts/tools` builds or gets.
 pub(crate) fn program(name: &str) -> Result<String> {
     let version = version(name).with_context(|| format!("tests/lab/tools.env has no version of {name}"))?;
     let folder = cache()?.join(format!("{name}-{version}"));

@@ -1,0 +1,102 @@
+//! Amazon S3, as far as a file that several runs share needs it: one object, written on conditions.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::{AwsError, AwsOptions};
+
+/// One object of a bucket.
+#[derive(Debug, Clone)]
+pub struct Object {
+    client: Client,
+    bucket: String,
+    key: String,
+}
+
+/// What an object holds.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What S3 calls just these.
+    pub etag: String,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The object holds this now, under this ETag.
+    Done(String),
+    /// Somebody else has written it since.
+    Conflict,
+}
+
+impl Object {
+    /// The object `key` of `bucket`, with the credentials and the region that `options` lead to.
+    pub async fn connect(options: &AwsOptions, bucket: &str, key: &str) -> Result<Self, AwsError> {
+        let there = AwsOptions {
+            // That is of ECR; AWS's own variables (AWS_ENDPOINT_URL_S3) hold here.
+            endpoint_url: None,
+            ..options.clone()
+        };
+        Ok(Self {
+            client: Client::new(&there.load().await?),
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// What it holds; none where it is not there yet.
+    pub async fn read(&self) -> Result<Option<Content>, AwsError> {
+        const CALL: &str = "GetObject";
+        tracing::debug!("ask AWS: {CALL} of {self}");
+        let request = self.client.get_object().bucket(&self.bucket).key(&self.key);
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(AwsError::of_sdk(CALL, format!("of {self}"), error)),
+        };
+        let etag = answer.e_tag().unwrap_or_default().to_owned();
+        let bytes = answer.body.collect().await;
+        let bytes = bytes.map_err(|error| AwsError::odd_answer(CALL, format!("of {self}"), error))?;
+        Ok(Some(Content {
+            bytes: bytes.into_bytes().to_vec(),
+            etag,
+        }))
+    }
+
+    /// Writes it whole, if it is still what `known` names; without one, if it is still not there (Amazon S3 User Guide,
+    /// "Conditional writes").
+    pub async fn write(&self, bytes: Vec<u8>, known: Option<&str>) -> Result<Written, AwsError> {
+        const CALL: &str = "PutObject";
+        tracing::debug!("ask AWS: {CALL} of {self}");
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .content_type("application/json")
+            .body(ByteStream::from(bytes));
+        let request = match known {
+            Some(etag) => request.if_match(etag),
+            None => request.if_none_match("*"),
+        };
+        match request.send().await {
+            Ok(answer) => Ok(Written::Done(answer.e_tag().unwrap_or_default().to_owned())),
+            // The second is of two writes at the very same time.
+            Err(error) if matches!(error.code(), Some("PreconditionFailed" | "ConditionalRequestConflict")) => {
+                Ok(Written::Conflict)
+            }
+            // What was there has been deleted since.
+            Err(error) if known.is_some() && error.code() == Some("NoSuchKey") => Ok(Written::Conflict),
+            Err(error) => Err(AwsError::of_sdk(CALL, format!("of {self}"), error)),
+        }
+    }
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}

@@ -1,0 +1,106 @@
+//! Amazon S3, as moto serves it: conditional writes included.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+use crate::chance;
+use crate::process::{Command, Supervised, until_ready};
+use crate::tools;
+
+/// A running S3. Dropping it ends it.
+#[derive(Debug)]
+pub struct S3 {
+    _server: Supervised,
+    endpoint: String,
+    client: Client,
+}
+
+impl S3 {
+    pub(crate) async fn start(folder: &Path) -> Result<S3> {
+        let home = folder.join(format!("s3-{}", chance::hex(4)));
+        fs::create_dir(&home).with_context(|| format!("create {}", home.display()))?;
+        let mut failures = Vec::new();
+        for _ in 0..5 {
+            match S3::start_once(&home).await {
+                Ok(s3) => return Ok(s3),
+                // Someone else may have taken the port in the meantime.
+                Err(error) => failures.push(format!("{error:#}")),
+            }
+        }
+        bail!("moto does not start: {}", failures.join("; "))
+    }
+
+    async fn start_once(home: &Path) -> Result<S3> {
+        let port = chance::free_port()?.to_string();
+        let line = [&tools::program("moto")?, "-H", "127.0.0.1", "-p", &port];
+        let server = Supervised::start(Command::new(home, "moto", line.map(str::to_owned).to_vec()))?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let client = Client::builder().default_headers(signed()).build()?;
+        let status = format!("{endpoint}/moto-api/data.json");
+        let ready = || async { client.get(&status).send().await.is_ok() };
+        until_ready(&server, Duration::from_secs(60), ready).await?;
+        Ok(S3 {
+            _server: server,
+            endpoint,
+            client,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`, as in `AWS_ENDPOINT_URL_S3`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// When S3 refuses it.
+    pub async fn create_bucket(&self, name: &str) -> Result<()> {
+        let answer = self.client.put(format!("{}/{name}", self.endpoint)).send().await?;
+        ensure!(answer.status().is_success(), "create {name}: {}", answer.status());
+        Ok(())
+    }
+
+    /// Puts an object, whatever is there.
+    ///
+    /// # Errors
+    /// When S3 refuses it.
+    pub async fn put(&self, bucket: &str, key: &str, content: &str) -> Result<()> {
+        let request = self.client.put(format!("{}/{bucket}/{key}", self.endpoint));
+        let answer = request.body(content.to_owned()).send().await?;
+        ensure!(answer.status().is_success(), "put {key}: {}", answer.status());
+        Ok(())
+    }
+
+    /// An object's JSON; none where there is no such object.
+    ///
+    /// # Errors
+    /// When S3 refuses it, or it is none.
+    pub async fn json(&self, bucket: &str, key: &str) -> Result<Option<Value>> {
+        let answer = self
+            .client
+            .get(format!("{}/{bucket}/{key}", self.endpoint))
+            .send()
+            .await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status => {
+                ensure!(status.is_success(), "get {key}: {status}");
+                Ok(Some(answer.json().await?))
+            }
+        }
+    }
+}
+
+/// moto shows an object only to who has signed, and does not look at how.
+fn signed() -> HeaderMap {
+    let signature =
+        "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(signature))])
+}
