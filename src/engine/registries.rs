@@ -168,9 +168,9 @@ pub(super) fn login_failed(registry: &str, error: RegistryError) -> EngineError 
 fn of_credential(error: RegistryError) -> Result<EngineError, String> {
     let text = error.to_string();
     match error.cause {
-        Cause::Credential(source) => match source.downcast::<CredentialError>() {
-            Ok(credential) => Ok(EngineError::Credential(*credential)),
-            Err(other) => Err(other.to_string()),
+        Cause::Credential(source) => match source.downcast_ref::<CredentialError>() {
+            Some(credential) => Ok(EngineError::Credential(credential.clone())),
+            None => Err(source.to_string()),
         },
         _ => Err(text),
     }

@@ -1,17 +1,21 @@
 //! Who we are at a registry: Basic, and Bearer tokens (the distribution project's "Token Authentication Specification").
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use reqwest::header::WWW_AUTHENTICATE;
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::sync::OwnedMutexGuard;
 
 use super::error::{Attempt, Cause};
-use super::host::Host;
+use super::host::{Ask, Host};
 use super::{Access, RegistryError};
 
 /// How to log in at one registry.
@@ -73,6 +77,55 @@ impl Login {
     }
 }
 
+/// The logins of one registry.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    /// It wants user and password with each request.
+    wants_basic: AtomicBool,
+    /// By what they were given for.
+    slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+/// A login for one purpose. It is locked while one is asked for, so that many requests at once ask for one token.
+#[derive(Debug, Default)]
+struct Slot {
+    login: Option<Login>,
+    /// When asking failed, and how.
+    failed: Option<(Instant, RegistryError)>,
+}
+
+impl Logins {
+    /// The slot for a purpose, locked.
+    ///
+    /// # Errors
+    /// Where whoever had it meanwhile asked for a login and got none: the same failure, without asking once more.
+    async fn slot(&self, access: &Access) -> Result<OwnedMutexGuard<Slot>, RegistryError> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.entry(access.key()).or_default().clone()
+        };
+        let began = Instant::now();
+        let slot = slot.lock_owned().await;
+        match slot.failed.as_ref().filter(|(failed, _)| *failed > began) {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(slot),
+        }
+    }
+}
+
+impl Slot {
+    fn stale(&self) -> Option<Challenge> {
+        let stale = self.login.as_ref().filter(|login| !login.is_fresh());
+        stale.map(Login::challenge)
+    }
+
+    /// Remembers how asking for a login failed.
+    fn asked(&mut self, answer: Result<Option<Login>, RegistryError>) -> Result<Option<Login>, RegistryError> {
+        self.failed = answer.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        answer
+    }
+}
+
 /// What a token server has to say for a token that names no end (the specification's default).
 const USUAL_LIFE: u64 = 60;
 /// No token is trusted for longer, whatever its server says.
@@ -116,7 +169,7 @@ impl Challenge {
 
 impl Host {
     /// The login that a challenge asks for; none where there is nothing to answer with.
-    pub(super) async fn log_in(
+    async fn log_in(
         &self,
         challenge: &Challenge,
         attempt: &Attempt<'_>,
@@ -205,19 +258,86 @@ impl Host {
         })
     }
 
-    pub(super) async fn credential(&self, attempt: &Attempt<'_>) -> Result<Option<Credential>, RegistryError> {
-        let asked = self.credentials().of(self.name()).await;
-        asked.map_err(|error| attempt.error(Cause::Credential(error), "no credential"))
+    async fn credential(&self, attempt: &Attempt<'_>) -> Result<Option<Credential>, RegistryError> {
+        let asked = self.credentials.of(self.name()).await;
+        asked.map_err(|error| attempt.error(Cause::Credential(error.into()), "no credential"))
     }
 
     /// Whether another credential may do better than the one that was refused.
-    pub(super) async fn renew(&self, refused: &Login, attempt: &Attempt<'_>) -> Result<bool, RegistryError> {
+    async fn renew(&self, refused: &Login, attempt: &Attempt<'_>) -> Result<bool, RegistryError> {
         let Some(shown) = &refused.shown else {
             // A token that is refused is not asked for again with the same login more than once: see `ask`.
             return Ok(true);
         };
-        let renewed = self.credentials().renew(self.name(), shown).await;
-        renewed.map_err(|error| attempt.error(Cause::Credential(error), "no credential"))
+        let renewed = self.credentials.renew(self.name(), shown).await;
+        renewed.map_err(|error| attempt.error(Cause::Credential(error.into()), "no credential"))
+    }
+}
+
+impl Host {
+    /// The login that the registry is known to want for this; none where it has not asked for one.
+    pub(super) async fn known_login(
+        &self,
+        ask: &Ask<'_>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Option<Login>, RegistryError> {
+        if self.logins.wants_basic.load(Ordering::Relaxed) {
+            // Asked each time: a token is renewed before it ends.
+            let credential = self.credential(attempt).await?;
+            return self.log_in(&Challenge::Basic, attempt, ask.access, credential).await;
+        }
+        let mut slot = self.logins.slot(ask.access).await?;
+        // Before it ends, not after: the body of an upload is not there for a second try.
+        if let Some(challenge) = slot.stale() {
+            slot.login = slot.asked(self.log_in_by(&challenge, attempt, ask).await)?;
+        }
+        Ok(slot.login.clone())
+    }
+
+    /// Another login than the one that an answer refuses; none where the answer refuses none, or there is no other.
+    pub(super) async fn better_login(
+        &self,
+        response: &Response,
+        refused: Option<Login>,
+        ask: &Ask<'_>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Option<Login>, RegistryError> {
+        let challenge = match (response.status(), &refused) {
+            (StatusCode::UNAUTHORIZED, _) => Challenge::of(response),
+            // ECR says of a token that has expired that it may not do this.
+            (StatusCode::FORBIDDEN, Some(login)) if login.shown.is_some() => Some(Challenge::Basic),
+            _ => None,
+        };
+        let Some(challenge) = challenge.filter(|_| self.is_here(&ask.url)) else {
+            return Ok(None);
+        };
+        let mut slot = self.logins.slot(ask.access).await?;
+        if let Some(login) = slot.login.as_ref().filter(|login| login.is_fresh())
+            && refused.as_ref().is_none_or(|refused| !refused.is(login))
+        {
+            return Ok(Some(login.clone()));
+        }
+        if let Some(refused) = refused.as_ref().filter(|refused| refused.shown.is_some())
+            && !self.renew(refused, attempt).await?
+        {
+            return Ok(None);
+        }
+        let login = slot.asked(self.log_in_by(&challenge, attempt, ask).await)?;
+        match challenge {
+            Challenge::Basic => self.logins.wants_basic.store(login.is_some(), Ordering::Relaxed),
+            Challenge::Bearer(_) => slot.login.clone_from(&login),
+        }
+        Ok(login)
+    }
+
+    async fn log_in_by(
+        &self,
+        challenge: &Challenge,
+        attempt: &Attempt<'_>,
+        ask: &Ask<'_>,
+    ) -> Result<Option<Login>, RegistryError> {
+        let credential = self.credential(attempt).await?;
+        self.log_in(challenge, attempt, ask.access, credential).await
     }
 }
 
@@ -229,6 +349,7 @@ fn basic(username: &str, password: &SecretString) -> String {
         STANDARD.encode(format!("{username}:{}", password.expose_secret()))
     )
 }
+
 /// A parameter of a challenge, `name="value"` (RFC 9110, section 11.2).
 fn parameter(parameters: &str, name: &str) -> Option<String> {
     let mut rest = parameters;

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use crate::retry::{Passes, is_passing, retry_after};
 
 /// A request to a registry that came to nothing. Its text holds no URL: one may be a key to what it names.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RegistryError {
     /// `HEAD`, `GET`.
     pub method: Method,
@@ -26,7 +27,7 @@ pub struct RegistryError {
 }
 
 /// What came back instead of what was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Cause {
     /// A refusal.
     Refused {
@@ -52,7 +53,7 @@ pub enum Cause {
     /// The registry's limit is used up, and `on_limit: stop` says not to wait.
     LimitReached,
     /// The credential could not be had.
-    Credential(Box<dyn Error + Send + Sync>),
+    Credential(Arc<dyn Error + Send + Sync>),
     /// This program's own set-up.
     Setup,
 }

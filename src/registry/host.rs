@@ -1,6 +1,5 @@
 //! One registry's host: how it is reached, what it is asked at once, and how a login is shown to it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,8 +8,10 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Body, Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::auth::{Challenge, Credentials, Login};
-use super::error::{Attempt, Cause};
+use super::auth::{Credentials, Login, Logins};
+use super::blobs::Mounts;
+use super::error::Attempt;
+use super::pace::{Limit, OnLimit, Pace};
 use super::{Access, RegistryError};
 use crate::retry::{Passes, Retry, Timeouts};
 
@@ -34,70 +35,29 @@ pub struct HostOptions {
     pub on_limit: OnLimit,
 }
 
-/// What is done when a registry says that its limit is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnLimit {
-    /// It is not asked any more: what else needs it fails at once.
-    #[default]
-    Stop,
-    /// It is waited for, however long it takes.
-    Wait,
-}
-
-/// What a registry lets one pull (Docker Hub's `ratelimit-…` headers).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Limit {
-    /// Pulls that are left.
-    pub remaining: u64,
-    /// Pulls in a window.
-    pub of: Option<u64>,
-    /// The window's length in seconds.
-    pub seconds: Option<u64>,
-}
-
 /// A registry, as it is asked.
 #[derive(Debug)]
 pub(super) struct Host {
     name: String,
     base: String,
     http: reqwest::Client,
+    /// Shows no certificate of ours: for addresses that are not the registry's own.
+    elsewhere: reqwest::Client,
     /// Follows no redirect: a login is for whom the registry named, not for whom that one names.
     tokens: reqwest::Client,
-    credentials: Arc<dyn Credentials>,
+    pub(super) credentials: Arc<dyn Credentials>,
     pub(super) options: HostOptions,
     pub(super) retry: Retry,
     pub(super) timeouts: Timeouts,
     open: Option<Arc<Semaphore>>,
-    pace: Mutex<Pace>,
-    limit: Mutex<Option<Limit>>,
+    pub(super) pace: Mutex<Pace>,
+    pub(super) limit: Mutex<Option<Limit>>,
     /// It failed through all tries: until it answers again, each further request tries once.
     is_ill: AtomicBool,
-    /// It wants user and password with each request.
-    wants_basic: AtomicBool,
-    /// By what they were given for. Each is locked while one is asked for, so that many requests at once ask for one token.
-    logins: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Login>>>>>,
-    /// It answered a mount with an upload: it does none.
-    pub(super) mounts_nothing: AtomicBool,
+    pub(super) logins: Logins,
+    pub(super) mounts: Mutex<Mounts>,
     /// It refused a blob in one request for its size.
     pub(super) wants_chunks: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Pace {
-    /// When the next request may begin.
-    next: Option<Instant>,
-    /// The registry asked to be left alone until then.
-    paused: Option<Instant>,
-    /// Its limit is used up, and is not waited for.
-    closed: bool,
-}
-
-/// What a request waits for before it begins.
-enum Wait {
-    /// Its own turn, at so many a second.
-    Turn(Instant),
-    /// The end of a time in which the registry asked to be left alone.
-    Pause(Instant),
 }
 
 /// A body that can be sent again for another try.
@@ -146,21 +106,24 @@ impl Host {
             host: name,
             path: "",
         };
-        let client = |redirects| {
-            let mut builder = reqwest::Client::builder()
+        let client = |redirects, identity: Option<&Identity>| {
+            let builder = reqwest::Client::builder()
                 .connect_timeout(timeouts.connect)
                 .redirect(redirects)
                 // An upload's address is nobody else's business.
                 .referer(false)
                 .tls_certs_merge(options.authorities.clone())
                 .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")));
-            if let Some(identity) = &options.identity {
-                builder = builder.identity(identity.clone());
+            match identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
             }
-            builder
         };
-        let http = client(reqwest::redirect::Policy::custom(follow)).build();
-        let tokens = client(reqwest::redirect::Policy::none())
+        let following = || reqwest::redirect::Policy::custom(follow);
+        let identity = options.identity.as_ref();
+        let http = client(following(), identity).build();
+        let elsewhere = client(following(), None).build();
+        let tokens = client(reqwest::redirect::Policy::none(), identity)
             .timeout(timeouts.answer)
             .build();
         // Docker Hub's API has a name of its own.
@@ -175,6 +138,7 @@ impl Host {
             base: format!("{scheme}://{address}/v2"),
             name: name.to_owned(),
             http: http.map_err(|error| setup.transport(error))?,
+            elsewhere: elsewhere.map_err(|error| setup.transport(error))?,
             tokens: tokens.map_err(|error| setup.transport(error))?,
             credentials,
             open: options.concurrency.map(|most| Arc::new(Semaphore::new(most))),
@@ -184,9 +148,8 @@ impl Host {
             pace: Mutex::default(),
             limit: Mutex::default(),
             is_ill: AtomicBool::new(false),
-            wants_basic: AtomicBool::new(false),
-            logins: Mutex::default(),
-            mounts_nothing: AtomicBool::new(false),
+            logins: Logins::default(),
+            mounts: Mutex::default(),
             wants_chunks: AtomicBool::new(false),
         })
     }
@@ -202,10 +165,6 @@ impl Host {
 
     pub(super) fn tokens(&self) -> &reqwest::Client {
         &self.tokens
-    }
-
-    pub(super) fn credentials(&self) -> &dyn Credentials {
-        &*self.credentials
     }
 
     pub(super) fn limit(&self) -> Option<Limit> {
@@ -293,24 +252,36 @@ impl Host {
         login: Option<&Login>,
         attempt: &Attempt<'_>,
     ) -> Result<Response, RegistryError> {
-        let mut request: RequestBuilder = self
-            .http
+        let is_here = self.is_here(&ask.url);
+        let client = if is_here { &self.http } else { &self.elsewhere };
+        let mut request: RequestBuilder = client
             .request(ask.method.clone(), ask.url.clone())
             .headers(ask.headers.clone());
         if let Some(body) = ask.body {
             request = request.body(body());
         }
         // An upload's place may be on another host, which has no part in the login.
-        if let Some(login) = login.filter(|_| self.is_here(&ask.url)) {
+        if let Some(login) = login.filter(|_| is_here) {
             let mut value =
                 HeaderValue::from_str(login.header()).map_err(|_| attempt.odd("a login that no header holds"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        match tokio::time::timeout(ask.bound, request.send()).await {
-            Ok(answer) => answer.map_err(|error| attempt.transport(error)),
-            Err(_) => Err(attempt.timeout()),
-        }
+        let began = Instant::now();
+        let answer = match tokio::time::timeout(ask.bound, request.send()).await {
+            Ok(answer) => answer.map_err(|error| attempt.transport(error))?,
+            Err(_) => return Err(attempt.timeout()),
+        };
+        // Its path, and nothing that an upload's address or a presigned one has besides.
+        let path = if is_here { ask.url.path() } else { "" };
+        tracing::debug!(
+            "{} {}{path}: {} after {} ms",
+            attempt.method,
+            attempt.host,
+            answer.status().as_u16(),
+            began.elapsed().as_millis()
+        );
+        Ok(answer)
     }
 
     /// Of another place than the registry only the host is named: the rest of an address may be a key to it.
@@ -322,144 +293,8 @@ impl Host {
         Attempt { method, host, path }
     }
 
-    fn is_here(&self, url: &Url) -> bool {
+    pub(super) fn is_here(&self, url: &Url) -> bool {
         Url::parse(&self.base).is_ok_and(|base| base.origin() == url.origin())
-    }
-
-    /// The login that the registry is known to want for this; none where it has not asked for one.
-    async fn known_login(&self, ask: &Ask<'_>, attempt: &Attempt<'_>) -> Result<Option<Login>, RegistryError> {
-        if self.wants_basic.load(Ordering::Relaxed) {
-            // Asked each time: a token is renewed before it ends.
-            let credential = self.credential(attempt).await?;
-            return self.log_in(&Challenge::Basic, attempt, ask.access, credential).await;
-        }
-        let slot = self.slot(ask.access);
-        let mut known = slot.lock().await;
-        // Before it ends, not after: the body of an upload is not there for a second try.
-        if let Some(challenge) = known.as_ref().filter(|login| !login.is_fresh()).map(Login::challenge) {
-            let credential = self.credential(attempt).await?;
-            *known = self.log_in(&challenge, attempt, ask.access, credential).await?;
-        }
-        Ok(known.clone())
-    }
-
-    /// Another login than the one that an answer refuses; none where the answer refuses none, or there is no other.
-    async fn better_login(
-        &self,
-        response: &Response,
-        refused: Option<Login>,
-        ask: &Ask<'_>,
-        attempt: &Attempt<'_>,
-    ) -> Result<Option<Login>, RegistryError> {
-        let challenge = match (response.status(), &refused) {
-            (StatusCode::UNAUTHORIZED, _) => Challenge::of(response),
-            // ECR says of a token that has expired that it may not do this.
-            (StatusCode::FORBIDDEN, Some(login)) if login.shown.is_some() => Some(Challenge::Basic),
-            _ => None,
-        };
-        let Some(challenge) = challenge.filter(|_| self.is_here(&ask.url)) else {
-            return Ok(None);
-        };
-        let slot = self.slot(ask.access);
-        let mut known = slot.lock().await;
-        if let Some(login) = known.as_ref().filter(|login| login.is_fresh())
-            && refused.as_ref().is_none_or(|refused| !refused.is(login))
-        {
-            return Ok(Some(login.clone()));
-        }
-        if let Some(refused) = refused.as_ref().filter(|refused| refused.shown.is_some())
-            && !self.renew(refused, attempt).await?
-        {
-            return Ok(None);
-        }
-        let credential = self.credential(attempt).await?;
-        let login = self.log_in(&challenge, attempt, ask.access, credential).await?;
-        match challenge {
-            Challenge::Basic => self.wants_basic.store(login.is_some(), Ordering::Relaxed),
-            Challenge::Bearer(_) => known.clone_from(&login),
-        }
-        Ok(login)
-    }
-
-    fn slot(&self, access: &Access) -> Arc<tokio::sync::Mutex<Option<Login>>> {
-        let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.entry(access.key()).or_default().clone()
-    }
-
-    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the registry may be asked once more.
-    async fn turn(&self, attempt: &Attempt<'_>) -> Result<(), RegistryError> {
-        while let Some(wait) = self.next_wait(attempt)? {
-            match wait {
-                Wait::Turn(at) => {
-                    tokio::time::sleep_until(at.into()).await;
-                    return Ok(());
-                }
-                // Meanwhile it may have been paused for longer.
-                Wait::Pause(until) => tokio::time::sleep_until(until.into()).await,
-            }
-        }
-        Ok(())
-    }
-
-    fn next_wait(&self, attempt: &Attempt<'_>) -> Result<Option<Wait>, RegistryError> {
-        let mut pace = self.pace();
-        if pace.closed {
-            return Err(attempt.error(
-                Cause::LimitReached,
-                "its limit is used up, and it is not asked any more",
-            ));
-        }
-        let now = Instant::now();
-        if let Some(until) = pace.paused.filter(|until| *until > now) {
-            return Ok(Some(Wait::Pause(until)));
-        }
-        Ok(self.options.requests_per_second.map(|most| {
-            let begin = pace.next.unwrap_or(now).max(now);
-            pace.next = Some(begin + Duration::from_secs(1) / u32::try_from(most).unwrap_or(u32::MAX));
-            Wait::Turn(begin)
-        }))
-    }
-
-    /// Every request of this host waits, not only the one that was told to.
-    fn leave_alone(&self, told: &RegistryError) {
-        // Some only say that it was too much at once.
-        let delay = told.retry_after().unwrap_or(self.retry.wait);
-        let is_used_up = delay > self.retry.longest || self.limit().is_some_and(|limit| limit.remaining == 0);
-        match self.options.on_limit {
-            OnLimit::Stop if is_used_up => self.pace().closed = true,
-            OnLimit::Stop | OnLimit::Wait => self.pause(delay),
-        }
-    }
-
-    fn pause(&self, delay: Duration) {
-        // A date that no clock reaches is none that is waited for.
-        let until = Instant::now().checked_add(delay);
-        let mut pace = self.pace();
-        match until {
-            Some(until) => pace.paused = pace.paused.max(Some(until)),
-            None => pace.closed = true,
-        }
-    }
-
-    fn note_limit(&self, headers: &HeaderMap) {
-        // `76;w=21600`: the count, and the window's seconds.
-        let read = |name: &str| {
-            let text = headers.get(name)?.to_str().ok()?;
-            let (count, rest) = text.split_once(';').unwrap_or((text, ""));
-            let seconds = rest.trim().strip_prefix("w=").and_then(|seconds| seconds.parse().ok());
-            Some((count.trim().parse::<u64>().ok()?, seconds))
-        };
-        if let Some((remaining, seconds)) = read("ratelimit-remaining") {
-            *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(Limit {
-                remaining,
-                of: read("ratelimit-limit").map(|(of, _)| of),
-                seconds,
-            });
-        }
     }
 }
 

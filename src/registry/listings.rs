@@ -65,23 +65,20 @@ impl Remote {
                     Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST)
                 ) =>
             {
-                Ok(self
-                    .fallback(digest)
-                    .await?
-                    .map(|index| index.children().to_vec())
-                    .unwrap_or_default())
+                let index = self.fallback(digest).await?;
+                Ok(index.map(|index| index.children().to_vec()).unwrap_or_default())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The index of referrers under the fallback tag of `digest`.
+    /// What is under the fallback tag of `digest`: the index of its referrers, if it is what it should be.
     pub async fn fallback(&self, digest: &Digest) -> Result<Option<Manifest>, RegistryError> {
         let Ok(tag) = digest.as_tag().parse::<Tag>() else {
             return Ok(None);
         };
         match self.manifest(&Reference::from(tag)).await {
-            Ok(index) => Ok(Some(index).filter(|index| index.kind.is_index())),
+            Ok(index) => Ok(Some(index)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }

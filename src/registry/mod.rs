@@ -8,12 +8,18 @@ mod error;
 mod host;
 mod listings;
 mod manifests;
+mod pace;
+mod reader;
+mod upload;
 
 pub use auth::{Credential, Credentials};
-pub use blobs::{BlobReader, Mounted, Pieces, Upload};
+pub use blobs::Mounted;
 pub use error::{Cause, RegistryError};
-pub use host::{HostOptions, Limit, OnLimit};
+pub use host::HostOptions;
 pub use manifests::{Head, Put};
+pub use pace::{Limit, OnLimit};
+pub use reader::BlobReader;
+pub use upload::{Pieces, Upload};
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -158,6 +164,11 @@ impl Remote {
     /// Which repository.
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// What is there is not what belongs there.
+    pub fn odd(&self, why: impl ToString) -> RegistryError {
+        self.attempt(Method::GET).odd(why)
     }
 
     fn attempt(&self, method: Method) -> Attempt<'_> {

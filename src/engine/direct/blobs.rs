@@ -1,24 +1,19 @@
 //! Blobs on their way: each is read once, and feeds every target that lacks it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::Session;
+use super::feed::Fed;
 use super::image::Image;
 use super::seal::Target;
-use crate::engine::registries::{failed, first};
+use crate::engine::registries::failed;
 use crate::engine::{EngineError, Side, Trouble};
 use crate::image::{Descriptor, ImageRef, Repository};
-use crate::registry::{BlobReader, Mounted, Pieces, RegistryError, Remote, Upload};
+use crate::registry::{Mounted, RegistryError, Remote, Upload};
 use crate::retry::Passes;
-
-/// Pieces of a blob that wait for one target. Each is what one read of a connection brought, some hundred KiB at most.
-const WAITING: usize = 2;
 
 /// A blob, and the targets that lack a manifest which names it.
 pub(super) struct Blob<'a> {
@@ -58,7 +53,7 @@ impl<'a> Blob<'a> {
 }
 
 /// One repository that a blob goes to.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     remote: Remote,
     targets: Vec<&'a Target<'a>>,
 }
@@ -70,11 +65,11 @@ impl Drop for Line<'_> {
 }
 
 impl Line<'_> {
-    fn moved(&self, bytes: u64) {
+    pub(super) fn moved(&self, bytes: u64) {
         self.targets.iter().for_each(|target| target.moved(bytes));
     }
 
-    fn lost(&self, bytes: u64) {
+    pub(super) fn lost(&self, bytes: u64) {
         self.targets.iter().for_each(|target| target.lost(bytes));
     }
 
@@ -88,16 +83,6 @@ impl Line<'_> {
             self.fail(&failed("write", Side::Target, target.image(), error));
         }
     }
-}
-
-/// How one line of a blob ended.
-enum Fed {
-    /// The registry has it.
-    Done,
-    /// It held up the others for too long.
-    TooSlow,
-    /// The registry, or the way to it, failed.
-    Failed(RegistryError),
 }
 
 impl Session {
@@ -152,24 +137,16 @@ impl Session {
         let source = source.filter(|source| source.host == repository.host && source.path != repository.path);
         let from = source.map(|source| source.path.clone()).next();
         let from = from.or_else(|| self.neighbour(repository, blob));
-        match from.filter(|_| remote.may_mount()) {
+        match from.filter(|from| remote.may_mount(from)) {
             None => remote.upload().await.map(Some),
-            Some(from) => match remote.mount(&blob.digest, &from).await {
-                // Who may not read the other repository can still upload.
-                Err(error) if !error.passes() => {
-                    tracing::debug!("{error}");
-                    remote.mounts_nothing();
-                    remote.upload().await.map(Some)
-                }
-                Err(error) => Err(error),
-                Ok(Mounted::Done) => {
+            Some(from) => match remote.mount(&blob.digest, &from).await? {
+                Mounted::Done => {
                     self.note(repository, blob);
                     Ok(None)
                 }
-                Ok(Mounted::Not(upload)) => {
-                    remote.mounts_nothing();
-                    Ok(Some(*upload))
-                }
+                Mounted::Not(upload) => Ok(Some(*upload)),
+                // Who may not read the other repository can still upload.
+                Mounted::Refused => remote.upload().await.map(Some),
             },
         }
     }
@@ -264,162 +241,4 @@ impl Session {
             message: format!("it took none of a layer for {} s", self.options.transfer.as_secs()),
         }
     }
-
-    /// Reads a blob once and sends it along all lines; answers for each of them.
-    async fn feed(
-        &self,
-        image: &Image,
-        sources: &[Remote],
-        blob: &Descriptor,
-        lines: &[(Line<'_>, Upload)],
-    ) -> Result<Vec<Fed>, EngineError> {
-        let mut reader = self.reader(image, sources, blob).await?;
-        let over = CancellationToken::new();
-        let mut outlets = Vec::new();
-        let mut uploads = Vec::new();
-        for (_, upload) in lines {
-            let (outlet, inlet) = mpsc::channel(WAITING);
-            outlets.push(Outlet {
-                sender: Some(outlet),
-                lag: Duration::ZERO,
-                is_slow: false,
-                sent: 0,
-            });
-            let pieces: Pieces = Box::pin(futures::stream::unfold(inlet, |mut inlet| async move {
-                let piece: Bytes = inlet.recv().await?;
-                Some((Ok(piece), inlet))
-            }));
-            uploads.push(self.answer(upload.clone().send(&blob.digest, blob.size, pieces), over.clone()));
-        }
-        let feeding = async {
-            let fed = self.pump(&mut reader, &mut outlets, lines).await;
-            // An upload whose pieces end early is none that the registry can take for whole.
-            outlets.iter_mut().for_each(|outlet| outlet.sender = None);
-            over.cancel();
-            fed
-        };
-        let (fed, answers) = tokio::join!(feeding, join_all(uploads));
-        let outcomes = answers
-            .into_iter()
-            .zip(outlets)
-            .zip(lines)
-            .map(|((answer, outlet), (line, _))| {
-                let fed = match answer {
-                    _ if outlet.is_slow => Fed::TooSlow,
-                    Some(Ok(())) => Fed::Done,
-                    Some(Err(error)) => Fed::Failed(error),
-                    None => Fed::TooSlow,
-                };
-                if !matches!(fed, Fed::Done) {
-                    line.lost(outlet.sent);
-                }
-                fed
-            });
-        let outcomes: Vec<Fed> = outcomes.collect();
-        match fed {
-            Ok(()) => Ok(outcomes),
-            Err(error) => Err(unread(image, blob, error)),
-        }
-    }
-
-    /// An upload's end; none where the registry does not answer in time once all was sent.
-    async fn answer(
-        &self,
-        upload: impl Future<Output = Result<(), RegistryError>>,
-        over: CancellationToken,
-    ) -> Option<Result<(), RegistryError>> {
-        let patience = async {
-            over.cancelled().await;
-            tokio::time::sleep(self.options.transfer).await;
-        };
-        tokio::select! {
-            answer = upload => Some(answer),
-            () = patience => None,
-        }
-    }
-
-    async fn reader(&self, image: &Image, sources: &[Remote], blob: &Descriptor) -> Result<BlobReader, EngineError> {
-        let read = async |remote: Remote| match blob.urls.first().filter(|_| blob.is_foreign()) {
-            Some(url) => remote.foreign_blob(url, &blob.digest, blob.size).await,
-            None => remote.blob(&blob.digest, blob.size).await,
-        };
-        let reader = first(sources, read).await;
-        reader.map_err(|error| unread(image, blob, error))
-    }
-
-    async fn pump(
-        &self,
-        reader: &mut BlobReader,
-        outlets: &mut [Outlet],
-        lines: &[(Line<'_>, Upload)],
-    ) -> Result<(), RegistryError> {
-        while let Some(piece) = reader.next().await? {
-            self.offer(outlets, &piece).await;
-            for (outlet, (line, _)) in outlets
-                .iter_mut()
-                .zip(lines)
-                .filter(|(outlet, _)| outlet.sender.is_some())
-            {
-                outlet.sent += piece.len() as u64;
-                line.moved(piece.len() as u64);
-            }
-            if outlets.iter().all(|outlet| outlet.sender.is_none()) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands one piece to every line that still takes pieces. One alone may take its time; of several, each may be behind the fastest
-    /// for so long in all.
-    async fn offer(&self, outlets: &mut [Outlet], piece: &Bytes) {
-        let began = Instant::now();
-        let alone = outlets.iter().filter(|outlet| outlet.sender.is_some()).count() == 1;
-        let took = join_all(outlets.iter().map(|outlet| async {
-            let sender = outlet.sender.as_ref()?;
-            let patience = match alone {
-                true => self.options.transfer,
-                false => self.options.lag.saturating_sub(outlet.lag),
-            };
-            match tokio::time::timeout(patience, sender.send(piece.clone())).await {
-                Ok(Ok(())) => Some(Ok(began.elapsed())),
-                // The upload has ended already, which tells why.
-                Ok(Err(_)) => None,
-                Err(_) => Some(Err(())),
-            }
-        }))
-        .await;
-        let fastest = took.iter().flatten().flatten().min().copied().unwrap_or_default();
-        for (outlet, took) in outlets.iter_mut().zip(took) {
-            match took {
-                Some(Ok(took)) => outlet.lag += took.saturating_sub(fastest),
-                Some(Err(())) => {
-                    outlet.is_slow = true;
-                    outlet.sender = None;
-                }
-                None => outlet.sender = None,
-            }
-        }
-    }
-}
-
-/// Says which blob it is, where the registry does not.
-fn unread(image: &Image, blob: &Descriptor, error: RegistryError) -> EngineError {
-    let mut error = failed("read a layer of", Side::Upstream, &image.upstream, error);
-    if let EngineError::Registry { message, .. } = &mut error
-        && !message.contains(blob.digest.as_str())
-    {
-        message.insert_str(0, &format!("{}: ", blob.digest));
-    }
-    error
-}
-
-/// Where the pieces of a blob go out to one target.
-struct Outlet {
-    /// None once it takes no more.
-    sender: Option<mpsc::Sender<Bytes>>,
-    /// How much later than the fastest it took its pieces, in all.
-    lag: Duration,
-    is_slow: bool,
-    sent: u64,
 }

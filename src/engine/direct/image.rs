@@ -98,6 +98,11 @@ impl Session {
         Ok(image)
     }
 
+    /// Whether a registry that has this manifest has all that it names: but foreign layers, where they are to come.
+    pub(super) fn is_all_with(&self, manifest: &Manifest) -> bool {
+        !self.options.foreign_layers || !manifest.blobs().iter().any(Descriptor::is_foreign)
+    }
+
     /// What of an upstream's manifest the target's tag will name.
     pub(super) async fn top_of(
         &self,
@@ -110,7 +115,8 @@ impl Session {
             Brings::Platform(Some(platform)) if manifest.kind.is_index() => {
                 let own = |child: &&Descriptor| child.platform.as_ref().is_some_and(|own| own.is_for(platform));
                 let child = manifest.children().iter().find(own);
-                let child = child.ok_or_else(|| self.other_platform(upstream, platform, None))?;
+                let child =
+                    child.ok_or_else(|| other_platform(upstream, platform, &Observed::from(&manifest).platforms))?;
                 let child = self
                     .child(upstream, &self.registries.sources(upstream, Side::Upstream)?, child)
                     .await?;
@@ -129,7 +135,7 @@ impl Session {
                     let own = Observed::from(&manifest).platforms;
                     let missing = |wanted: &&Platform| !own.iter().any(|own| own.is_for(wanted));
                     if let Some(missing) = platforms.iter().find(missing) {
-                        return Err(self.other_platform(upstream, missing, None));
+                        return Err(other_platform(upstream, missing, &own));
                     }
                     let part = manifest.part(platforms, *attestations);
                     let part = part.map_err(|why| broken(upstream, Trouble::Broken, why))?;
@@ -141,14 +147,6 @@ impl Session {
                     Ok((manifest, Vec::new()))
                 }
             },
-        }
-    }
-
-    fn other_platform(&self, upstream: &ImageRef, wanted: &Platform, found: Option<Platform>) -> EngineError {
-        EngineError::OtherPlatform {
-            image: upstream.clone(),
-            wanted: wanted.to_string(),
-            found: found.map_or_else(|| "other platforms".to_owned(), |found| found.to_string()),
         }
     }
 
@@ -168,7 +166,7 @@ impl Session {
             .await?;
         match own {
             Some(own) if !wanted.iter().any(|wanted| own.is_for(wanted)) => {
-                Err(self.other_platform(upstream, first, Some(own)))
+                Err(other_platform(upstream, first, &[own]))
             }
             _ => Ok(()),
         }
@@ -232,6 +230,18 @@ impl Session {
                 Err(broken(&image, Trouble::Broken, why))
             }
         }
+    }
+}
+
+fn other_platform(upstream: &ImageRef, wanted: &Platform, there: &[Platform]) -> EngineError {
+    let there: Vec<String> = there.iter().map(Platform::to_string).collect();
+    EngineError::OtherPlatform {
+        image: upstream.clone(),
+        wanted: wanted.to_string(),
+        found: match there.is_empty() {
+            true => "none that it names".to_owned(),
+            false => there.join(", "),
+        },
     }
 }
 

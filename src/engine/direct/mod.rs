@@ -2,12 +2,13 @@
 //! memory and without a disk.
 
 mod blobs;
+mod feed;
 mod image;
 mod referrers;
 mod seal;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::blobs::Blob;
+use self::feed::IN_FLIGHT;
 use self::seal::Target;
 use super::registries::login_failed;
 use super::turns::Turns;
@@ -49,6 +51,8 @@ pub struct Session {
     registries: Registries,
     options: DirectOptions,
     connections: Semaphore,
+    /// Bytes of blobs that may be in memory.
+    room: Arc<Semaphore>,
     /// One blob goes to one repository once, however many images have it.
     turns: Turns,
     /// Which repositories of a registry have a blob, as far as this run has seen.
@@ -81,6 +85,7 @@ impl Session {
     ) -> Result<Self, EngineError> {
         let session = Self {
             connections: Semaphore::new(options.connections.max(2)),
+            room: Arc::new(Semaphore::new(IN_FLIGHT)),
             options,
             registries,
             turns: Turns::default(),
@@ -118,6 +123,11 @@ impl Session {
                 self.top_of(image, manifest, brings).await.map(|(top, _)| top.digest)
             }
         }
+    }
+
+    /// Whether what refers to an image comes along with it.
+    pub fn brings_referrers(&self) -> bool {
+        self.options.referrers
     }
 
     /// Carries out one order; answers for each goal, in order. What had ended before `stop` is answered as it ended.

@@ -96,13 +96,17 @@ impl<'a> Target<'a> {
         let Some(remote) = self.remote() else { return };
         let looked: Result<(), RegistryError> = async {
             if remote.has_manifest(&image.main.top().digest).await? {
-                let all = image.main.manifests().map(|manifest| manifest.digest.clone());
+                let all = image
+                    .main
+                    .manifests()
+                    .filter(|manifest| self.session.is_all_with(manifest));
+                let all = all.map(|manifest| manifest.digest.clone());
                 self.has.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
             }
             let others: Vec<&Manifest> = image.manifests().skip(1).filter(|one| self.lacks(one)).collect();
             let there: Vec<Option<Digest>> = stream::iter(others)
                 .map(|manifest| async {
-                    let there = remote.has_manifest(&manifest.digest).await?;
+                    let there = self.session.is_all_with(manifest) && remote.has_manifest(&manifest.digest).await?;
                     Ok(there.then(|| manifest.digest.clone()))
                 })
                 .buffer_unordered(AT_ONCE)
