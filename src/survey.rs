@@ -56,6 +56,11 @@ impl Scope {
         self.has_keyword(name) && (self.only.is_empty() || self.only.iter().any(only))
     }
 
+    /// Whether the run was narrowed down to just this tag, among others.
+    fn names(&self, image: &ImageRef) -> bool {
+        self.only.iter().any(|only| only.tag.is_some() && only.is(image))
+    }
+
     fn means(&self, image: &ImageRef) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only.is(image))
     }
@@ -68,6 +73,8 @@ pub struct Survey {
     pub repositories: usize,
     /// How many of their images have no tag, and so no upstream.
     pub untagged: usize,
+    /// How many tags are no versions but places of what refers to an image.
+    pub signature_tags: usize,
     /// Targets both of whose sides are known.
     pub viewed: Vec<Viewed>,
     /// Targets of which something could not be read.
@@ -258,7 +265,11 @@ impl Survey {
                     let all = images
                         .iter()
                         .flat_map(|image| follow(image, &mapping, fixed.get(&name)));
-                    followed.extend(all.filter(|one| scope.means(&one.target)));
+                    let (all, places): (Vec<Followed>, Vec<Followed>) = all
+                        .filter(|one| scope.means(&one.target))
+                        .partition(|one| !one.target.reference.is_of_referrers() || scope.names(&one.target));
+                    self.signature_tags += places.len();
+                    followed.extend(all);
                 }
                 (Err(error), _) => self.closed.push((name, error.into())),
                 (Ok(_), Err(error)) => self.closed.push((name, error.into())),
@@ -276,7 +287,9 @@ impl Survey {
             std::mem::take(&mut self.viewed)
                 .into_iter()
                 .partition(|one| match &one.upstream {
-                    Upstream::Has(upstream) => one.in_sync_with(upstream, policy).is_none(),
+                    Upstream::Has(upstream) => {
+                        session.brings_referrers() || one.in_sync_with(upstream, policy).is_none()
+                    }
                     Upstream::Gone | Upstream::NotAsked(_) => false,
                 });
         self.viewed = settled;
@@ -356,19 +369,29 @@ impl Viewed {
         let Upstream::Has(upstream) = &mut self.upstream else {
             return Ok(());
         };
-        if !policy.changes_digests(&upstream.kind) {
-            return Ok(());
-        }
-        session.read_index(&self.follows, upstream).await?;
-        let upstream = upstream.clone();
-        if let Ok(brings) = self.brings(&upstream, policy) {
-            self.outcome = session.outcome(&self.follows, &upstream.top, &brings).await?;
-            // What a part takes the place of is told before it is done.
-            if let (true, Some(digest)) = (self.is_index(), &self.digest)
-                && self.outcome.as_ref() != Some(digest)
-            {
-                self.platforms = session.target_platforms(&self.target, digest).await?;
+        if policy.changes_digests(&upstream.kind) {
+            session.read_index(&self.follows, upstream).await?;
+            let upstream = upstream.clone();
+            if let Ok(brings) = self.brings(&upstream, policy) {
+                self.outcome = session.outcome(&self.follows, &upstream.top, &brings).await?;
+                // What a part takes the place of is told before it is done.
+                if let (true, Some(digest)) = (self.is_index(), &self.digest)
+                    && self.outcome.as_ref() != Some(digest)
+                {
+                    self.platforms = session.target_platforms(&self.target, digest).await?;
+                }
             }
+        }
+        self.look_for_referrers(policy, session).await
+    }
+
+    /// What is the same may have been signed since.
+    async fn look_for_referrers(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+        if let (Upstream::Has(upstream), Some(digest)) = (&self.upstream, &self.digest)
+            && self.in_sync_with(upstream, policy).is_some()
+        {
+            let lacks = session.lacks_referrers(&self.follows, digest, &self.target).await;
+            self.lacks_referrers = lacks?;
         }
         Ok(())
     }
@@ -387,6 +410,7 @@ impl Followed {
             upstream,
             outcome: None,
             can_move: self.can_move,
+            lacks_referrers: false,
         }
     }
 }

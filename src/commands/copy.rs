@@ -204,5 +204,6 @@ async fn look(
         made: None,
         outcome: None,
         can_move: true,
+        lacks_referrers: false,
     })
 }

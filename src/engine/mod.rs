@@ -139,6 +139,27 @@ impl Session {
         }
     }
 
+    /// Whether what refers to an image comes along with it.
+    pub fn brings_referrers(&self) -> bool {
+        match self {
+            Self::Docker(_) => false,
+            Self::Direct(session) => session.brings_referrers(),
+        }
+    }
+
+    /// Whether something refers to `digest` in the upstream's repository that the target's has not got, where that is to come.
+    pub async fn lacks_referrers(
+        &self,
+        upstream: &ImageRef,
+        digest: &Digest,
+        target: &ImageRef,
+    ) -> Result<bool, EngineError> {
+        match self {
+            Self::Docker(_) => Ok(false),
+            Self::Direct(session) => session.lacks_referrers(upstream, digest, target).await,
+        }
+    }
+
     /// Carries out one order; answers for each goal, in order. Whatever it did in a daemon is undone, also when it fails or
     /// `stop` cuts it off; what could not be undone is answered too.
     pub async fn copy(
@@ -222,12 +243,13 @@ impl fmt::Display for Note {
                 "the index was rebuilt for these platforms: signatures of the upstream's index do not cover it",
             ),
             Self::ReferrersRefused(count) => write!(f, "the target takes no referrers, and {count} stayed behind"),
-            Self::ForeignLayers(count) => {
-                write!(
-                    f,
-                    "{count} foreign layers stay where their URLs say; foreign_layers: true brings them too"
-                )
+            Self::ForeignLayers(1) => {
+                f.write_str("1 foreign layer stays where its URLs say; foreign_layers: true brings it too")
             }
+            Self::ForeignLayers(count) => write!(
+                f,
+                "{count} foreign layers stay where their URLs say; foreign_layers: true brings them too"
+            ),
         }
     }
 }

@@ -13,4 +13,4 @@ pub use digest::{Digest, Hasher, InvalidDigest};
 pub use manifest::{Child, InvalidManifest, Kind, Observed, config_digest, platform_of_config};
 pub use part::{Attestations, PART_OF};
 pub use platform::{InvalidPlatform, Platform, Platforms};
-pub use reference::{ImageRef, InvalidReference, Reference, Repository, Tag};
+pub use reference::{ImageRef, InvalidReference, Reference, Repository, SIGNATURE_SUFFIXES, Tag};

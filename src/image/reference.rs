@@ -71,10 +71,26 @@ impl fmt::Display for Repository {
 #[serde(try_from = "String", into = "String")]
 pub struct Tag(String);
 
+/// What cosign appends to the tag of a digest (cosign's "Signature specification", "Storage").
+pub const SIGNATURE_SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
+
 impl Tag {
     /// The tag's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is no version but the place of what refers to a digest: the index of its referrers (OCI distribution
+    /// specification, "Referrers Tag Schema"), or what cosign signs it with.
+    pub fn is_of_referrers(&self) -> bool {
+        let suffix = |suffix: &&str| self.0.strip_suffix(suffix);
+        let digest = SIGNATURE_SUFFIXES.iter().find_map(suffix).unwrap_or(&self.0);
+        let is_hex = |digits: &str| digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match digest.split_once('-') {
+            Some(("sha256", digits)) => digits.len() == 64 && is_hex(digits),
+            Some(("sha512", digits)) => matches!(digits.len(), 64 | 128) && is_hex(digits),
+            _ => false,
+        }
     }
 }
 
@@ -136,6 +152,11 @@ impl From<Digest> for Reference {
 }
 
 impl Reference {
+    /// As [`Tag::is_of_referrers`].
+    pub fn is_of_referrers(&self) -> bool {
+        matches!(self, Self::Tag(tag) if tag.is_of_referrers())
+    }
+
     /// The tag or the digest itself, without the `:` or `@` before it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -248,6 +269,25 @@ impl fmt::Display for ImageRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_of_referrers_are_told_from_versions() {
+        let digits = "a1".repeat(32);
+        for yes in ["", ".sig", ".att", ".sbom"] {
+            let tag: Tag = format!("sha256-{digits}{yes}").parse().unwrap();
+            assert!(tag.is_of_referrers(), "{tag}");
+        }
+        for no in [
+            "1.27",
+            "sha256-abc",
+            "latest.sig",
+            &format!("sha256-{digits}.zip"),
+            &format!("sha256_{digits}"),
+        ] {
+            let tag: Tag = no.parse().unwrap();
+            assert!(!tag.is_of_referrers(), "{tag}");
+        }
+    }
 
     #[test]
     fn names_read_as_docker_reads_them() {

@@ -139,6 +139,8 @@ pub enum CopyBecause {
     /// The digests differ, which through this daemon they may do for one and the same image: the pull tells, and a copy
     /// that turns out to be unneeded is not pushed.
     OnlyAPullTells,
+    /// The images are the same, and the target lacks some of what refers to the upstream's: a signature that came later.
+    ReferrersMissing,
 }
 
 /// A target that is left as it is.

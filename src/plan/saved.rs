@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Brings, Copy, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream};
+use super::{
+    Action, Brings, Copy, CopyBecause, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream,
+};
 use crate::image::{Digest, Platforms};
 use crate::ledger::Made;
 
@@ -78,9 +80,13 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
         ),
         _ => false,
     };
+    // Its image is there already, which says nothing of what refers to it.
+    let is_there = copy.because != CopyBecause::ReferrersMissing;
     match &now.upstream {
-        _ if is_made => return Ok(Some(KeptBecause::MadeFromThisUpstream)),
-        _ if now.target.is_some() && now.target.as_ref() == copy.leaves() => return Ok(Some(KeptBecause::SameDigest)),
+        _ if is_made && is_there => return Ok(Some(KeptBecause::MadeFromThisUpstream)),
+        _ if is_there && now.target.is_some() && now.target.as_ref() == copy.leaves() => {
+            return Ok(Some(KeptBecause::SameDigest));
+        }
         Upstream::Gone if policy.keep_missing => return Ok(Some(KeptBecause::UpstreamGone)),
         Upstream::Gone => return Err(RefusedBecause::UpstreamGone),
         Upstream::NotAsked(because) => return Ok(Some(*because)),
@@ -114,7 +120,6 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
 mod tests {
     use super::*;
     use crate::image::{Attestations, Kind, Observed};
-    use crate::plan::CopyBecause;
 
     fn digest(of: &str) -> Digest {
         format!("sha256:{:0>64}", of).parse().unwrap()

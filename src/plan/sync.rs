@@ -25,6 +25,8 @@ pub struct Viewed {
     pub outcome: Option<Digest>,
     /// Whether the repository lets the tag move.
     pub can_move: bool,
+    /// Whether something refers to it upstream that the target lacks, where that is to come too.
+    pub lacks_referrers: bool,
 }
 
 /// What the upstream answered.
@@ -111,7 +113,10 @@ fn decide(one: &Viewed, policy: &Policy) -> Decision {
         Upstream::NotAsked(because) => return Decision::Keep(*because),
     };
     if let Some(because) = one.in_sync_with(upstream, policy) {
-        return Decision::Keep(because);
+        return match one.brings(upstream, policy) {
+            Ok(brings) if one.lacks_referrers => Decision::Copy(brings, CopyBecause::ReferrersMissing),
+            _ => Decision::Keep(because),
+        };
     }
     match one.brings(upstream, policy) {
         Ok(_) if !one.can_move => Decision::Refuse(RefusedBecause::ImmutableTag),
@@ -317,6 +322,7 @@ mod tests {
             made: None,
             outcome: None,
             can_move: true,
+            lacks_referrers: false,
         }
     }
 

@@ -50,6 +50,7 @@ pub(super) fn empty() -> Report {
         engine: Some("Docker 20.10.24".to_owned()),
         repositories: 2,
         untagged: 0,
+        signature_tags: 0,
         cached: Vec::new(),
         limits: Default::default(),
         totals: Totals::default(),

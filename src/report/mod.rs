@@ -40,6 +40,8 @@ pub struct Report {
     pub repositories: usize,
     /// How many of their images have no tag, and were passed over.
     pub untagged: usize,
+    /// How many tags are places of signatures and other referrers, passed over.
+    pub signature_tags: usize,
     /// Repositories that ECR keeps current itself, as a cache of an upstream registry, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<String>,
@@ -158,6 +160,7 @@ impl Report {
             engine: None,
             repositories: 0,
             untagged: 0,
+            signature_tags: 0,
             cached: Vec::new(),
             limits: BTreeMap::new(),
             totals: Totals::default(),
@@ -171,6 +174,7 @@ impl Report {
     pub fn add_survey(&mut self, survey: &Survey) {
         self.repositories = survey.repositories;
         self.untagged = survey.untagged;
+        self.signature_tags = survey.signature_tags;
         self.cached.clone_from(&survey.cached);
         self.failures.extend(Failure::of_survey(survey));
         self.images.extend(survey.unread.iter().map(ImageReport::unread));
@@ -369,6 +373,7 @@ pub fn copied_because(copy: &Copy) -> &'static str {
             "the target is not what the settings make of the upstream"
         }
         CopyBecause::DigestDiffers => "the digests differ",
+        CopyBecause::ReferrersMissing => "the target lacks some of what refers to the upstream's image",
         CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
     }
 }
@@ -397,6 +402,8 @@ pub struct Preview {
     pub engine: String,
     /// How many of the repositories' images have no tag, and were passed over.
     pub untagged: usize,
+    /// How many tags are places of signatures and other referrers, passed over.
+    pub signature_tags: usize,
     /// Repositories that ECR keeps current itself, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<String>,
@@ -419,6 +426,7 @@ impl Preview {
             registry,
             engine,
             untagged: survey.untagged,
+            signature_tags: survey.signature_tags,
             cached: survey.cached.clone(),
             plan,
             unread: unread.chain(unasked).collect(),

@@ -76,7 +76,7 @@ impl Report {
             out,
             "{} in {seconds:.1} s{}{}",
             self.counted(),
-            untagged(self.untagged),
+            passed_over(self.untagged, self.signature_tags),
             cached(&self.cached)
         )?;
         match self.stopped_by {
@@ -111,11 +111,19 @@ pub fn wrapped(line: &str, width: usize, indent: usize) -> String {
     textwrap::wrap(line, options).join("\n")
 }
 
-fn untagged(count: usize) -> String {
-    match count {
-        0 => String::new(),
-        1 => "; 1 untagged image passed over".to_owned(),
-        count => format!("; {count} untagged images passed over"),
+/// Images and tags that are nobody's version.
+fn passed_over(untagged: usize, signature_tags: usize) -> String {
+    let count = |count: usize, one: &str, more: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {more}")),
+    };
+    let untagged = count(untagged, "untagged image", "untagged images");
+    let tags = count(signature_tags, "tag of a signature", "tags of signatures");
+    let all: Vec<String> = untagged.into_iter().chain(tags).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!("; {} passed over", all.join(" and ")),
     }
 }
 
@@ -237,7 +245,7 @@ impl Preview {
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
-            untagged(self.untagged),
+            passed_over(self.untagged, self.signature_tags),
             cached(&self.cached),
         )
     }

@@ -8,11 +8,8 @@ use super::Session;
 use super::image::Tree;
 use crate::engine::registries::{failed, first};
 use crate::engine::{EngineError, Side};
-use crate::image::{Digest, ImageRef, Kind, Manifest, NoManifest, Reference, Tag};
+use crate::image::{Digest, ImageRef, Kind, Manifest, Reference, SIGNATURE_SUFFIXES, Tag};
 use crate::registry::{RegistryError, Remote};
-
-/// What cosign appends to the digest's tag (cosign's "Signature specification", "Storage").
-const SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
 
 impl Session {
     /// All that refers to the manifests of `main`, and to what refers to them, each after its subject.
@@ -27,17 +24,11 @@ impl Session {
         let mut tags = BTreeSet::new();
         let mut subjects: Vec<Digest> = main.manifests().map(|manifest| manifest.digest.clone()).collect();
         while let Some(subject) = subjects.pop() {
-            let asked = async |remote: Remote| remote.referrers(&subject).await;
-            let image = upstream.repository.image(subject.clone());
-            let referrers = first(sources, asked)
-                .await
-                .map_err(|error| failed("list the referrers of", Side::Upstream, &image, error))?;
-            let by_digest = referrers.into_iter().map(|referrer| Reference::from(referrer.digest));
-            let by_tag = SUFFIXES.iter().filter_map(|suffix| {
-                let tag: Tag = format!("{}{suffix}", subject.as_tag()).parse().ok()?;
-                tags.insert(tag.clone()).then(|| Reference::from(tag))
-            });
-            for name in by_digest.chain(by_tag) {
+            let by_digest = self.listed(upstream, sources, &subject).await?;
+            let by_tag = signature_tags(&subject)
+                .filter(|tag| tags.insert(tag.clone()))
+                .map(Reference::from);
+            for name in by_digest.into_iter().map(Reference::from).chain(by_tag) {
                 let Some(top) = self.follower(upstream, sources, &name, known).await? else {
                     continue;
                 };
@@ -47,6 +38,48 @@ impl Session {
             }
         }
         Ok(found)
+    }
+
+    async fn listed(
+        &self,
+        upstream: &ImageRef,
+        sources: &[Remote],
+        subject: &Digest,
+    ) -> Result<Vec<Digest>, EngineError> {
+        let asked = async |remote: Remote| remote.referrers(subject).await;
+        let image = upstream.repository.image(subject.clone());
+        let referrers = first(sources, asked)
+            .await
+            .map_err(|error| failed("list the referrers of", Side::Upstream, &image, error))?;
+        Ok(referrers.into_iter().map(|referrer| referrer.digest).collect())
+    }
+
+    /// Whether something refers to `digest` upstream that the target has not got. Only what refers to it by itself counts, not
+    /// to what it consists of, and only whether it is there: that takes no more than a HEAD for each.
+    pub async fn lacks_referrers(
+        &self,
+        upstream: &ImageRef,
+        digest: &Digest,
+        target: &ImageRef,
+    ) -> Result<bool, EngineError> {
+        if !self.options.referrers {
+            return Ok(false);
+        }
+        let sources = self.registries.sources(upstream, Side::Upstream)?;
+        let here = self.registries.sources(target, Side::Target)?;
+        for referrer in self.listed(upstream, &sources, digest).await? {
+            let name = Reference::from(referrer.clone());
+            if digest_of(&here, Side::Target, target, &name).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        for name in signature_tags(digest).map(Reference::from) {
+            let there = digest_of(&sources, Side::Upstream, upstream, &name).await?;
+            if there.is_some() && there != digest_of(&here, Side::Target, target, &name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// None where it is known already, or a tag that is not there.
@@ -87,7 +120,12 @@ impl Session {
         // Two that read it at once would each lose the other's.
         let turn = self.turns.wait_for(format!("{}:{tag}", remote.repository())).await;
         let before = remote.fallback(subject).await?;
-        if let Some(index) = with_referrer(before.as_ref(), referrer) {
+        let index = with_referrer(before.as_ref(), referrer).map_err(|why| {
+            remote.odd(format!(
+                "{tag} should be the index of what refers to {subject}, and {why}: it is left as it is"
+            ))
+        })?;
+        if let Some(index) = index {
             remote.put(&index, &Reference::from(tag)).await?;
         }
         drop(turn);
@@ -95,10 +133,38 @@ impl Session {
     }
 }
 
+/// Where cosign puts what belongs to a digest.
+fn signature_tags(digest: &Digest) -> impl Iterator<Item = Tag> {
+    let tag = digest.as_tag();
+    SIGNATURE_SUFFIXES
+        .iter()
+        .filter_map(move |suffix| format!("{tag}{suffix}").parse().ok())
+}
+
+/// What a name names in the repository of `image`; none where there is no such name.
+async fn digest_of(
+    remotes: &[Remote],
+    side: Side,
+    image: &ImageRef,
+    name: &Reference,
+) -> Result<Option<Digest>, EngineError> {
+    match first(remotes, async |remote: Remote| remote.head(name).await).await {
+        Ok(head) => Ok(Some(head.digest)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(failed("look up", side, &image.repository.image(name.clone()), error)),
+    }
+}
+
 /// The index with one more referrer; none where it has it.
-fn with_referrer(before: Option<&Manifest>, referrer: &Manifest) -> Option<Manifest> {
+///
+/// # Errors
+/// Where what is there is no index that one could be added to.
+fn with_referrer(before: Option<&Manifest>, referrer: &Manifest) -> Result<Option<Manifest>, String> {
+    if let Some(other) = before.filter(|before| !before.kind.is_index()) {
+        return Err(format!("is {}", other.kind));
+    }
     if before.is_some_and(|index| index.children().iter().any(|child| child.digest == referrer.digest)) {
-        return None;
+        return Ok(None);
     }
     let own: Value = serde_json::from_slice(&referrer.bytes).unwrap_or_default();
     let mut entry = json!({
@@ -117,11 +183,17 @@ fn with_referrer(before: Option<&Manifest>, referrer: &Manifest) -> Option<Manif
     if own["annotations"].is_object() {
         entry["annotations"] = own["annotations"].clone();
     }
-    let empty = json!({ "schemaVersion": 2, "mediaType": Kind::OciIndex.media_type(), "manifests": [] });
-    let mut index: Value = before.map_or(Some(empty), |index| serde_json::from_slice(&index.bytes).ok())?;
-    index["manifests"].as_array_mut()?.push(entry);
-    let read = |bytes| -> Result<Manifest, NoManifest> { Manifest::read(Kind::OciIndex.media_type(), bytes) };
-    read(serde_json::to_vec(&index).ok()?).ok()
+    let mut index: Value = match before {
+        Some(index) => serde_json::from_slice(&index.bytes).map_err(|error| format!("cannot be read: {error}"))?,
+        None => json!({ "schemaVersion": 2, "mediaType": Kind::OciIndex.media_type(), "manifests": [] }),
+    };
+    match index["manifests"].as_array_mut() {
+        Some(all) => all.push(entry),
+        None => return Err("lists nothing".to_owned()),
+    }
+    let bytes = serde_json::to_vec(&index).map_err(|error| error.to_string())?;
+    let index = Manifest::read(Kind::OciIndex.media_type(), bytes).map_err(|why| why.to_string())?;
+    Ok(Some(index))
 }
 
 #[cfg(test)]
@@ -138,11 +210,13 @@ mod tests {
                "layers":[],"annotations":{{"a":"b"}}}}"#
         );
         let artifact = Manifest::read("", artifact.into_bytes()).unwrap();
-        let index = with_referrer(None, &artifact).unwrap();
+        let index = with_referrer(None, &artifact).unwrap().unwrap();
         let json: Value = serde_json::from_slice(&index.bytes).unwrap();
         assert_eq!(json["manifests"][0]["artifactType"], "application/vnd.example+type");
         assert_eq!(json["manifests"][0]["annotations"]["a"], "b");
         assert_eq!(json["manifests"][0]["digest"], artifact.digest.as_str());
-        assert_eq!(with_referrer(Some(&index), &artifact), None);
+        assert_eq!(with_referrer(Some(&index), &artifact), Ok(None));
+        // Somebody's image under that tag is nothing to add to, or to replace.
+        assert!(with_referrer(Some(&artifact), &artifact).is_err());
     }
 }

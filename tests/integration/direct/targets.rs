@@ -1,0 +1,175 @@
+//! One image for many targets, which do not harm each other.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_read_feeds_every_target_and_one_that_fails_fails_alone() {
+    let world = world().await;
+    let pushed = world
+        .upstream(
+            UPSTREAM,
+            "1",
+            Image::new(Platform::amd64()).layer(Layer::random(1, 3_000_000)),
+        )
+        .await;
+    let names = ["base/image/app", "team/base/image/app", "other/base/image/app"];
+    for name in names {
+        world.ecr(name, "1", tiny("old")).await;
+    }
+    let blobs = Fault::new(
+        "^/v2/other/base/image/app/blobs/uploads",
+        Act::status(403, "DENIED", "not you"),
+    );
+    world.lab.ecr().front().fault(blobs);
+    let upstream = names.map(|name| format!("    {name}: {UPSTREAM}\n")).concat();
+    let settings = format!("discovery:\n  upstream:\n{upstream}");
+    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    world.forget_requests();
+    let ran = world.sync().await.code_is(1);
+    assert_eq!(ran.outcome("/team/base/image/app:1"), "updated");
+    assert_eq!(ran.outcome("/other/base/image/app:1"), "failed");
+    let why = ran.image("/other/base/image/app:1")["failure"]["message"].to_string();
+    assert!(why.contains("write target") && why.contains("DENIED not you"), "{why}");
+    for name in &names[..2] {
+        assert_eq!(world.digest_in_ecr(name, "1"), pushed.top);
+    }
+    // Each blob once, although there are three targets.
+    let read = layers(world.lab.upstream());
+    let once: BTreeSet<&String> = read.iter().collect();
+    assert_eq!((read.len(), once.len()), (2, 2), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_repository_has_is_mounted_where_the_registry_does_that() {
+    for mounting in [true, false] {
+        let world = World::without_daemon(LabOptions {
+            blob_mounting: mounting,
+            ..LabOptions::default()
+        })
+        .await;
+        let layer = || Layer::random(5, 200_000);
+        let image = |text: &str| Image::new(Platform::amd64()).layer(layer()).env("TEXT", text);
+        world.upstream("library/one", "1", image("one")).await;
+        world.upstream("library/two", "1", image("two")).await;
+        for name in ["base/image/one", "base/image/two"] {
+            world.ecr(name, "1", tiny(name)).await;
+        }
+        let run = world
+            .keeper(&["sync", "--output", "json"])
+            .env("ECR_KEEPER_CONCURRENCY", "1");
+        run.ran().await.well();
+        let front = world.lab.ecr().front();
+        let mounts = front
+            .requests()
+            .into_iter()
+            .filter(|request| request.query.contains("mount="));
+        assert_eq!(mounts.count(), 1, "mounting {mounting}: tried once, and learned from");
+        let uploads = asked(front, |request| {
+            request.method == "PUT" && request.path.contains("/uploads/")
+        });
+        // Two configs, and the layer once or twice.
+        assert_eq!(uploads.len(), if mounting { 3 } else { 4 }, "{uploads:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", multi("1")).await;
+    let other = plain(&world, RegistryOptions::default()).await;
+    world.lab.ecr().create_repository("by/hand");
+    let targets = [world.target("by/hand:one"), format!("{}/by/hand", other.host())];
+    let copy = async || -> Ran {
+        let source = format!("{UPSTREAM}:1");
+        world
+            .keeper(&["copy", &source, &targets[0], &targets[1], "--output", "json"])
+            .ran()
+            .await
+    };
+    let ran = copy().await.well();
+    assert_eq!(world.digest_in_ecr("by/hand", "one"), pushed.top);
+    assert_eq!(
+        Place::of(other.front())
+            .digest_of("by/hand", "1")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some(pushed.top.as_str())
+    );
+    assert_eq!(ran.json()["totals"]["updated"], 2);
+    let ran = copy().await.well();
+    assert_eq!(ran.json()["totals"]["unchanged"], 2);
+    // By digest there is no tag to take over.
+    let by_digest = format!("{UPSTREAM}@{}", pushed.top);
+    let ran = world.keeper(&["copy", &by_digest, &targets[1]]).ran().await.code_is(2);
+    assert!(ran.stderr.contains("is given no tag"), "{}", ran.stderr);
+    world
+        .keeper(&["copy", &by_digest, &format!("{}:again", targets[1])])
+        .ran()
+        .await
+        .well();
+    let ran = world
+        .keeper(&["copy", "UPPER/case", &targets[0]])
+        .ran()
+        .await
+        .code_is(2);
+    assert!(ran.stderr.contains("UPPER/case"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_dead_target_of_a_copy_leaves_the_others_alone() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", tiny("1")).await;
+    world.lab.ecr().create_repository("by/hand");
+    let copy = async |source: &str| {
+        let targets = ["127.0.0.1:9/by/hand:1".to_owned(), world.target("by/hand:1")];
+        let run = world.keeper(&["copy", source, &targets[0], &targets[1], "--output", "json"]);
+        run.ran().await.code_is(1)
+    };
+    let ran = copy(&format!("{UPSTREAM}:1")).await;
+    assert_eq!(ran.outcome("127.0.0.1:9/by/hand:1"), "failed");
+    assert_eq!(ran.outcome(&world.target("by/hand:1")), "updated");
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    // Nor is any target left out where the source is not there.
+    let ran = copy(&format!("{UPSTREAM}:none")).await;
+    assert_eq!(ran.json()["totals"]["failed"], 2, "{}", ran.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_target_delays_the_others_within_a_bound() {
+    let world = world().await;
+    let pushed = world
+        .upstream(
+            UPSTREAM,
+            "1",
+            Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000)),
+        )
+        .await;
+    let slow = plain(&world, RegistryOptions::default()).await;
+    world.lab.ecr().create_repository("by/hand");
+    slow.front().fault(
+        Fault::new("/uploads/", Act::SlowBody(Duration::from_millis(300)))
+            .method("PUT")
+            // Of the config and of the layer.
+            .times(2),
+    );
+    let source = format!("{UPSTREAM}:1");
+    let run = world.keeper(&[
+        "copy",
+        &source,
+        &world.target("by/hand:1"),
+        &format!("{}/by/hand:1", slow.host()),
+        "--output",
+        "json",
+    ]);
+    // Behind by so much in all, it gets its blob by itself.
+    let ran = run.env("ECR_KEEPER_TIMEOUTS__ANSWER", "2s").ran().await.well();
+    assert_eq!(ran.json()["totals"]["updated"], 2, "{}", ran.stdout);
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    let read = layers(world.lab.upstream());
+    assert_eq!(
+        read.len(),
+        3,
+        "the config once, and the layer once more for the slow one: {read:?}"
+    );
+}
