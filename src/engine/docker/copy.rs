@@ -5,7 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Claim;
 use super::daemon::Store;
-use super::local::{Local, Manifest};
+use super::local::Local;
+use super::ready::{Ready, agrees};
 use super::refusal::Refusal;
 use super::{Session, unless_stopped};
 use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Order, Side, Trouble};
@@ -22,19 +23,6 @@ struct HeldImage {
     /// As [`Ready::likeness`] of the upstream's image.
     likeness: Option<String>,
     platform: Option<Platform>,
-}
-
-/// A local image that the target's tag can be moved to.
-#[derive(Debug)]
-struct Ready {
-    /// Its local id.
-    id: String,
-    /// What says that it is the same image as another: the config digest; in containerd's store the manifest's.
-    likeness: String,
-    /// The one platform of it that is pushed; none for all that it is.
-    platform: Option<Platform>,
-    /// What the push has to answer, where the daemon keeps manifests as they are.
-    expected: Option<Digest>,
 }
 
 /// What a pull came to, and the name that it used, which is to be undone before the turn ends.
@@ -224,8 +212,11 @@ impl<'a> Copy<'a> {
         }
         let Some(local) = local else { return Ok(None) };
         let ready = match self.store() {
-            Store::Containerd => self.ready_in_containerd(&local, platforms)?,
-            Store::Classic | Store::Podman => self.ready_by_config(local, platforms[0].as_ref())?,
+            Store::Containerd => {
+                let daemons = self.session.about.platform.as_ref();
+                Ready::in_containerd(self.order, &local, platforms, daemons)?
+            }
+            Store::Classic | Store::Podman => Ready::by_config(self.order, local, platforms[0].as_ref())?,
         };
         if held == Some(ready.likeness.as_str()) {
             (self.step)(CopyStep::AlreadyThere);
@@ -264,72 +255,6 @@ impl<'a> Copy<'a> {
                 image: self.order.upstream.clone(),
                 planned: self.order.digest.clone(),
                 found,
-            }),
-        }
-    }
-
-    /// One platform's image, known by its config.
-    fn ready_by_config(&self, local: Local, platform: Option<&Platform>) -> Result<Ready, EngineError> {
-        self.is_for(local.platform.as_ref(), platform)?;
-        Ok(Ready {
-            likeness: local.id.clone(),
-            id: local.id,
-            platform: None,
-            expected: None,
-        })
-    }
-
-    /// An image of containerd's store: what its index has for the platform, or all of it.
-    fn ready_in_containerd(&self, local: &Local, platforms: &[Option<Platform>]) -> Result<Ready, EngineError> {
-        let ready = |platform: Option<&Platform>, expected: &Digest| Ready {
-            id: local.id.clone(),
-            likeness: expected.to_string(),
-            platform: platform.cloned(),
-            expected: Some(expected.clone()),
-        };
-        let is_single = matches!(&local.manifests[..], [only] if only.digest == self.order.digest);
-        let wanted: Vec<&Manifest> = match (&self.order.brings, is_single) {
-            (Brings::Whole(_) | Brings::Part { .. }, _) | (_, true) => local.manifests.iter().collect(),
-            (Brings::Platform(_), false) => {
-                let wanted = platforms[0].as_ref().or(self.session.about.platform.as_ref());
-                let own =
-                    |one: &&Manifest| one.available && agrees(one.platform.as_ref(), wanted) && one.platform.is_some();
-                local.manifests.iter().find(own).into_iter().collect()
-            }
-        };
-        // Without all its content the daemon would push something else than was asked for, or say that it has none.
-        let lacking: Vec<String> = wanted
-            .iter()
-            .filter(|one| !one.available)
-            .map(|one| match &one.platform {
-                Some(platform) => platform.to_string(),
-                None => one.digest.short().to_owned(),
-            })
-            .collect();
-        if wanted.is_empty() || !lacking.is_empty() {
-            return Err(EngineError::Incomplete {
-                image: self.order.upstream.clone(),
-                lacking,
-            });
-        }
-        match (&self.order.brings, is_single) {
-            (_, true) => {
-                self.is_for(wanted[0].platform.as_ref(), platforms[0].as_ref())?;
-                Ok(ready(None, &self.order.digest))
-            }
-            (Brings::Whole(_) | Brings::Part { .. }, false) => Ok(ready(None, &self.order.digest)),
-            (Brings::Platform(_), false) => Ok(ready(wanted[0].platform.as_ref(), &wanted[0].digest)),
-        }
-    }
-
-    /// A daemon ignores which platform was asked for where the upstream has a single image.
-    fn is_for(&self, own: Option<&Platform>, wanted: Option<&Platform>) -> Result<(), EngineError> {
-        match agrees(own, wanted) {
-            true => Ok(()),
-            false => Err(EngineError::OtherPlatform {
-                image: self.order.upstream.clone(),
-                wanted: wanted.map(Platform::to_string).unwrap_or_default(),
-                found: own.map(Platform::to_string).unwrap_or_default(),
             }),
         }
     }
@@ -424,13 +349,5 @@ impl<'a> Copy<'a> {
         };
         let pushed = self.session.trying("push", Side::Target, target, target, push).await?;
         pushed.ok_or_else(|| EngineError::PushWithoutDigest { image: target.clone() })
-    }
-}
-
-/// Whether an image's platform is the wanted one; where either is not known there is nothing to disagree about.
-fn agrees(own: Option<&Platform>, wanted: Option<&Platform>) -> bool {
-    match (own, wanted) {
-        (Some(own), Some(wanted)) => own.is_for(wanted),
-        _ => true,
     }
 }

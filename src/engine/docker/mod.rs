@@ -9,6 +9,7 @@ mod claims;
 mod copy;
 mod daemon;
 mod local;
+mod ready;
 mod refusal;
 mod requests;
 mod transfer;

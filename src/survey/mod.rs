@@ -1,5 +1,10 @@
 //! Asks both sides what they hold. The only reader.
 
+mod again;
+mod closer;
+
+pub use again::{Seen, look_again};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,10 +15,10 @@ use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
-use crate::image::{Digest, ImageRef, Kind, Platforms, Repository};
+use crate::image::{Digest, ImageRef, Kind, Repository};
 use crate::ledger::Ledger;
 use crate::mapping::{Mapping, Naming, NoUpstream, Only};
-use crate::plan::{Copy, Keeps, KeptBecause, Now, Policy, Upstream, Viewed};
+use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 /// What a survey looks at.
@@ -279,122 +284,6 @@ impl Survey {
         followed.sort_by(|one, other| one.target.cmp(&other.target));
         followed
     }
-
-    /// Of the targets that digests and ledger leave open, finds out which platform they are and, where asked, what their
-    /// content is.
-    async fn look_closer(&mut self, scope: &Scope, policy: &Policy, ecr: &Ecr, session: &Session, stop: &Stop) {
-        let (open, settled): (Vec<Viewed>, Vec<Viewed>) =
-            std::mem::take(&mut self.viewed)
-                .into_iter()
-                .partition(|one| match &one.upstream {
-                    Upstream::Has(upstream) => {
-                        session.brings_referrers() || one.in_sync_with(upstream, policy).is_none()
-                    }
-                    Upstream::Gone | Upstream::NotAsked(_) => false,
-                });
-        self.viewed = settled;
-
-        let configs = match scope.compare {
-            // Where manifests are compared, a config tells its platform alone.
-            Compare::Registry if policy.keeps == Keeps::Content || policy.platforms == Platforms::AsTarget => {
-                read_configs(&open, scope, ecr, stop).await
-            }
-            Compare::Registry | Compare::Pull => BTreeMap::new(),
-        };
-        let mut left: BTreeMap<ImageRef, Viewed> = open.into_iter().map(|one| (one.target.clone(), one)).collect();
-        let look = async |mut one: Viewed| {
-            let repository = one.target.repository.path.clone();
-            let config = one.digest.clone().and_then(|digest| configs.get(&(repository, digest)));
-            one.config = config.cloned();
-            let looked = one.look_closer(policy, session).await;
-            (looked, one)
-        };
-        let mut answers = stream::iter(left.clone().into_values())
-            .map(look)
-            .buffer_unordered(scope.at_once)
-            .take_until(stop.soft.cancelled())
-            .boxed_local();
-        while let Some((looked, one)) = answers.next().await {
-            left.remove(&one.target);
-            match looked {
-                Ok(()) => self.viewed.push(one),
-                Err(why) => self.unread.push(Unread {
-                    target: one.into(),
-                    why: Arc::new(why),
-                }),
-            }
-        }
-        drop(answers);
-        self.unasked.extend(left.into_values().map(Followed::from));
-        self.viewed.sort_by(|one, other| one.target.cmp(&other.target));
-    }
-}
-
-impl Viewed {
-    /// What is not in a listing: the target's platforms, and what an upstream's index lists.
-    pub async fn look_closer(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
-        if policy.keeps == Keeps::Everything {
-            return self.look_for_outcome(policy, session).await;
-        }
-        let kind_is_listed = !matches!(self.kind, Some(Kind::Other(_)));
-        if kind_is_listed {
-            // All that the daemon could tell beside, and sooner had than through it.
-            self.read_platform(session).await;
-        }
-        if self.digest.is_some() && self.platforms.is_empty() {
-            let observed = session.observe(&self.target, Side::Target).await?;
-            self.platforms = observed.platforms;
-            // A listing does not always tell, and an index must not be taken for a single image.
-            if !kind_is_listed {
-                self.kind = Some(observed.kind);
-                self.read_platform(session).await;
-            }
-        }
-        match &mut self.upstream {
-            Upstream::Has(upstream) => session.read_index(&self.follows, upstream).await,
-            Upstream::Gone | Upstream::NotAsked(_) => Ok(()),
-        }
-    }
-
-    /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
-    async fn read_platform(&mut self, session: &Session) {
-        if let (false, true, Some(config)) = (self.is_index(), self.platforms.is_empty(), &self.config) {
-            let platform = session.platform(&self.target.repository, config).await;
-            self.platforms.extend(platform);
-        }
-    }
-
-    /// Where digests stay, they tell all; but for what is made anew: what that would be is found out.
-    async fn look_for_outcome(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
-        let Upstream::Has(upstream) = &mut self.upstream else {
-            return Ok(());
-        };
-        if policy.changes_digests(&upstream.kind) {
-            session.read_index(&self.follows, upstream).await?;
-            let upstream = upstream.clone();
-            if let Ok(brings) = self.brings(&upstream, policy) {
-                self.outcome = session.outcome(&self.follows, &upstream.top, &brings).await?;
-                // What a part takes the place of is told before it is done.
-                if let (true, Some(digest)) = (self.is_index(), &self.digest)
-                    && self.outcome.as_ref() != Some(digest)
-                {
-                    self.platforms = session.target_platforms(&self.target, digest).await?;
-                }
-            }
-        }
-        self.look_for_referrers(policy, session).await
-    }
-
-    /// What is the same may have been signed since.
-    async fn look_for_referrers(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
-        if let (Upstream::Has(upstream), Some(digest)) = (&self.upstream, &self.digest)
-            && self.in_sync_with(upstream, policy).is_some()
-        {
-            let lacks = session.lacks_referrers(&self.follows, digest, &self.target).await;
-            self.lacks_referrers = lacks?;
-        }
-        Ok(())
-    }
 }
 
 impl Followed {
@@ -472,84 +361,4 @@ async fn ask_upstreams(
         .take_until(stop.soft.cancelled())
         .collect()
         .await
-}
-
-/// The config digests of single images, by repository and manifest digest. What cannot be read is left out: then a pull tells.
-async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) -> BTreeMap<(String, Digest), Digest> {
-    let mut wanted: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
-    for one in open.iter().filter(|one| !one.is_index()) {
-        let digests = wanted.entry(one.target.repository.path.clone()).or_default();
-        digests.extend(one.digest.clone());
-    }
-    stream::iter(wanted)
-        .map(|(repository, digests)| async move {
-            let digests: Vec<Digest> = digests.into_iter().collect();
-            (ecr.config_digests(&repository, &digests).await, repository)
-        })
-        .buffer_unordered(scope.at_once)
-        .take_until(stop.soft.cancelled())
-        .fold(BTreeMap::new(), |mut configs, (answer, repository)| async move {
-            match answer {
-                Ok(found) => configs.extend(
-                    found
-                        .into_iter()
-                        .map(|(manifest, config)| ((repository.clone(), manifest), config)),
-                ),
-                Err(error) => tracing::warn!("{error}; the images of {repository} will be pulled to be compared"),
-            }
-            configs
-        })
-        .await
-}
-
-/// A planned copy and what its sides hold now; nothing where a stop left it out.
-pub type Seen = (Copy, Option<Result<Now, Arc<SurveyError>>>);
-
-/// What both sides of planned copies hold now.
-///
-/// # Errors
-/// Where ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
-/// known of those that a stop left out.
-pub async fn look_again(
-    copies: Vec<Copy>,
-    at_once: usize,
-    ecr: &Ecr,
-    session: &Session,
-    ledger: &Ledger,
-    stop: &Stop,
-) -> Vec<Seen> {
-    let names: BTreeSet<String> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
-    let listed: BTreeMap<String, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
-        .map(|name| async move { (ecr.images(&name).await.map_err(|error| Arc::new(error.into())), name) })
-        .buffer_unordered(at_once)
-        .take_until(stop.soft.cancelled())
-        .map(|(images, name)| (name, images))
-        .collect()
-        .await;
-    let tags: BTreeSet<ImageRef> = copies.iter().map(|copy| copy.upstream.clone()).collect();
-    let upstreams = ask_upstreams(tags, at_once, session, stop).await;
-    let now = |copy: &Copy| {
-        let images = listed.get(&copy.target.repository.path)?;
-        let upstream = upstreams.get(&copy.upstream)?;
-        let has_tag = |image: &&ListedImage| {
-            image
-                .tags
-                .iter()
-                .any(|tag| tag.as_str() == copy.target.reference.as_str())
-        };
-        Some(match (images, upstream) {
-            (Err(error), _) => Err(Arc::clone(error)),
-            (_, Err(error)) => Err(Arc::new(SurveyError::Engine(Arc::clone(error)))),
-            (Ok(images), Ok(upstream)) => Ok(Now {
-                target: images.iter().find(has_tag).map(|image| image.digest.clone()),
-                upstream: upstream.clone(),
-                made: ledger.of(&copy.target).cloned(),
-            }),
-        })
-    };
-    let seen = |copy: Copy| {
-        let now = now(&copy);
-        (copy, now)
-    };
-    copies.into_iter().map(seen).collect()
 }

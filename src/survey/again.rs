@@ -1,0 +1,66 @@
+//! A look at what was planned: whether its sides still hold what they did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
+use super::{SurveyError, ask_upstreams};
+use crate::aws::ecr::{Ecr, ListedImage};
+use crate::engine::Session;
+use crate::image::ImageRef;
+use crate::ledger::Ledger;
+use crate::plan::{Copy, Now};
+use crate::stop::Stop;
+
+/// A planned copy and what its sides hold now; nothing where a stop left it out.
+pub type Seen = (Copy, Option<Result<Now, Arc<SurveyError>>>);
+
+/// What both sides of planned copies hold now.
+///
+/// # Errors
+/// Where ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
+/// known of those that a stop left out.
+pub async fn look_again(
+    copies: Vec<Copy>,
+    at_once: usize,
+    ecr: &Ecr,
+    session: &Session,
+    ledger: &Ledger,
+    stop: &Stop,
+) -> Vec<Seen> {
+    let names: BTreeSet<String> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
+    let listed: BTreeMap<String, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
+        .map(|name| async move { (ecr.images(&name).await.map_err(|error| Arc::new(error.into())), name) })
+        .buffer_unordered(at_once)
+        .take_until(stop.soft.cancelled())
+        .map(|(images, name)| (name, images))
+        .collect()
+        .await;
+    let tags: BTreeSet<ImageRef> = copies.iter().map(|copy| copy.upstream.clone()).collect();
+    let upstreams = ask_upstreams(tags, at_once, session, stop).await;
+    let now = |copy: &Copy| {
+        let images = listed.get(&copy.target.repository.path)?;
+        let upstream = upstreams.get(&copy.upstream)?;
+        let has_tag = |image: &&ListedImage| {
+            image
+                .tags
+                .iter()
+                .any(|tag| tag.as_str() == copy.target.reference.as_str())
+        };
+        Some(match (images, upstream) {
+            (Err(error), _) => Err(Arc::clone(error)),
+            (_, Err(error)) => Err(Arc::new(SurveyError::Engine(Arc::clone(error)))),
+            (Ok(images), Ok(upstream)) => Ok(Now {
+                target: images.iter().find(has_tag).map(|image| image.digest.clone()),
+                upstream: upstream.clone(),
+                made: ledger.of(&copy.target).cloned(),
+            }),
+        })
+    };
+    let seen = |copy: Copy| {
+        let now = now(&copy);
+        (copy, now)
+    };
+    copies.into_iter().map(seen).collect()
+}
