@@ -141,9 +141,10 @@ enum Color {
 pub async fn run(cli: Cli) -> ExitCode {
     let screen = Screen::default();
     cli.global.start_log(&screen);
+    let output = cli.global.output;
     let context = match cli.global.context(&cli.command, screen) {
         Ok(context) => context,
-        Err(error) => return complain(&CommandError::Settings(error)),
+        Err(error) => return complain(&CommandError::Settings(error), output),
     };
     let result = match &cli.command {
         Command::Sync(options) => commands::sync::run(options, &context).await,
@@ -155,32 +156,30 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),
     };
-    result.unwrap_or_else(|error| complain(&error))
+    result.unwrap_or_else(|error| complain(&error, output))
 }
 
-fn complain(error: &CommandError) -> ExitCode {
+/// Says on standard error why there is no answer, and prints the answer that programs get then.
+fn complain(error: &CommandError, output: Output) -> ExitCode {
     let mut stderr = anstream::stderr();
-    let (code, written) = match error {
+    let written = match error {
         CommandError::Settings(error) => {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-            (2, writeln!(stderr, "error: {error}{}", cause.unwrap_or_default()))
+            writeln!(stderr, "error: {error}{}", cause.unwrap_or_default())
         }
         CommandError::Unusable(failure) | CommandError::Failed(failure) => {
             let hint = failure.hint.map(|hint| format!("\nhint: {hint}"));
-            (
-                if matches!(error, CommandError::Unusable(_)) {
-                    2
-                } else {
-                    1
-                },
-                writeln!(stderr, "error: {}{}", failure.in_one_line(), hint.unwrap_or_default()),
-            )
+            writeln!(stderr, "error: {}{}", failure.in_one_line(), hint.unwrap_or_default())
         }
-        CommandError::Output(cause) => (1, writeln!(stderr, "error: {error}: {cause}")),
+        CommandError::Output(cause) => writeln!(stderr, "error: {error}: {cause}"),
+        // Whoever sent the signal knows.
+        CommandError::Stopped { .. } => Ok(()),
     };
-    // Where standard error cannot be written to, the exit code has to do.
-    drop(written);
-    code
+    let report = error.report().filter(|_| output == Output::Json);
+    let printed = report.map_or(Ok(()), |report| commands::print_json(&report));
+    // Where nothing can be written, the exit code has to do.
+    drop((written, printed));
+    error.exit_code()
 }
 
 impl Global {

@@ -37,11 +37,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let mut watch = Watch::begin(context, settings.grace)?;
     let explanation = explain(&options.image, &settings, &watch).await;
     let asked = watch.end_view().await;
-    let explanation = match (explanation, asked) {
-        (Ok(explanation), _) => explanation,
-        (Err(_), Some(asked)) => return Ok(asked.exit_code),
-        (Err(failure), None) => return Err(CommandError::Failed(failure)),
-    };
+    let explanation = explanation.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
     context.print(&explanation, |explanation, out| explanation.write_text(out))?;
     Ok(asked.map_or(0, |asked| asked.exit_code))
 }

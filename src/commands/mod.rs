@@ -20,8 +20,9 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 use self::page::Page;
+use self::signals::Asked;
 use crate::progress::{Screen, View};
-use crate::report::Failure;
+use crate::report::{Failure, Report};
 use crate::settings::{Given, Settings, SettingsError};
 
 /// What every command is given.
@@ -66,6 +67,16 @@ pub enum CommandError {
     /// Something that everything else needs is missing: exit code 1.
     #[error("{}", .0.in_one_line())]
     Failed(Failure),
+    /// A signal asked it to stop before it had an answer: 128 and the signal's number.
+    #[error("{}", .failure.in_one_line())]
+    Stopped {
+        /// What it was at.
+        failure: Failure,
+        /// The signal.
+        by: &'static str,
+        /// Its exit code.
+        exit_code: ExitCode,
+    },
     /// The answer cannot be printed.
     #[error("write to standard output")]
     Output(#[from] io::Error),
@@ -73,6 +84,67 @@ pub enum CommandError {
 
 /// A process's exit code: 0 all well; 1 something failed; 2 usage or settings; 130 and 143 stopped by a signal.
 pub type ExitCode = u8;
+
+impl CommandError {
+    /// Of a failure without which there would be an answer, and of the signal that may have brought it about.
+    fn without_an_answer(failure: Failure, asked: Option<Asked>) -> Self {
+        match asked {
+            None => Self::Failed(failure),
+            Some(Asked { name, exit_code }) => Self::Stopped {
+                failure,
+                by: name,
+                exit_code,
+            },
+        }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) | Self::Unusable(_) => 2,
+            Self::Failed(_) | Self::Output(_) => 1,
+            Self::Stopped { exit_code, .. } => *exit_code,
+        }
+    }
+
+    /// What there is to tell where JSON is asked for: the report of a run that came to nothing, whichever command it was. None
+    /// where nothing can be printed.
+    pub fn report(&self) -> Option<Report> {
+        let mut report = Report::begin();
+        match self {
+            Self::Settings(SettingsError::Invalid(mistakes)) => {
+                report.failures.extend(mistakes.iter().map(|mistake| Failure {
+                    message: mistake.to_string(),
+                    causes: Vec::new(),
+                    hint: None,
+                }));
+            }
+            Self::Settings(error) => report.failures.push(Failure::new(error, None)),
+            Self::Unusable(failure) | Self::Failed(failure) => report.failures.push(failure.clone()),
+            Self::Stopped { failure, by, .. } => {
+                report.failures.push(failure.clone());
+                report.stopped_by = Some(by);
+            }
+            Self::Output(_) => return None,
+        }
+        report.finish();
+        Some(report)
+    }
+}
+
+/// Prints an answer for programs.
+pub fn print_json(answer: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_string_pretty(answer)?;
+    unless_closed(writeln!(io::stdout().lock(), "{json}"))
+}
+
+/// Whoever closed the pipe has read enough, and still wants the true exit code.
+fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
 
 impl Context {
     fn settings(&self) -> Result<Settings, SettingsError> {
@@ -85,18 +157,10 @@ impl Context {
         answer: &Answer,
         text: impl FnOnce(&Answer, &mut Page<AutoStream<io::StdoutLock<'static>>>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let width = self.width.filter(|_| self.output == Output::Text);
-        let mut out = Page::new(AutoStream::new(io::stdout().lock(), self.color), width);
-        let printed = match self.output {
-            Output::Text => text(answer, &mut out),
-            Output::Json => serde_json::to_string_pretty(answer)
-                .map_err(io::Error::from)
-                .and_then(|json| writeln!(out, "{json}")),
-        };
-        match printed.and_then(|()| out.flush()) {
-            // Whoever closed the pipe has read enough, and still wants the true exit code.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            printed => printed,
+        if self.output == Output::Json {
+            return print_json(answer);
         }
+        let mut out = Page::new(AutoStream::new(io::stdout().lock(), self.color), self.width);
+        unless_closed(text(answer, &mut out).and_then(|()| out.flush()))
     }
 }

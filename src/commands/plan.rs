@@ -38,11 +38,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let mut watch = Watch::begin(context, settings.grace)?;
     let preview = preview(&settings, range, &watch).await;
     let asked = watch.end_view().await;
-    let preview = match (preview, asked) {
-        (Ok(preview), _) => preview,
-        (Err(_), Some(asked)) => return Ok(asked.exit_code),
-        (Err(failure), None) => return Err(CommandError::Failed(failure)),
-    };
+    let preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
     if let (Some(path), None) = (&options.out, asked) {
         save(path, &settings, &preview).map_err(CommandError::Failed)?;
     }

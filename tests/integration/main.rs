@@ -18,3 +18,4 @@ mod room;
 mod stores;
 mod sync;
 mod telling;
+mod unbegun;
