@@ -66,5 +66,8 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
         .filter(|keyword| !repository.contains(keyword.as_str()));
     let overridden = settings.naming.overrides.contains_key(repository);
     let plan = plan::sync(vec![viewed.clone()], &desk.policy);
-    Ok(Explanation::new(viewed, plan, overridden, passed_over))
+    Ok(Explanation {
+        limits: desk.limits(),
+        ..Explanation::new(viewed, plan, overridden, passed_over)
+    })
 }

@@ -56,8 +56,11 @@ async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Pre
     let desk = Desk::open(settings, range, watch).await?;
     let mut survey = desk.survey(&watch.stop).await?;
     let plan = plan::sync(std::mem::take(&mut survey.viewed), &desk.policy);
-    let engine = desk.session.describe();
-    Ok(Preview::new(desk.registry, engine, plan, &survey))
+    let (engine, limits) = (desk.session.describe(), desk.limits());
+    Ok(Preview {
+        limits,
+        ..Preview::new(desk.registry, engine, plan, &survey)
+    })
 }
 
 fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Result<(), report::Failure> {

@@ -3,7 +3,7 @@ use std::io;
 use crate::image::{Digest, Platform};
 use crate::report::{ImageReport, Report};
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 12] = [
     "registry",
     "repository",
     "tag",
@@ -15,6 +15,7 @@ const HEADER: [&str; 11] = [
     "platforms",
     "seconds",
     "reason",
+    "notes",
 ];
 
 /// One row for each image, by target (RFC 4180, with line feeds alone between rows).
@@ -27,7 +28,7 @@ pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     table.into_inner().map_err(|error| error.into_error())
 }
 
-fn row(image: &ImageReport) -> [String; 11] {
+fn row(image: &ImageReport) -> [String; 12] {
     let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string).unwrap_or_default();
     let platforms: Vec<String> = image.platforms.iter().map(Platform::to_string).collect();
     [
@@ -46,6 +47,7 @@ fn row(image: &ImageReport) -> [String; 11] {
         platforms.join(" "),
         image.seconds.to_string(),
         image.why(),
+        image.notes.join("; "),
     ]
 }
 
@@ -69,14 +71,14 @@ mod tests {
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(
             rows[0],
-            "registry,repository,tag,upstream,outcome,digest_before,digest_after,upstream_digest,platforms,seconds,reason"
+            "registry,repository,tag,upstream,outcome,digest_before,digest_after,upstream_digest,platforms,seconds,reason,notes"
         );
         let [old, new, top] = [sample::OLD, sample::NEW, sample::TOP];
         assert_eq!(
             rows[1],
             format!(
                 "ecr.example:5000,base/image/app,new,docker.io/library/app:new,updated,{old},{new},{top},\
-                 linux/amd64 linux/arm64/v8,1.25,the upstream's image is another one"
+                 linux/amd64 linux/arm64/v8,1.25,the upstream's image is another one,rebuilt; 2 | left"
             )
         );
         assert_eq!(rows.len(), 6);
@@ -88,7 +90,7 @@ mod tests {
         report.images[0].reason = "said \"no\", twice".to_owned();
         let text = String::from_utf8(render(&report).unwrap()).unwrap();
         // RFC 4180, 2.6 and 2.7.
-        assert!(text.contains(",\"said \"\"no\"\", twice\"\n"), "{text}");
+        assert!(text.contains(",\"said \"\"no\"\", twice\","), "{text}");
     }
 
     #[test]

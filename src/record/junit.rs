@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
-use crate::report::{Failure, ImageReport, Outcome, Report};
+use crate::report::{Failure, ImageReport, Outcome, Report, limit_left};
 
 /// A suite for each repository with a case for each of its images, and the suite `run` for what is no image's.
 pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
@@ -32,6 +32,8 @@ fn of_run(report: &Report) -> TestSuite {
     if report.failures.is_empty() {
         suite.add_test_case(case("run", TestCaseStatus::success()));
     }
+    let limits = report.limits.iter();
+    suite.add_properties(limits.map(|(host, limit)| (format!("limit.{host}"), limit_left(limit))));
     suite
 }
 
@@ -57,7 +59,9 @@ fn of_image(image: &ImageReport) -> TestCase {
     case.set_classname(image.target.repository.path.as_str());
     case.set_time(took(image));
     if image.failure.is_none() {
-        case.set_system_out(format!("{}: {}", image.outcome.word(), image.reason));
+        let notes = image.notes.iter().map(|note| format!("\nnote: {note}"));
+        let notes: String = notes.collect();
+        case.set_system_out(format!("{}: {}{notes}", image.outcome.word(), image.reason));
     }
     case
 }
@@ -123,6 +127,21 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("type=\"refused\""), "{text}");
+    }
+
+    #[test]
+    fn notes_are_a_case_s_output_and_limits_the_run_s_properties() {
+        let read = xml(&sample::report());
+        let out = read.test_suites[1].test_cases[0].system_out.as_ref().unwrap();
+        assert_eq!(
+            out.as_str(),
+            "updated: the upstream's image is another one\nnote: rebuilt\nnote: 2 | left"
+        );
+        let limit = &read.test_suites[0].properties[0];
+        assert_eq!(
+            (limit.name.as_str(), limit.value.as_str()),
+            ("limit.docker.io", "76 of 100 pulls left in 6h")
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use crate::image::Digest;
-use crate::report::{Failure, ImageReport, Outcome, Report, one_line};
+use crate::report::{Failure, ImageReport, Outcome, Report, limit_left, one_line};
 
 /// GitHub shows no summary of a step that has more bytes; nothing else that takes Markdown takes less.
 pub(super) const LIMIT: usize = 1024 * 1024;
@@ -46,6 +46,9 @@ fn head(report: &Report) -> String {
     if let Some(engine) = &report.engine {
         text.push_str(&format!("  \nthrough {}", escaped(engine)));
     }
+    for (host, limit) in &report.limits {
+        text.push_str(&format!("  \n`{host}`: {}", limit_left(limit)));
+    }
     text + "\n\n"
 }
 
@@ -62,6 +65,8 @@ fn unwell_row(image: &ImageReport) -> Row {
 
 fn updated_row(image: &ImageReport) -> Row {
     let after = image.digest_after.as_ref().map(|digest| digest.short());
+    let notes = image.notes.iter().map(|note| format!("<br>*Note:* {}", escaped(note)));
+    let notes: String = notes.collect();
     [
         name(image),
         format!(
@@ -69,7 +74,7 @@ fn updated_row(image: &ImageReport) -> Row {
             image.digest_before.as_ref().map_or("nothing", Digest::short),
             after.unwrap_or_default()
         ),
-        format!("`{}`", image.upstream),
+        format!("`{}`{notes}", image.upstream),
     ]
 }
 
@@ -163,9 +168,11 @@ mod tests {
         let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in\n{text}"));
         let order = [
             "**1 updated, 1 unchanged, 1 refused, 1 failed, 1 not done, 1 other failure** in 12.5 s",
+            "  \n`docker.io`: 76 of 100 pulls left in 6h\n",
             "- no daemon\n",
             "| `base/image/app:bad` | failed | push &lt;app&gt; \\| \"x\": denied: by = policy<br>*Hint:* log in |\n",
-            "| `base/image/app:new` | `sha256:111111111111` → `sha256:222222222222` | `docker.io/library/app:new` |\n",
+            "| `base/image/app:new` | `sha256:111111111111` → `sha256:222222222222` | `docker.io/library/app:new`\
+             <br>*Note:* rebuilt<br>*Note:* 2 \\| left |\n",
             "<summary>1 unchanged</summary>\n\n",
             "</details>\n",
         ]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::image::Digest;
+use crate::registry::Limit;
 use crate::report::{Failure, ImageReport, Outcome, Report, SCHEMA_VERSION, Totals};
 
 pub(super) const OLD: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -71,9 +72,15 @@ pub(super) fn report() -> Report {
         digest_after: Some(digest(NEW)),
         upstream_digest: Some(digest(TOP)),
         platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64/v8".parse().unwrap()],
+        notes: vec!["rebuilt".to_owned(), "2 | left".to_owned()],
         reason: "the upstream's image is another one".to_owned(),
         seconds: 1.25,
         ..image("app:new", Outcome::Updated, None)
+    };
+    let limit = Limit {
+        remaining: 76,
+        of: Some(100),
+        seconds: Some(21_600),
     };
     Report {
         totals: Totals {
@@ -90,6 +97,7 @@ pub(super) fn report() -> Report {
             image("app:later", Outcome::NotAttempted, Some(failure("not attempted"))),
             image("other:1", Outcome::Unchanged, None),
         ],
+        limits: [("docker.io".to_owned(), limit)].into(),
         failures: vec![failure("no daemon")],
         ..empty()
     }

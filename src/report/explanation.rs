@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::text::{INDENT, brought, listed, more};
+use super::text::{INDENT, brought, listed, more, write_limits};
 use super::{Failure, SCHEMA_VERSION, copied_because, kept_because};
 use crate::image::{Digest, ImageRef, Kind, Platform};
 use crate::ledger::Made;
 use crate::plan::{Action, Plan, Upstream, Viewed};
+use crate::registry::Limit;
 
 /// All that is known of one tag.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +25,9 @@ pub struct Explanation {
     pub ledger: Option<Made>,
     /// The keyword that the repository's name lacks, so that `sync` passes it over.
     pub passed_over_for: Option<String>,
+    /// What registries said of their limits, by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Limit>,
     /// What `sync` does with it.
     #[serde(flatten)]
     pub plan: Plan,
@@ -46,7 +51,7 @@ pub struct Side {
 }
 
 impl Explanation {
-    /// Of what was seen of a tag and the plan that was made of it.
+    /// Of what was seen of a tag and the plan that was made of it. Nobody has said anything of limits yet.
     pub fn new(viewed: Viewed, plan: Plan, upstream_is_said: bool, passed_over_for: Option<String>) -> Self {
         let is_asked = !matches!(viewed.upstream, Upstream::NotAsked(_));
         let upstream = match viewed.upstream {
@@ -74,6 +79,7 @@ impl Explanation {
             upstream_is_said,
             ledger: viewed.made,
             passed_over_for,
+            limits: BTreeMap::new(),
             plan,
         }
     }
@@ -101,13 +107,13 @@ impl Explanation {
             }
         }
         self.write_decision(out)?;
-        match &self.passed_over_for {
-            Some(keyword) => more(
+        if let Some(keyword) = &self.passed_over_for {
+            more(
                 out,
                 &format!("sync passes it over: its name lacks the keyword {keyword:?}"),
-            ),
-            None => Ok(()),
+            )?;
         }
+        write_limits(out, &self.limits)
     }
 
     fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {

@@ -6,7 +6,7 @@ mod text;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
-pub use text::{one_line, wrapped};
+pub use text::{limit_left, one_line, wrapped};
 
 use std::collections::BTreeMap;
 
@@ -407,6 +407,9 @@ pub struct Preview {
     /// Repositories that ECR keeps current itself, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<String>,
+    /// What registries said of their limits, by host.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, Limit>,
     /// The plan itself.
     #[serde(flatten)]
     pub plan: Plan,
@@ -417,7 +420,7 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Of a plan and the survey that it was made from.
+    /// Of a plan and the survey that it was made from. Nobody has said anything of limits yet.
     pub fn new(registry: String, engine: String, plan: Plan, survey: &Survey) -> Self {
         let unread = survey.unread.iter().map(ImageReport::unread);
         let unasked = survey.unasked.iter().map(ImageReport::unasked);
@@ -428,6 +431,7 @@ impl Preview {
             untagged: survey.untagged,
             signature_tags: survey.signature_tags,
             cached: survey.cached.clone(),
+            limits: BTreeMap::new(),
             plan,
             unread: unread.chain(unasked).collect(),
             failures: Failure::of_survey(survey).collect(),

@@ -1,5 +1,6 @@
 //! Reports and plans for people to read.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -69,9 +70,7 @@ impl Report {
 
     fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
         let seconds = self.ended.duration_since(self.started).as_secs_f64();
-        for (host, limit) in &self.limits {
-            writeln!(out, "{:INDENT$}{host}: {}", "limit", limit_left(limit))?;
-        }
+        write_limits(out, &self.limits)?;
         writeln!(
             out,
             "{} in {seconds:.1} s{}{}",
@@ -144,8 +143,15 @@ fn cached(repositories: &[String]) -> String {
     }
 }
 
-/// `76 of 100 pulls left in 6 hours`.
-fn limit_left(limit: &Limit) -> String {
+pub(super) fn write_limits(out: &mut impl Write, limits: &BTreeMap<String, Limit>) -> io::Result<()> {
+    for (host, limit) in limits {
+        writeln!(out, "{:INDENT$}{host}: {}", "limit", limit_left(limit))?;
+    }
+    Ok(())
+}
+
+/// `76 of 100 pulls left in 6h`.
+pub fn limit_left(limit: &Limit) -> String {
     let of = limit.of.map(|of| format!(" of {of}")).unwrap_or_default();
     let window = limit.seconds.map(|seconds| {
         let window = humantime::format_duration(Duration::from_secs(seconds));
@@ -238,6 +244,7 @@ impl Preview {
                 ),
             )?;
         }
+        write_limits(out, &self.limits)?;
         writeln!(
             out,
             "{} to copy, {} to keep, {} refused, {} unknown{}{}",

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use ecr_lab::images::{multi, tiny};
+use ecr_lab::{Act, Fault, LabOptions};
 use quick_junit::{Report as Junit, TestCaseStatus};
 use serde_json::Value;
 
@@ -304,4 +305,53 @@ async fn progress_as_json_is_one_event_a_line_and_no_log() {
         let time: Result<jiff::Timestamp, _> = event["time"].as_str().expect("a time").parse();
         assert!(time.is_ok(), "{event}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_and_limits_stand_in_every_file_and_limits_in_plans() {
+    let world = World::without_daemon(LabOptions::default()).await;
+    world.upstream(UPSTREAM, "1", multi("new").attested()).await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    for (header, value) in [
+        ("ratelimit-remaining", "76;w=21600"),
+        ("ratelimit-limit", "100;w=21600"),
+    ] {
+        let act = Act::Header(header.to_owned(), value.to_owned());
+        world.lab.upstream().fault(Fault::new("", act));
+    }
+    let host = world.lab.upstream().host().to_owned();
+    let left = "76 of 100 pulls left in 6h";
+    for command in [&["plan"][..], &["explain", "base/image/busybox:1"]] {
+        let text = world.keeper(command).ran().await.well().stdout;
+        assert!(text.contains(&format!("limit     {host}: {left}\n")), "{text}");
+        let json = world.keeper(&[command, &["--output", "json"]].concat());
+        let limit = &json.ran().await.well().json()["limits"][&host];
+        assert_eq!(
+            *limit,
+            serde_json::json!({ "remaining": 76, "of": 100, "seconds": 21600 })
+        );
+    }
+
+    // Without what attests it, it is another index, of which there is something to say.
+    let run = sync(&world, &["--output", "json"]).env("ECR_KEEPER_ATTESTATIONS", "strip");
+    let ran = run.ran().await.well();
+    let note = ran.image("busybox:1")["notes"][0].as_str().expect("a note").to_owned();
+    assert!(
+        note.contains("signatures of the upstream's index do not cover it"),
+        "{note}"
+    );
+    let summary = world.file("out/summary.md");
+    assert!(summary.contains(&format!("<br>*Note:* {note} |\n")), "{summary}");
+    assert!(summary.contains(&format!("`{host}`: {left}\n")), "{summary}");
+    let junit = world.file("out/junit.xml");
+    assert!(
+        junit.contains(&format!("\nnote: {}", note.replace('\'', "&apos;"))),
+        "{junit}"
+    );
+    assert!(
+        junit.contains(&format!("<property name=\"limit.{host}\" value=\"{left}\"")),
+        "{junit}"
+    );
+    let csv = world.file("out/images.csv");
+    assert!(csv.ends_with(&format!(",{note}\n")), "{csv}");
 }
