@@ -143,7 +143,7 @@ async fn attempt(
     let mut viewed = Vec::new();
     for (target, one) in targets.iter().zip(looked) {
         let seen = match one {
-            Ok(mut one) => one.look_closer(&policy, &session).await.map(|()| one),
+            Ok(mut one) => look_closer(&mut one, &policy, &session).await.map(|()| one),
             Err(error) => Err(error),
         };
         match seen {
@@ -180,6 +180,17 @@ async fn open(settings: &Settings, target: &str) -> Result<Session, Failure> {
     open_session(settings, keyring, target, Targets::Several)
         .await
         .map_err(|error| Failure::from(&error))
+}
+
+/// As a sync does; and an index that will be copied is read now, so that it can be said what came.
+async fn look_closer(one: &mut Viewed, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+    one.look_closer(policy, session).await?;
+    match &mut one.upstream {
+        Upstream::Has(upstream) if one.digest.as_ref() != Some(&upstream.top) => {
+            session.read_index(&one.follows, upstream).await
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn look(

@@ -58,6 +58,9 @@ pub struct Copy {
     pub upstream_digest: Digest,
     /// What that is.
     pub upstream_kind: Kind,
+    /// The platforms that it has, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstream_platforms: Vec<Platform>,
     /// What the target's tag names now; none where there is no such tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_digest: Option<Digest>,
@@ -113,6 +116,15 @@ impl Brings {
         match self {
             Self::Platform(platform) => platform.as_slice(),
             Self::Whole(platforms) | Self::Part { platforms, .. } => platforms,
+        }
+    }
+
+    /// Whether every platform comes that the upstream has.
+    pub fn is_of_all(&self) -> bool {
+        match self {
+            Self::Platform(_) => false,
+            Self::Whole(_) => true,
+            Self::Part { platforms, .. } => platforms.is_empty(),
         }
     }
 }

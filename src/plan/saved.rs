@@ -131,6 +131,7 @@ mod tests {
             upstream: "busybox:1".parse().unwrap(),
             upstream_digest: digest("b"),
             upstream_kind: Kind::OciIndex,
+            upstream_platforms: Vec::new(),
             target_digest: Some(digest("a")),
             target_kind: Some(Kind::DockerManifest),
             target_config: None,

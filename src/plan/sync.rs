@@ -67,6 +67,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
                         upstream: one.follows,
                         upstream_digest: upstream.top,
                         upstream_kind: upstream.kind,
+                        upstream_platforms: upstream.platforms,
                         target_digest: one.digest,
                         target_kind: one.kind,
                         target_config: one.config,

@@ -32,6 +32,7 @@ fn image(name: &str, outcome: Outcome, failure: Option<Failure>) -> ImageReport 
         upstream_digest: None,
         notes: Vec::new(),
         platforms: Vec::new(),
+        upstream_platforms: Vec::new(),
         reason: match &failure {
             Some(failure) => failure.message.clone(),
             None => "the same digest on both sides".to_owned(),

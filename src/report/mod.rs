@@ -94,6 +94,9 @@ pub struct ImageReport {
     /// The platforms that were brought, where the run brought any and they are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
+    /// All platforms that the upstream has, where the run brought any of them and they are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream_platforms: Vec<Platform>,
     /// What a person should know of it although it is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -261,6 +264,7 @@ impl ImageReport {
             digest_after: None,
             upstream_digest: None,
             platforms: Vec::new(),
+            upstream_platforms: Vec::new(),
             notes: Vec::new(),
             reason,
             failure: None,
@@ -338,7 +342,11 @@ impl ImageReport {
         };
         let image = Self {
             upstream_digest: Some(copy.upstream_digest.clone()),
-            platforms: copy.brings.platforms().to_vec(),
+            platforms: match copy.brings.is_of_all() {
+                true => copy.upstream_platforms.clone(),
+                false => copy.brings.platforms().to_vec(),
+            },
+            upstream_platforms: copy.upstream_platforms.clone(),
             seconds: (done.took.as_secs_f64() * 1000.0).round() / 1000.0,
             digest_after: match &done.ended {
                 Ended::Updated(receipt) => Some(receipt.digest.clone()),

@@ -180,7 +180,9 @@ impl ImageReport {
                 out,
                 &format!("{} → {}", short(self.digest_before.as_ref()), after.short()),
             )?;
-            more(out, &format!("from {}", self.upstream))?;
+            let came = self.came().filter(|_| !registry_is_told);
+            let came = came.map(|came| format!(" ({came})"));
+            more(out, &format!("from {}{}", self.upstream, came.unwrap_or_default()))?;
         }
         for note in &self.notes {
             more(out, &format!("note: {note}"))?;
@@ -188,6 +190,19 @@ impl ImageReport {
         match &self.failure {
             Some(failure) => failure.write_text(out),
             None => Ok(()),
+        }
+    }
+}
+
+impl ImageReport {
+    /// Which of the upstream's platforms came, as far as that is known.
+    fn came(&self) -> Option<String> {
+        let (came, all) = (self.platforms.len(), self.upstream_platforms.len());
+        match came {
+            0 => None,
+            _ if came == all && all > 1 => Some(format!("all {all} platforms")),
+            _ if came < all => Some(format!("{} of {all}", listed(&self.platforms))),
+            _ => Some(listed(&self.platforms)),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod support;
 
 mod bad_input;
+mod by_hand;
 mod daemon;
 mod direct;
 mod engine_contract;
