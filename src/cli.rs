@@ -220,15 +220,15 @@ impl Global {
         flag("--endpoint-url", "aws.endpoint_url", self.endpoint_url);
         flag("--ledger", "ledger", self.ledger);
         let results_dir = match command {
-            Command::Sync(options) => options.results_dir.clone(),
-            Command::Apply(options) => options.results_dir.clone(),
+            Command::Sync(commands::sync::Options { run, .. })
+            | Command::Apply(commands::apply::Options { run, .. }) => run.results_dir.clone(),
             _ => None,
         };
         flag("--results-dir", "results.dir", results_dir);
         let engine = match command {
-            Command::Sync(options) => options.engine.clone(),
+            Command::Sync(options) => options.run.engine.clone(),
             Command::Plan(options) => options.engine.clone(),
-            Command::Apply(options) => options.engine.clone(),
+            Command::Apply(options) => options.run.engine.clone(),
             Command::Explain(options) => options.engine.clone(),
             Command::Copy(options) => options.engine.clone(),
             _ => None,

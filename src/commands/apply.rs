@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Range};
-use super::sync::{Waiting, carry_out, conclude, lock};
+use super::sync::{RunOptions, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::plan::{self, Action, Copy, Policy, SAVED_VERSION, Saved};
@@ -17,14 +17,9 @@ pub struct Options {
     /// The plan that `plan --out` wrote
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Who copies [setting: engine]
-    #[arg(long, value_name = "docker|direct")]
-    pub engine: Option<String>,
+    /// What every run that copies may be told.
     #[command(flatten)]
-    pub(super) waiting: Waiting,
-    /// Folder for the result files [setting: results.dir]
-    #[arg(long, value_name = "DIR")]
-    pub results_dir: Option<String>,
+    pub run: RunOptions,
 }
 
 /// Looks at both sides of each planned copy again, carries out those that hold, and tells of it as `sync` does.
@@ -34,7 +29,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     agree(&options.file, &saved, &mut settings)?;
     let watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();
-    let attempted = match lock(&settings, &options.waiting, &watch).await {
+    let attempted = match lock(&settings, options.run.wait, &watch).await {
         Ok(_lock) => attempt(&settings, saved, &mut report, &watch).await,
         Err(held) => Err(held),
     };

@@ -24,19 +24,17 @@ pub struct Options {
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
+    /// What every run that copies may be told.
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// What every run may be told that looks after a registry.
+#[derive(Debug, clap::Args)]
+pub struct RunOptions {
     /// Who copies [setting: engine]
     #[arg(long, value_name = "docker|direct")]
     pub engine: Option<String>,
-    #[command(flatten)]
-    pub(super) waiting: Waiting,
-    /// Folder for the result files [setting: results.dir]
-    #[arg(long, value_name = "DIR")]
-    pub results_dir: Option<String>,
-}
-
-/// What to do when another run is at work with the same ledger.
-#[derive(Debug, clap::Args)]
-pub(super) struct Waiting {
     /// Wait for another run that holds the same ledger, an hour unless said
     #[arg(
         long,
@@ -46,7 +44,10 @@ pub(super) struct Waiting {
         default_missing_value = "1h",
         value_parser = humantime::parse_duration
     )]
-    wait: Option<Duration>,
+    pub wait: Option<Duration>,
+    /// Folder for the result files [setting: results.dir]
+    #[arg(long, value_name = "DIR")]
+    pub results_dir: Option<String>,
 }
 
 /// Syncs, writes the result files, posts to the webhook and prints the report.
@@ -55,7 +56,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         let only = options.only.clone();
         let options = super::plan::Options {
             only,
-            engine: options.engine.clone(),
+            engine: options.run.engine.clone(),
             ..super::plan::Options::default()
         };
         return super::plan::run(&options, context).await;
@@ -64,7 +65,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let range = Range::of(context, &settings, &options.only)?;
     let watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();
-    let attempted = match lock(&settings, &options.waiting, &watch).await {
+    let attempted = match lock(&settings, options.run.wait, &watch).await {
         Ok(_lock) => attempt(&settings, range, &mut report, &watch).await,
         Err(held) => Err(held),
     };
@@ -73,8 +74,8 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 
 /// Makes sure that no other run works with the same ledger: each would take the other's images for ones that were there
 /// before.
-pub(super) async fn lock(settings: &Settings, waiting: &Waiting, watch: &Watch) -> Result<Option<Lock>, Failure> {
-    let patience = waiting.wait.unwrap_or_default();
+pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Watch) -> Result<Option<Lock>, Failure> {
+    let patience = wait.unwrap_or_default();
     let tell = |held: &LockError| watch.events.send(Event::Waiting(held.to_string()));
     let ledger = match (&settings.ledger, settings.engine) {
         (Place::File(path), _) => path.clone(),
