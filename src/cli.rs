@@ -77,7 +77,8 @@ something is refused; 0 all is as it should be."
     /// Carry out a saved plan, by exactly the digests in it
     #[command(
         after_help = "Example: ecr-keeper plan --out plan.json && ecr-keeper apply plan.json\n\nAn image whose \
-target or upstream has moved since the plan was made is refused; the others are done."
+target or upstream has moved since the plan was made is refused; the others are done. The plan also says who copies, and \
+what comes."
     )]
     Apply(commands::apply::Options),
     /// Bring one image to one or several targets, by hand
@@ -245,6 +246,7 @@ impl Global {
             given: Given {
                 environment: settings::environment()?,
                 flags,
+                plan: Vec::new(),
             },
             output: self.output,
             view: match self.progress {

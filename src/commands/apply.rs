@@ -24,8 +24,9 @@ pub struct Options {
 
 /// Looks at both sides of each planned copy again, carries out those that hold, and tells of it as `sync` does.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let mut settings = context.settings()?;
     let saved = read(&options.file)?;
+    agree_on_engine(&options.file, &saved, options.run.engine.as_deref())?;
+    let mut settings = context.settings_for(saved.as_settings())?;
     agree(&options.file, &saved, &mut settings)?;
     let watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();
@@ -61,6 +62,22 @@ fn read(path: &Path) -> Result<Saved, CommandError> {
             "is of version {other}, and this program reads version {SAVED_VERSION}"
         ))),
         None => Err(unusable("is not one that plan --out wrote".to_owned())),
+    }
+}
+
+/// Settings may say another engine, and the plan counts; who writes one on the command line has to mean the same.
+fn agree_on_engine(path: &Path, saved: &Saved, given: Option<&str>) -> Result<(), CommandError> {
+    match given.filter(|given| *given != saved.engine.word()) {
+        None => Ok(()),
+        Some(other) => Err(CommandError::Unusable(Failure {
+            message: format!(
+                "the plan {} was made with --engine {}, and --engine {other} is given",
+                path.display(),
+                saved.engine.word()
+            ),
+            causes: Vec::new(),
+            hint: Some("leave --engine out: the plan says who copies; or make a new one with the other"),
+        })),
     }
 }
 

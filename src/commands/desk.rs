@@ -9,10 +9,10 @@ use crate::engine::{EngineError, Registries, Session, direct, docker};
 use crate::events::{Event, Events};
 use crate::ledger::Ledger;
 use crate::mapping::Only;
-use crate::plan::{Copy, Policy};
+use crate::plan::{Copy, EngineKind, Policy};
 use crate::registry::{Client, Limit};
 use crate::report::Failure;
-use crate::settings::{EngineKind, Mistake, Settings, SettingsError};
+use crate::settings::{Mistake, Settings, SettingsError};
 use crate::stop::Stop;
 use crate::survey::{Scope, Seen, Survey, look_again, survey};
 

@@ -151,6 +151,15 @@ impl Context {
         Settings::load(self.file.as_deref(), &self.given)
     }
 
+    /// The settings, but for what a saved plan says.
+    fn settings_for(&self, plan: Vec<(&'static str, String)>) -> Result<Settings, SettingsError> {
+        let given = Given {
+            plan,
+            ..self.given.clone()
+        };
+        Settings::load(self.file.as_deref(), &given)
+    }
+
     /// Prints an answer in the shape that was asked for.
     fn print<Answer: Serialize>(
         &self,

@@ -68,7 +68,11 @@ fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Resul
         version: SAVED_VERSION,
         made: jiff::Timestamp::now(),
         registry: preview.registry.clone(),
+        engine: settings.engine,
         platforms: settings.platforms.clone(),
+        attestations: settings.direct.attestations,
+        referrers: settings.direct.referrers,
+        foreign_layers: settings.direct.foreign_layers,
         plan: preview.plan.clone(),
     };
     atomic::write_json(path, &saved).map_err(|error| Failure {

@@ -129,6 +129,26 @@ impl Brings {
     }
 }
 
+/// Who carries a plan out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// A Docker daemon.
+    Docker,
+    /// This program.
+    Direct,
+}
+
+impl EngineKind {
+    /// Its word, as in the settings and in saved plans.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Direct => "direct",
+        }
+    }
+}
+
 /// What the way to the target keeps of an image, which decides what can be brought and what equal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keeps {
@@ -238,7 +258,7 @@ pub enum RefusedBecause {
     },
     /// Several platforms are asked for, and the engine brings one at a time.
     OnePlatformAtATime,
-    /// The plan was made for another engine, which brings what this one cannot.
+    /// The plan was made for another daemon, which brings what this one cannot.
     OtherEngine,
     /// The upstream has no image for some of the platforms that are asked for.
     PlatformsMissing {

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Brings, Copy, CopyBecause, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream,
+    Action, Brings, Copy, CopyBecause, EngineKind, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream,
 };
-use crate::image::{Digest, Platforms};
+use crate::image::{Attestations, Digest, Platforms};
 use crate::ledger::Made;
 
-/// The version of [`Saved`]'s shape: raised when a field changes its meaning or goes, not when one comes.
-pub const SAVED_VERSION: u32 = 1;
+/// The version of [`Saved`]'s shape: raised when a field changes its meaning or goes, or when one comes without which a plan does
+/// not say what it leads to. Not when any other comes.
+pub const SAVED_VERSION: u32 = 2;
 
 /// A plan as a file (`docs/plan.md`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,11 +22,35 @@ pub struct Saved {
     pub made: Timestamp,
     /// The target registry's `host[:port]`.
     pub registry: String,
+    /// Who carries it out.
+    pub engine: EngineKind,
     /// The platforms that were asked for.
     pub platforms: Platforms,
+    /// What becomes of attestations.
+    pub attestations: Attestations,
+    /// Whether what refers to an image comes with it.
+    pub referrers: bool,
+    /// Whether layers come that the upstream only has an address of.
+    pub foreign_layers: bool,
     /// The plan itself.
     #[serde(flatten)]
     pub plan: Plan,
+}
+
+impl Saved {
+    /// What it says in the place of the settings of whoever carries it out, by their names.
+    pub fn as_settings(&self) -> Vec<(&'static str, String)> {
+        let attestations = match self.attestations {
+            Attestations::Keep => "keep",
+            Attestations::Strip => "strip",
+        };
+        vec![
+            ("engine", self.engine.word().to_owned()),
+            ("attestations", attestations.to_owned()),
+            ("referrers", self.referrers.to_string()),
+            ("foreign_layers", self.foreign_layers.to_string()),
+        ]
+    }
 }
 
 /// What both sides of a planned copy hold now.
@@ -119,7 +144,7 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Attestations, Kind, Observed};
+    use crate::image::{Kind, Observed};
 
     fn digest(of: &str) -> Digest {
         format!("sha256:{:0>64}", of).parse().unwrap()

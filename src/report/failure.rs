@@ -213,8 +213,9 @@ impl Failure {
                 "use a daemon with the containerd image store, --engine direct, or set `platforms` to one platform",
             ),
             RefusedBecause::OtherEngine => (
-                "the plan was made for another engine, and this one cannot bring what it says".to_owned(),
-                "apply it with the engine that it was made with (--engine), or make a new plan",
+                "the plan was made for a daemon with another image store, and this one cannot bring what it says"
+                    .to_owned(),
+                "apply it through a daemon like the one that it was made with, or make a new plan",
             ),
             RefusedBecause::PlatformsMissing { missing } => (
                 format!("upstream {} has no image for {}", refused.upstream, listed(missing)),

@@ -1,4 +1,4 @@
-//! Where settings come from: defaults, a file, the environment, flags; the later wins.
+//! Where settings come from: defaults, a file, the environment, flags, a saved plan; the later wins.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +16,8 @@ pub struct Given {
     pub environment: BTreeMap<String, String>,
     /// Flags: their name, the setting that they set, its value.
     pub flags: Vec<(&'static str, &'static str, String)>,
+    /// What a saved plan says: a setting and its value. It wins over all others, since it was approved.
+    pub plan: Vec<(&'static str, String)>,
 }
 
 /// Names only: the values of many are secrets.
@@ -25,6 +27,7 @@ impl fmt::Debug for Given {
         f.debug_struct("Given")
             .field("environment", &self.environment.keys())
             .field("flags", &flags)
+            .field("plan", &self.plan)
             .finish()
     }
 }
@@ -128,6 +131,7 @@ pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, Setting
         .add_source(other_variables(&given.environment))
         .add_source(own_variables(&given.environment, &hosts))
         .add_source(flags(given))
+        .add_source(of_plan(given))
         .build()
         .and_then(|config| config.collect());
     let mut places = Places::new();
@@ -276,6 +280,14 @@ fn flags(given: &Given) -> Layer {
         (place, value.clone(), format!("flag {flag}"))
     };
     Layer(given.flags.iter().map(flag).collect())
+}
+
+fn of_plan(given: &Given) -> Layer {
+    let said = |(path, value): &(&str, String)| {
+        let place = path.split('.').map(str::to_owned).collect();
+        (place, value.clone(), "the plan".to_owned())
+    };
+    Layer(given.plan.iter().map(said).collect())
 }
 
 fn flatten(place: Vec<String>, value: Value, places: &mut Places) {

@@ -29,6 +29,7 @@ use crate::image::Platforms;
 use crate::ledger::Place;
 use crate::mapping::Naming;
 use crate::notify::Webhook;
+use crate::plan::EngineKind;
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
 use crate::survey::Compare;
@@ -82,15 +83,6 @@ pub struct Settings {
     pub results: Results,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
-}
-
-/// Which engine copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineKind {
-    /// A Docker daemon.
-    Docker,
-    /// This program.
-    Direct,
 }
 
 /// One thing that is wrong with the settings.

@@ -13,7 +13,7 @@ use super::values::{
     authorities, bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pem,
     platforms, region, tags, text, url, within,
 };
-use super::{EngineKind, Mistake, Settings, SettingsError};
+use super::{Mistake, Settings, SettingsError};
 use crate::atomic::meant_by;
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
@@ -23,6 +23,7 @@ use crate::image::{Attestations, Platforms, Repository};
 use crate::ledger::Place;
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
+use crate::plan::EngineKind;
 use crate::record::{Format, Results};
 use crate::registry::{self, Credential, HostOptions, Mirrors, OnLimit};
 use crate::retry::{Retry, Timeouts};

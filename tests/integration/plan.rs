@@ -3,7 +3,7 @@
 use std::fs;
 
 use ecr_lab::images::{multi, tiny};
-use ecr_lab::{Act, Fault, Store};
+use ecr_lab::{Act, Fault, LabOptions, Store};
 use serde_json::Value;
 
 use crate::support::{Running, World};
@@ -117,7 +117,7 @@ async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
         ),
         (
             "later.json",
-            Some(plan.replacen("\"version\": 1", "\"version\": 99", 1)),
+            Some(plan.replacen("\"version\": 2", "\"version\": 99", 1)),
             "is of version 99",
         ),
         (
@@ -386,4 +386,64 @@ async fn a_plan_for_another_registry_gets_no_login() {
         world.lab.upstream().requests().is_empty(),
         "nobody asked there, and nobody logged in"
     );
+}
+
+/// What the file says was approved, and other settings would make something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_carried_out_as_it_was_approved_whatever_the_settings_say_by_then() {
+    let world = World::without_daemon(LabOptions::default()).await;
+    let index = world.upstream(UPSTREAM, "1", multi("new").attested()).await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    let plan = world.keeper(&["plan", "--out", "plan.json"]);
+    let plan = plan.env("ECR_KEEPER_ATTESTATIONS", "strip");
+    plan.env("ECR_KEEPER_REFERRERS", "true").ran().await.well();
+    let saved: Value = serde_json::from_str(&world.file("plan.json")).unwrap();
+    for (field, value) in [
+        ("version", Value::from(2)),
+        ("engine", "direct".into()),
+        ("attestations", "strip".into()),
+        ("referrers", true.into()),
+        ("foreign_layers", false.into()),
+    ] {
+        assert_eq!(saved[field], value, "{field}");
+    }
+    // Before anything is done, since a person wrote it.
+    let ran = world
+        .keeper(&["apply", "plan.json", "--engine", "docker"])
+        .ran()
+        .await
+        .code_is(2);
+    let says = "the plan plan.json was made with --engine direct, and --engine docker is given";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    let same = ["apply", "plan.json", "--engine", "direct", "--output", "json"];
+    // A daemon that is not there, and what a daemon could not do.
+    let run = world.keeper(&same).env("ECR_KEEPER_ENGINE", "docker");
+    let run = run
+        .env("DOCKER_HOST", "unix:///nowhere.sock")
+        .env("ECR_KEEPER_ATTESTATIONS", "keep");
+    let ran = run.env("ECR_KEEPER_FOREIGN_LAYERS", "true").ran().await.well();
+    assert_eq!(ran.outcome("busybox:1"), "updated");
+    let made = world.digest_in_ecr(REPOSITORY, "1");
+    assert_ne!(made, index.top, "without attestations it is another index");
+    let manifest: Value = serde_json::from_str(&world.lab.ecr().manifest(REPOSITORY, &made).unwrap()).unwrap();
+    assert_eq!(manifest["manifests"].as_array().map(Vec::len), Some(2), "{manifest:#}");
+
+    // Without the flag, and where what the settings say could not be done by their own engine.
+    world.upstream(UPSTREAM, "1", multi("newer").attested()).await;
+    let plan = world.keeper(&["plan", "--out", "plan.json"]);
+    plan.env("ECR_KEEPER_ATTESTATIONS", "strip").ran().await.well();
+    let run = world.keeper(&["apply", "plan.json"]).env("ECR_KEEPER_ENGINE", "docker");
+    run.env("ECR_KEEPER_ATTESTATIONS", "strip").ran().await.well();
+    assert_ne!(world.digest_in_ecr(REPOSITORY, "1"), made);
+}
+
+/// One of the first version does not say what was approved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_of_the_first_version_is_refused() {
+    let world = World::without_daemon(LabOptions::default()).await;
+    let old = r#"{"version":1,"made":"2025-01-02T03:04:05Z","registry":"x.example","platforms":"","stages":[],"kept":[],"refused":[]}"#;
+    fs::write(world.folder().join("plan.json"), old).unwrap();
+    let ran = world.keeper(&["apply", "plan.json"]).ran().await.code_is(2);
+    assert!(ran.stderr.contains("is of version 1"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("make a new one"), "{}", ran.stderr);
 }
