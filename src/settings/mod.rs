@@ -255,6 +255,53 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_is_told_by_what_is_wrong_in_it() {
+        // The words are regex-syntax's.
+        let unclosed = mistakes(&[("IMMUTABLE_TAGS", "v(\\d+")]);
+        assert!(
+            unclosed
+                .contains("immutable_tags: \"v(\\\\d+\" is not allowed: unclosed group; allowed: a regular expression"),
+            "{unclosed}"
+        );
+        assert_eq!(unclosed.lines().count(), 2, "{unclosed}");
+        let halves = mistakes(&[("IMMUTABLE_TAGS", "a)|(b")]);
+        assert!(halves.contains("is not allowed: unopened group"), "{halves}");
+        let huge = mistakes(&[("IMMUTABLE_TAGS", "\\w{1000}{1000}")]);
+        assert!(
+            huge.contains("is not allowed: Compiled regex exceeds size limit"),
+            "{huge}"
+        );
+    }
+
+    #[test]
+    fn a_file_of_certificates_is_told_by_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (text, key) = (file("text", "hello"), file("key", "-----BEGIN PRIVATE KEY-----\n"));
+        let damaged = file("damaged", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+        let (absent, itself) = (file("x", "") + "y", folder.path().to_str().unwrap());
+        for (setting, value, says) in [
+            ("CA", absent.as_str(), "no such file"),
+            ("CA", itself, "it is a folder"),
+            ("CA", &text, "it holds no certificate in PEM"),
+            ("CA", &damaged, "it holds a certificate that cannot be read"),
+            ("CERT", &absent, "no such file"),
+            ("CERT", &key, "it holds no certificate in PEM"),
+            ("KEY", &absent, "no such file"),
+            ("KEY", &damaged, "it holds no private key in PEM"),
+        ] {
+            let told = mistakes(&[(&format!("REGISTRIES__QUAY_IO__{setting}"), value)]);
+            let key = format!("registries.quay.io.{}", setting.to_lowercase());
+            let line = format!("{key}: {value:?} is not allowed: {says}; allowed: a file");
+            assert!(told.contains(&line), "{line}\nis not in\n{told}");
+        }
+    }
+
+    #[test]
     fn each_result_has_a_file_of_its_own() {
         let junit = ("RESULTS__JUNIT", "out/results");
         assert_eq!(

@@ -10,8 +10,8 @@ use reqwest::Identity;
 use super::keys::{KEYS, Key, Shape, TLS_VERIFY, nearest};
 use super::layers::{DEFAULT, Found, Places};
 use super::values::{
-    authorities, bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pem,
-    platforms, region, tags, text, url, within,
+    authorities, bound, certificate, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, platforms,
+    private_key, region, tags, text, url, within,
 };
 use super::{Mistake, Settings, SettingsError};
 use crate::atomic::meant_by;
@@ -92,6 +92,9 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
     }
 }
 
+/// What is wrong with a value, where it does not show in what is allowed.
+type Why = Option<String>;
+
 struct Reader {
     places: Places,
     mistakes: Vec<Mistake>,
@@ -120,7 +123,7 @@ impl Reader {
         });
         let compares = [("digest", false), ("missing-only", true)];
         let missing_only = self.parse("compare", |text| choice(text, &compares));
-        let immutable_tags = self.parse("immutable_tags", tags);
+        let immutable_tags = self.parse_told("immutable_tags", tags);
         let retry = self.retry();
         let timeouts = self.timeouts();
         let transfer = self.parse("timeouts.transfer", bound);
@@ -283,7 +286,7 @@ impl Reader {
         for (host, plain_http) in self.each("registries.*.plain_http", flag) {
             hosts.entry(host).or_default().plain_http = Some(plain_http);
         }
-        for (host, authorities) in self.each("registries.*.ca", authorities) {
+        for (host, authorities) in self.each_told("registries.*.ca", authorities) {
             if hosts.get(&host).is_some_and(|own| own.plain_http == Some(true)) {
                 self.lacks(&["registries", &host, "ca"], "TLS, and plain_http is true");
             }
@@ -314,9 +317,9 @@ impl Reader {
 
     /// Certificates with their keys, by host.
     fn identities(&mut self) -> BTreeMap<String, Identity> {
-        let mut keys = self.each("registries.*.key", pem);
+        let mut keys = self.each_told("registries.*.key", private_key);
         let mut identities = BTreeMap::new();
-        for (host, certificate) in self.each("registries.*.cert", pem) {
+        for (host, certificate) in self.each_told("registries.*.cert", certificate) {
             let Some(key) = keys.remove(&host) else {
                 self.lacks(&["registries", &host, "cert"], "a key beside it");
                 continue;
@@ -491,11 +494,26 @@ impl Reader {
     /// A setting's value; a wrong one is noted as a mistake and is none.
     fn parse<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let setting = self.find(path)?;
-        self.read(&setting, &parse)
+        self.read(&setting, &|text| parse(text).ok_or(None))
+    }
+
+    /// The same where the value itself does not show what is wrong with it.
+    fn parse_told<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = self.find(path)?;
+        self.read(&setting, &|text| parse(text).map_err(Some))
     }
 
     /// The values of a setting whose last or middle part the user names, by that name.
     fn each<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> BTreeMap<String, T> {
+        self.read_each(path, &|text| parse(text).ok_or(None))
+    }
+
+    /// The same where a value itself does not show what is wrong with it.
+    fn each_told<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> BTreeMap<String, T> {
+        self.read_each(path, &|text| parse(text).map_err(Some))
+    }
+
+    fn read_each<T>(&mut self, path: &str, parse: &impl Fn(&str) -> Result<T, Why>) -> BTreeMap<String, T> {
         let Some(key) = KEYS.iter().find(|key| key.path == path) else {
             return BTreeMap::new();
         };
@@ -512,7 +530,7 @@ impl Reader {
             .collect();
         let mut values = BTreeMap::new();
         for setting in &settings {
-            let value = self.read(setting, &parse);
+            let value = self.read(setting, parse);
             let Some(name) = own_name(path, &setting.place[star]) else {
                 let problem = format!("{} is no registry's host[:port]", setting.place[star]);
                 self.mistakes.push(setting.mistake(problem));
@@ -523,7 +541,7 @@ impl Reader {
         values
     }
 
-    fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Option<T>) -> Option<T> {
+    fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Result<T, Why>) -> Option<T> {
         let text = text_of(&setting.found.value);
         let kind = &setting.found.value.kind;
         let fits = match (setting.key.shape, kind) {
@@ -540,16 +558,17 @@ impl Reader {
             self.mistakes.push(setting.mistake(problem));
             return None;
         }
-        let value = text.as_deref().and_then(parse);
-        if value.is_none() {
-            let said = match (shown(&setting.found.value), setting.key.secret) {
-                (Some(text), false) => format!("{text:?} is not allowed"),
-                _ => "the value is not allowed".to_owned(),
-            };
-            self.mistakes
-                .push(setting.mistake(format!("{said}; allowed: {}", setting.key.allowed)));
-        }
-        value
+        let why = match text.as_deref().map_or(Err(None), parse) {
+            Ok(value) => return Some(value),
+            Err(why) => why.map(|why| format!(": {why}")).unwrap_or_default(),
+        };
+        let said = match (shown(&setting.found.value), setting.key.secret) {
+            (Some(text), false) => format!("{text:?} is not allowed"),
+            _ => "the value is not allowed".to_owned(),
+        };
+        let problem = format!("{said}{why}; allowed: {}", setting.key.allowed);
+        self.mistakes.push(setting.mistake(problem));
+        None
     }
 
     /// Notes that the setting at `place` makes no sense without another.

@@ -1,5 +1,6 @@
-//! What the text of a setting may be: each answers none where it is not that.
+//! What the text of a setting may be: each answers none where it is not that, or why not where that does not show in the text.
 
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -72,17 +73,47 @@ pub(super) fn mirrors(text: &str) -> Option<Vec<String>> {
 }
 
 /// A file that can be read now: a mistake in it is told before anything is done.
-fn content(text: &str) -> Option<Vec<u8>> {
-    std::fs::read(path(text)?).ok()
+fn content(text: &str) -> Result<Vec<u8>, String> {
+    let path = path(text).ok_or("no file")?;
+    std::fs::read(path).map_err(|error| unreadable(&error))
 }
 
-pub(super) fn authorities(text: &str) -> Option<Vec<Certificate>> {
-    let all = Certificate::from_pem_bundle(&content(text)?).ok()?;
-    (!all.is_empty()).then_some(all)
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "no such file".to_owned(),
+        ErrorKind::PermissionDenied => "the file may not be read".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    }
 }
 
-pub(super) fn pem(text: &str) -> Option<Vec<u8>> {
-    content(text).filter(|pem| pem.starts_with(b"-----BEGIN") || pem.windows(11).any(|part| part == b"-----BEGIN "))
+const NO_CERTIFICATE: &str = "it holds no certificate in PEM";
+
+pub(super) fn authorities(text: &str) -> Result<Vec<Certificate>, String> {
+    let all = Certificate::from_pem_bundle(&content(text)?)
+        .map_err(|_| "it holds a certificate that cannot be read".to_owned())?;
+    match all.is_empty() {
+        true => Err(NO_CERTIFICATE.to_owned()),
+        false => Ok(all),
+    }
+}
+
+pub(super) fn certificate(text: &str) -> Result<Vec<u8>, String> {
+    pem(text, "-----BEGIN CERTIFICATE-----", NO_CERTIFICATE)
+}
+
+pub(super) fn private_key(text: &str) -> Result<Vec<u8>, String> {
+    pem(text, "PRIVATE KEY-----", "it holds no private key in PEM")
+}
+
+/// A file with a block of this label; whether that is sound shows when certificate and key are put together.
+fn pem(text: &str, label: &str, without: &str) -> Result<Vec<u8>, String> {
+    let content = content(text)?;
+    let is_there = content.windows(label.len()).any(|part| part == label.as_bytes());
+    match is_there {
+        true => Ok(content),
+        false => Err(without.to_owned()),
+    }
 }
 
 /// A file, or `s3://BUCKET/KEY`.
@@ -99,10 +130,17 @@ pub(super) fn ledger_place(text: &str) -> Option<Place> {
 }
 
 /// For whole tags.
-pub(super) fn tags(text: &str) -> Option<Regex> {
+pub(super) fn tags(text: &str) -> Result<Regex, String> {
     // By itself first: `a)|(b` would be none, and yet be one between the anchors.
-    Regex::new(text).ok()?;
-    Regex::new(&format!("^(?:{text})$")).ok()
+    Regex::new(text).map_err(|error| cause_of(&error))?;
+    Regex::new(&format!("^(?:{text})$")).map_err(|error| cause_of(&error))
+}
+
+/// A mistake in a pattern is told below a drawing of where it is; the last line is what it is.
+fn cause_of(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 /// Without a login: a daemon has none, and it would be shown.
