@@ -1,18 +1,27 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::lines::{because, counted, stopping, word};
+use super::terminal::Terminal;
 use crate::events::{Bytes, CopyStep, Event, How};
 use crate::image::ImageRef;
 use crate::report::{one_line, wrapped};
 
 const TICK: Duration = Duration::from_millis(120);
+/// How often the bars are drawn in a second at most.
+const DRAWINGS: u8 = 20;
 
 pub(super) async fn show(screen: &MultiProgress, mut events: UnboundedReceiver<Event>) {
+    // Elsewhere nothing is drawn, which indicatif sees to.
+    if io::stderr().is_terminal() {
+        let terminal = Box::new(Terminal::new(io::stderr(), size));
+        screen.set_draw_target(ProgressDrawTarget::term_like_with_hz(terminal, DRAWINGS));
+    }
     let overall = screen.add(ProgressBar::no_length().with_style(style("{spinner} {wide_msg}")));
     overall.enable_steady_tick(TICK);
     overall.set_message("connecting");
@@ -125,6 +134,12 @@ fn verb(word: &str) -> String {
 /// The columns that the two kinds of a running image's line have before its name.
 const PLAIN: usize = 11;
 const TRANSFER: usize = 50;
+
+/// The terminal's columns and rows; one that does not say is a VT100.
+fn size() -> (u16, u16) {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    size.map_or((80, 24), |(width, height)| (width.0, height.0))
+}
 
 /// The terminal's width; where there is none, nothing is too long.
 fn columns() -> usize {

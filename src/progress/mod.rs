@@ -5,6 +5,7 @@ mod bars;
 mod dialect;
 mod json;
 mod lines;
+mod terminal;
 
 pub use dialect::Dialect;
 
