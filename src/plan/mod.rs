@@ -2,9 +2,11 @@
 
 mod saved;
 mod sync;
+mod viewed;
 
 pub use saved::{Now, SAVED_VERSION, Saved, recheck};
-pub use sync::{Policy, Upstream, Viewed, sync};
+pub use sync::sync;
+pub use viewed::{Policy, Upstream, Viewed};
 
 use std::collections::BTreeSet;
 

@@ -97,7 +97,7 @@ fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
     let mut hosts: Vec<String> = registries.keys().cloned().collect();
     for registry in registries.values() {
         if let ValueKind::Table(settings) = &registry.kind
-            && let Some(mirrors) = settings.get("mirrors").and_then(super::read::text_of)
+            && let Some(mirrors) = settings.get("mirrors").and_then(super::reader::text_of)
         {
             let host = |mirror: &str| mirror.trim().split('/').next().map(str::to_owned);
             hosts.extend(mirrors.split(',').filter_map(host));

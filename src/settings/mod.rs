@@ -3,9 +3,11 @@
 //! Every mistake is found at once, and each names its file or variable, its key, and what is allowed. `settings.yaml` at the
 //! top of the repository tells what each key is for.
 
+mod access;
 mod keys;
 mod layers;
 mod read;
+mod reader;
 mod schema;
 mod values;
 
@@ -213,7 +215,7 @@ pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsEr
             key: place.join("."),
             value: Some(match key.secret {
                 true => "(secret)".to_owned(),
-                false => read::shown(&found.value).unwrap_or_default(),
+                false => reader::shown(&found.value).unwrap_or_default(),
             }),
             origin: Some(found.origin),
         }));

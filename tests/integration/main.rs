@@ -2,6 +2,7 @@
 
 mod support;
 
+mod aws_login;
 mod bad_input;
 mod by_hand;
 mod daemon;

@@ -1,0 +1,201 @@
+//! What reads single settings by their keys, and collects every mistake on the way.
+
+use std::collections::BTreeMap;
+
+use config::{Value, ValueKind};
+
+use super::Mistake;
+use super::keys::{KEYS, Key, Shape, nearest};
+use super::layers::{Found, Places};
+use super::values::host;
+
+/// A value as people may see it: without what stands before an `@`, which in an address is a login.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    let text = text_of(value)?;
+    Some(match text.rfind('@') {
+        Some(at) => format!("…{}", &text[at..]),
+        None => text,
+    })
+}
+
+/// A value as text; a list with commas between.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::Array(items) => items
+            .iter()
+            .map(text_of)
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(",")),
+        _ => value.clone().into_string().ok(),
+    }
+}
+
+/// What is wrong with a value, where it does not show in what is allowed.
+type Why = Option<String>;
+
+pub(super) struct Reader {
+    pub(super) mistakes: Vec<Mistake>,
+    places: Places,
+}
+
+/// A key's value, and what it takes to complain about it.
+pub(super) struct Setting {
+    pub(super) found: Found,
+    key: &'static Key,
+    place: Vec<String>,
+}
+
+impl Reader {
+    /// Of all that was found; what has no key is a mistake already.
+    pub(super) fn new(places: Places) -> Self {
+        Self {
+            mistakes: unknown(&places),
+            places,
+        }
+    }
+
+    pub(super) fn find(&self, path: &str) -> Option<Setting> {
+        let key = KEYS.iter().find(|key| key.path == path)?;
+        let place: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let found = self.places.get(&place)?.clone();
+        Some(Setting { key, place, found })
+    }
+
+    /// A setting's value; a wrong one is noted as a mistake and is none.
+    pub(super) fn parse<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let setting = self.find(path)?;
+        self.read(&setting, &|text| parse(text).ok_or(None))
+    }
+
+    /// The same where the value itself does not show what is wrong with it.
+    pub(super) fn parse_told<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = self.find(path)?;
+        self.read(&setting, &|text| parse(text).map_err(Some))
+    }
+
+    /// The values of a setting whose last or middle part the user names, by that name.
+    pub(super) fn each<T>(&mut self, path: &str, parse: impl Fn(&str) -> Option<T>) -> BTreeMap<String, T> {
+        self.read_each(path, &|text| parse(text).ok_or(None))
+    }
+
+    /// The same where a value itself does not show what is wrong with it.
+    pub(super) fn each_told<T>(
+        &mut self,
+        path: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
+        self.read_each(path, &|text| parse(text).map_err(Some))
+    }
+
+    fn read_each<T>(&mut self, path: &str, parse: &impl Fn(&str) -> Result<T, Why>) -> BTreeMap<String, T> {
+        let Some(key) = KEYS.iter().find(|key| key.path == path) else {
+            return BTreeMap::new();
+        };
+        let star = key.parts().position(|part| part == "*").unwrap_or_default();
+        let settings: Vec<Setting> = self
+            .places
+            .iter()
+            .filter(|(place, _)| key.is_at(place))
+            .map(|(place, found)| Setting {
+                key,
+                place: place.clone(),
+                found: found.clone(),
+            })
+            .collect();
+        let mut values = BTreeMap::new();
+        for setting in &settings {
+            let value = self.read(setting, parse);
+            let Some(name) = own_name(path, &setting.place[star]) else {
+                let problem = format!("{} is no registry's host[:port]", setting.place[star]);
+                self.mistakes.push(setting.mistake(problem));
+                continue;
+            };
+            values.extend(value.map(|value| (name, value)));
+        }
+        values
+    }
+
+    fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Result<T, Why>) -> Option<T> {
+        let text = text_of(&setting.found.value);
+        let kind = &setting.found.value.kind;
+        let fits = match (setting.key.shape, kind) {
+            (_, ValueKind::String(_)) | (Shape::List, ValueKind::Array(_)) => true,
+            (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_)) => false,
+            (Shape::Number(..) | Shape::Flag, _) => true,
+        };
+        if !fits {
+            let mend = match kind {
+                ValueKind::Array(_) => "is a list, and takes one value",
+                _ => "is not text in YAML: put it in quotes",
+            };
+            let problem = format!("{mend}; allowed: {}", setting.key.allowed);
+            self.mistakes.push(setting.mistake(problem));
+            return None;
+        }
+        let why = match text.as_deref().map_or(Err(None), parse) {
+            Ok(value) => return Some(value),
+            Err(why) => why.map(|why| format!(": {why}")).unwrap_or_default(),
+        };
+        let said = match (shown(&setting.found.value), setting.key.secret) {
+            (Some(text), false) => format!("{text:?} is not allowed"),
+            _ => "the value is not allowed".to_owned(),
+        };
+        let problem = format!("{said}{why}; allowed: {}", setting.key.allowed);
+        self.mistakes.push(setting.mistake(problem));
+        None
+    }
+
+    /// Notes that the setting at `place` makes no sense without another.
+    pub(super) fn lacks(&mut self, place: &[&str], what: &str) {
+        let place: Vec<String> = place.iter().map(|&part| part.to_owned()).collect();
+        let origin = self.places.get(&place).map(|found| found.origin.clone());
+        self.mistakes.push(Mistake {
+            origin: origin.unwrap_or_default(),
+            key: place.join("."),
+            problem: format!("needs {what}"),
+        });
+    }
+}
+
+impl Setting {
+    pub(super) fn mistake(&self, problem: String) -> Mistake {
+        Mistake {
+            origin: self.found.origin.clone(),
+            key: self.place.join("."),
+            problem,
+        }
+    }
+}
+
+fn unknown(places: &Places) -> Vec<Mistake> {
+    let mistake = |(place, found): (&Vec<String>, &Found)| {
+        if KEYS.iter().any(|key| key.is_at(place)) {
+            return None;
+        }
+        let inside: Vec<&str> = KEYS
+            .iter()
+            .filter(|key| key.is_below(place))
+            .map(|key| key.path)
+            .collect();
+        let problem = match (inside.is_empty(), nearest(place)) {
+            (false, _) => format!("is a section; allowed in it: {}", inside.join(", ")),
+            (true, Some(near)) => format!("no such setting; did you mean {near}?"),
+            (true, None) => "no such setting; `ecr-keeper config show` lists all".to_owned(),
+        };
+        Some(Mistake {
+            origin: found.origin.clone(),
+            key: place.join("."),
+            problem,
+        })
+    };
+    places.iter().filter_map(mistake).collect()
+}
+
+/// A name that the user chose, as it is used: registries are hosts, and Docker Hub has several.
+fn own_name(path: &str, written: &str) -> Option<String> {
+    match (path.starts_with("registries."), written) {
+        (true, "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com") => Some("docker.io".to_owned()),
+        (true, written) => host(written),
+        (false, written) => Some(written.to_owned()),
+    }
+}
