@@ -9,10 +9,10 @@ use crate::events::Event;
 use crate::execute::{Conduct, execute};
 use crate::ledger::{Lock, LockError, Place};
 use crate::mapping::Only;
-use crate::plan;
+use crate::plan::{self, EngineKind};
 use crate::record::{self, RecordError, Records};
 use crate::report::{Failure, Report};
-use crate::settings::{EngineKind, Settings, usual_ledger};
+use crate::settings::{Settings, usual_ledger};
 use crate::stop::Stop;
 
 /// What `sync` may be told.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Brings, Copy, CopyBecause, EngineKind, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream,
+    Action, Brings, Copy, CopyBecause, EngineKind, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause,
+    Upstream,
 };
 use crate::image::{Attestations, Digest, Platforms};
 use crate::ledger::Made;

@@ -8,7 +8,8 @@ use super::keys::TLS_VERIFY;
 use super::layers::{DEFAULT, Places};
 use super::reader::{Reader, Setting, shown, text_of};
 use super::values::{
-    bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, platforms, tags, text, url, within,
+    bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, platforms, tags, text,
+    url, within,
 };
 use super::{Settings, SettingsError};
 use crate::atomic::meant_by;
