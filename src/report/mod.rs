@@ -2,10 +2,13 @@
 
 mod explanation;
 mod failure;
+mod hints;
+mod preview;
 mod text;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
+pub use preview::{Preview, copied_because, kept_because};
 pub use text::{limit_left, one_line, wrapped};
 
 use std::collections::BTreeMap;
@@ -16,7 +19,7 @@ use serde::Serialize;
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform};
-use crate::plan::{Copy, CopyBecause, Kept, KeptBecause, Plan, Refused};
+use crate::plan::{Copy, Kept, Plan, Refused};
 use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
 
@@ -370,89 +373,5 @@ impl ImageReport {
             Ended::CutOff => image.failed(Failure::cut_off()),
             Ended::Updated(_) | Ended::Unneeded(_) => image,
         }
-    }
-}
-
-/// Why an image is copied, in words.
-pub fn copied_because(copy: &Copy) -> &'static str {
-    match copy.because {
-        CopyBecause::Missing => "the target has no such tag",
-        CopyBecause::DigestDiffers if copy.makes.is_some() => {
-            "the target is not what the settings make of the upstream"
-        }
-        CopyBecause::DigestDiffers => "the digests differ",
-        CopyBecause::ReferrersMissing => "the target lacks some of what refers to the upstream's image",
-        CopyBecause::OnlyAPullTells => "the digests differ; a pull tells whether the images do",
-    }
-}
-
-/// Why an image is left as it is, in words.
-pub fn kept_because(because: KeptBecause) -> &'static str {
-    match because {
-        KeptBecause::SameDigest => "the same digest on both sides",
-        KeptBecause::SamePlatformManifest => "the upstream's own manifest for this platform",
-        KeptBecause::MadeFromThisUpstream => "made from what the upstream has today",
-        KeptBecause::SamePart => "what would be made of the upstream today",
-        KeptBecause::FixedTag => "immutable_tags says that this tag never moves",
-        KeptBecause::Present => "it is there, and compare is missing-only",
-        KeptBecause::UpstreamGone => "the upstream has no such tag any more, and missing_upstream is keep",
-    }
-}
-
-/// What a run would do: a plan, and what could not be found out for it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Preview {
-    /// [`SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// The target registry's host.
-    pub registry: String,
-    /// The daemon and its image store.
-    pub engine: String,
-    /// How many of the repositories' images have no tag, and were passed over.
-    pub untagged: usize,
-    /// How many tags are places of signatures and other referrers, passed over.
-    pub signature_tags: usize,
-    /// Repositories that ECR keeps current itself, and that were passed over.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cached: Vec<String>,
-    /// What registries said of their limits, by host.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, Limit>,
-    /// The plan itself.
-    #[serde(flatten)]
-    pub plan: Plan,
-    /// Images of which something could not be read.
-    pub unread: Vec<ImageReport>,
-    /// What failed that is not one image's.
-    pub failures: Vec<Failure>,
-}
-
-impl Preview {
-    /// Of a plan and the survey that it was made from. Nobody has said anything of limits yet.
-    pub fn new(registry: String, engine: String, plan: Plan, survey: &Survey) -> Self {
-        let unread = survey.unread.iter().map(ImageReport::unread);
-        let unasked = survey.unasked.iter().map(ImageReport::unasked);
-        Self {
-            schema_version: SCHEMA_VERSION,
-            registry,
-            engine,
-            untagged: survey.untagged,
-            signature_tags: survey.signature_tags,
-            cached: survey.cached.clone(),
-            limits: BTreeMap::new(),
-            plan,
-            unread: unread.chain(unasked).collect(),
-            failures: Failure::of_survey(survey).collect(),
-        }
-    }
-
-    /// Whether something could not be read, so that nobody knows what would become of it.
-    pub fn is_blind(&self) -> bool {
-        !self.unread.is_empty() || !self.failures.is_empty()
-    }
-
-    /// Whether everything could be read and nothing is refused.
-    pub fn is_well(&self) -> bool {
-        !self.is_blind() && self.plan.refused.is_empty()
     }
 }

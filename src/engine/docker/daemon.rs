@@ -1,6 +1,5 @@
 //! The daemon's API, as far as it is needed: bollard, and what bollard lacks.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,8 +7,7 @@ use std::time::{Duration, Instant};
 use bollard::errors::Error;
 use bollard::models::{DistributionInspect, ImageSummary};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptions,
-    TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, TagImageOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
 use futures::TryStreamExt;
@@ -22,7 +20,7 @@ use super::requests::{at, credentials, in_json, url_safe_auth};
 use super::transfer::follow;
 use crate::engine::{EngineError, Trouble};
 use crate::events::Bytes;
-use crate::image::{Digest, ImageRef, Platform, Reference, Repository};
+use crate::image::{Digest, ImageRef, Platform, Reference};
 use crate::plan::Keeps;
 use crate::registry::Credential;
 
@@ -43,9 +41,9 @@ pub struct Patience {
 /// A connection to a daemon that has answered.
 #[derive(Debug, Clone)]
 pub(super) struct Daemon {
-    docker: Docker,
+    pub(super) docker: Docker,
     pub(super) address: Address,
-    patience: Patience,
+    pub(super) patience: Patience,
     absence: Arc<Absence>,
 }
 
@@ -222,7 +220,7 @@ impl Daemon {
     }
 
     /// Asks a question that may be asked twice: of a daemon that goes meanwhile, again when it is back.
-    async fn ask<T>(&self, question: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) async fn ask<T>(&self, question: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
         const TIMES: usize = 3;
         for _ in 1..TIMES {
             match self.asked_once(&question).await {
@@ -371,92 +369,13 @@ impl Daemon {
             .map_err(|error| self.failed("list the local images".to_owned(), error))
     }
 
-    /// Gives a local image a tag.
-    pub(super) async fn tag(&self, id: &str, repository: &Repository, tag: &str) -> Result<(), EngineError> {
-        let options = TagImageOptionsBuilder::default()
-            .repo(&repository.to_string())
-            .tag(tag)
-            .build();
-        self.ask(async || self.docker.tag_image(id, Some(options.clone())).await)
-            .await
-            .map_err(|error| self.failed(format!("tag {id} as {repository}:{tag}"), error))
-    }
-
-    /// Removes a name, and with the last one the image; none of its parents. One that has gone already is well.
-    pub(super) async fn remove(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveImageOptionsBuilder::default().noprune(true).build();
-        let removed = self
-            .ask(async || self.docker.remove_image(name, Some(options.clone()), None).await)
-            .await;
-        match removed {
-            Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-            Err(error) => Err(self.failed(format!("remove local {name}"), error)),
-        }
-    }
-
-    /// Takes a name from the image `id`, and nothing else: the image stays without it, also when it was its last, and its
-    /// names by digest stay. Removing a name cannot do that; naming something else by it can.
-    pub(super) async fn take_name_away(&self, image: &ImageRef, id: &str) -> Result<(), EngineError> {
-        let ImageRef { repository, reference } = image;
-        let nothing = own_name("nothing");
-        self.import_nothing(&nothing).await?;
-        let empty = format!("{nothing}:{OWN_TAG}");
-        let taken = match reference {
-            Reference::Tag(tag) => self.name_instead(&empty, repository, tag.as_str()).await,
-            // A digest cannot be given to something else: a tag keeps the image until the digest has gone.
-            Reference::Digest(_) => {
-                let keeps = own_name("keeps");
-                self.tag(id, &keeps, OWN_TAG).await?;
-                self.remove(&image.to_string()).await?;
-                self.name_instead(&empty, &keeps, OWN_TAG).await
-            }
-        };
-        taken.and(self.remove(&empty).await)
-    }
-
-    /// Makes a tag name `other`, and then nothing.
-    async fn name_instead(&self, other: &str, repository: &Repository, tag: &str) -> Result<(), EngineError> {
-        self.tag(other, repository, tag).await?;
-        self.remove(&format!("{repository}:{tag}")).await
-    }
-
-    /// Makes a new, empty image of that name.
-    async fn import_nothing(&self, name: &Repository) -> Result<(), EngineError> {
-        let options = CreateImageOptionsBuilder::default()
-            .from_src("-")
-            .repo(&name.to_string())
-            .tag(OWN_TAG)
-            .build();
-        // Two empty blocks end a tar archive.
-        let nothing = body_full(vec![0; 1024].into());
-        let lines = self.docker.create_image(Some(options), Some(nothing), None);
-        let read = follow(lines, self.patience.answer, |_| ()).await;
-        read.map(drop)
-            .map_err(|error| self.failed("import an empty image".to_owned(), error))
-    }
-
-    fn failed(&self, attempt: String, error: Error) -> EngineError {
+    pub(super) fn failed(&self, attempt: String, error: Error) -> EngineError {
         let refusal = self.refusal(error);
         EngineError::Daemon {
             attempt,
             trouble: refusal.trouble,
             message: refusal.message,
         }
-    }
-}
-
-/// Podman's import knows no other tag.
-const OWN_TAG: &str = "latest";
-
-/// A name of our own, each time another, which no registry has (RFC 2606).
-fn own_name(what: &str) -> Repository {
-    Repository {
-        host: "ecr-keeper.invalid".to_owned(),
-        // In a container every process may be the first.
-        path: format!(
-            "{what}-{:016x}",
-            std::collections::hash_map::RandomState::new().hash_one(what)
-        ),
     }
 }
 

@@ -9,6 +9,7 @@ mod claims;
 mod copy;
 mod daemon;
 mod local;
+mod names;
 mod ready;
 mod refusal;
 mod requests;

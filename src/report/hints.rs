@@ -1,0 +1,228 @@
+//! What to do next, by what went wrong.
+
+use super::Failure;
+use crate::aws::{AwsError, Trouble as AwsTrouble};
+use crate::credentials::CredentialError;
+use crate::engine::{DaemonTrouble, EngineError, Side, Trouble};
+use crate::ledger::{LedgerError, LockError};
+use crate::survey::SurveyError;
+
+impl From<&AwsError> for Failure {
+    fn from(error: &AwsError) -> Self {
+        Self::new(
+            error,
+            match error.trouble {
+                AwsTrouble::NoCredentials => Some(
+                    "set AWS_ACCESS_KEY_ID_ECR and AWS_SECRET_ACCESS_KEY_ECR or AWS_PROFILE, run `aws sso login`, or give the \
+                 runner a role",
+                ),
+                AwsTrouble::UnknownProfile => Some(
+                    "check --profile, AWS_PROFILE or aws.profile; `aws configure list-profiles` lists those that are there, and \
+                     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name other files than those in ~/.aws",
+                ),
+                AwsTrouble::NoRegion => Some("set --region, AWS_REGION or aws.region"),
+                AwsTrouble::BadCredentials => Some(
+                    "the keys are wrong, expired, or of another partition; `aws sts get-caller-identity` shows whose they are",
+                ),
+                AwsTrouble::Denied => {
+                    Some("allow this action in the IAM policy of the role; README lists all that are needed")
+                }
+                AwsTrouble::NotFound => Some("check the region and the account"),
+                AwsTrouble::Throttled => Some("lower `concurrency`, or run at another time"),
+                AwsTrouble::Unreachable => Some("check the region, the endpoint URL, DNS and the proxy"),
+                AwsTrouble::WrongClock => Some("set this machine's clock right"),
+                AwsTrouble::Refused => None,
+            },
+        )
+    }
+}
+
+impl From<&SurveyError> for Failure {
+    fn from(error: &SurveyError) -> Self {
+        match error {
+            SurveyError::Aws(error) => Self::from(error),
+            SurveyError::NoUpstream(error) => Self::new(
+                error,
+                Some("name its upstream in discovery.upstream, or change discovery.strip_components"),
+            ),
+            SurveyError::Engine(error) => Self::from(&**error),
+        }
+    }
+}
+
+impl From<&CredentialError> for Failure {
+    fn from(error: &CredentialError) -> Self {
+        match error {
+            CredentialError::Ecr { source, .. } => Self {
+                hint: Self::from(source).hint,
+                ..Self::new(error, None)
+            },
+            CredentialError::DockerConfig { .. } => Self::new(
+                error,
+                Some("run `docker login` for this registry again, or mend ~/.docker/config.json (DOCKER_CONFIG)"),
+            ),
+        }
+    }
+}
+
+impl From<&LockError> for Failure {
+    fn from(error: &LockError) -> Self {
+        Self::new(
+            error,
+            Some("--wait waits for it; one that died holds nothing; --ledger names another ledger"),
+        )
+    }
+}
+
+impl From<&LedgerError> for Failure {
+    fn from(error: &LedgerError) -> Self {
+        let hint = match error {
+            LedgerError::Object { .. } => {
+                "the role needs s3:GetObject and s3:PutObject on it, in a bucket of the run's own region; without the ledger the \
+                 next run compares anew what it cannot know"
+            }
+            LedgerError::Contended { .. } => {
+                "give runs that are at work at once a ledger each, or let them begin one after the other"
+            }
+            LedgerError::Read { .. } | LedgerError::Corrupt { .. } | LedgerError::Write { .. } => {
+                "name a file that can be written with --ledger; without it the next run pulls again what it cannot know"
+            }
+        };
+        Self::new(error, Some(hint))
+    }
+}
+
+impl From<&EngineError> for Failure {
+    fn from(error: &EngineError) -> Self {
+        match error {
+            EngineError::Credential(error) => Self::from(error),
+            EngineError::NoDaemon { trouble, .. } => Self::new(error, Some(daemon_hint(*trouble))),
+            EngineError::StoreNotHandled { .. } => Self::new(
+                error,
+                Some(
+                    "update to Docker 28 or newer, or use the classic store (\"containerd-snapshotter\": false in daemon.json)",
+                ),
+            ),
+            EngineError::Refused { trouble, side, .. } => Self::new(error, hint_at(*side, *trouble)),
+            EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
+            EngineError::Login {
+                trouble: Some(trouble), ..
+            } if !trouble.is_of_login() => Self::new(error, direct_hint(Side::Target, *trouble)),
+            EngineError::Login { .. } => Self::new(
+                error,
+                Some("check `ecr`, the region, the account and the login, and whether the registry can be reached"),
+            ),
+            EngineError::OtherPlatform { .. } => Self::new(error, trouble_hint(Trouble::NoPlatform)),
+            EngineError::NotChecked { .. } => Self::new(error, Some("run again: it compares anew")),
+            EngineError::Moved { .. } => Self::new(error, Some("run again")),
+            EngineError::PushNotConfirmed { .. } => Self::new(
+                error,
+                Some("somebody else may push this tag at the same time; the next run compares again"),
+            ),
+            EngineError::Daemon { trouble, .. } if matches!(trouble, Trouble::DaemonGone | Trouble::DaemonLost) => {
+                Self::new(error, trouble_hint(*trouble))
+            }
+            EngineError::PushWithoutDigest { .. } | EngineError::Daemon { .. } => {
+                Self::new(error, Some("the daemon's own log tells more"))
+            }
+            EngineError::Incomplete { .. } => Self::new(error, trouble_hint(Trouble::Incomplete)),
+            EngineError::PushedAnother { .. } => Self::new(
+                error,
+                Some("the tag holds what was pushed: run again; if it stays so, the daemon's own log tells more"),
+            ),
+            EngineError::Stopped => Self::new(error, None),
+        }
+    }
+}
+
+fn daemon_hint(trouble: DaemonTrouble) -> &'static str {
+    match trouble {
+        DaemonTrouble::Absent => {
+            "start Docker, mount its socket into the job, or say where it is with DOCKER_HOST or docker.host; or copy without a \
+             daemon: --engine direct"
+        }
+        DaemonTrouble::NoPermission => {
+            "run as a user of the socket's group (usermod -aG docker USER, or --group-add in a container)"
+        }
+        DaemonTrouble::Address => "docker.host and DOCKER_HOST take unix:///PATH or tcp://HOST:PORT",
+        DaemonTrouble::Tls => {
+            "DOCKER_TLS_VERIFY=1 speaks TLS with ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH: check all three, and the \
+             name in the daemon's certificate"
+        }
+        DaemonTrouble::Context => "`docker context ls` lists the contexts; docker.host or DOCKER_HOST wins over them",
+        DaemonTrouble::Silent => "the daemon may be overloaded or hanging: its own log tells more",
+        DaemonTrouble::Other => "`docker version` with the same DOCKER_HOST shows whether it answers",
+    }
+}
+
+/// The target is ECR, where a login is a role.
+fn hint_at(side: Side, trouble: Trouble) -> Option<&'static str> {
+    match (side, trouble) {
+        (Side::Target, Trouble::Denied | Trouble::Unauthorized) => Some(
+            "of ECR, allow this in the IAM policy of the role (README lists all that is needed) and in the repository's own policy; \
+             elsewhere, `docker login`, or name its credentials in registries",
+        ),
+        (Side::Target, Trouble::Gone) => {
+            Some("the repository or image is not there; ECR wants a repository to be created before it is pushed to")
+        }
+        (_, trouble) => trouble_hint(trouble),
+    }
+}
+
+/// Where this program asks by itself, no daemon's network, certificates or login matter.
+fn direct_hint(side: Side, trouble: Trouble) -> Option<&'static str> {
+    match (side, trouble) {
+        (_, Trouble::Unreachable) => {
+            Some("check the registry's name, and this machine's network and proxy (HTTPS_PROXY, NO_PROXY)")
+        }
+        (_, Trouble::UnknownHost) => Some("check the registry's name, and this machine's DNS and proxy"),
+        (_, Trouble::Certificate) => Some(
+            "name the authority that signed its certificate in registries.HOST.ca, our own certificate in cert and key where it asks for \
+             one, or plain_http: true where it speaks no TLS",
+        ),
+        (Side::Upstream, Trouble::Broken) => {
+            Some("the upstream, or what stands between, is broken: nothing of it was tagged")
+        }
+        (Side::Target, Trouble::Broken) => {
+            Some("the target's registry, or what stands between, is broken: the tag was not moved")
+        }
+        (side, trouble) => hint_at(side, trouble),
+    }
+}
+
+pub(super) fn trouble_hint(trouble: Trouble) -> Option<&'static str> {
+    match trouble {
+        Trouble::Gone => Some("it is no longer there, or was never"),
+        Trouble::Unauthorized => Some("run `docker login` for this registry, or name its credentials in registries"),
+        Trouble::Denied => Some("it does not exist, or the login may not use it: check the name, then `docker login`"),
+        Trouble::TokenExpired => Some("run again: a fresh token is fetched"),
+        Trouble::RateLimited => Some("log in to the registry for a higher limit, name a mirror in registries, or wait"),
+        Trouble::NoPlatform => Some("the image has no manifest for this platform: set `platforms` to one that it has"),
+        Trouble::ImmutableTag => {
+            Some("the repository's tags are immutable: allow this tag in its exclusion filters, or leave it out")
+        }
+        Trouble::Certificate => Some("put the registry's CA into the daemon's certs.d, or into its system's store"),
+        Trouble::Unpack => Some("this daemon may not know the layer's compression: zstd needs Docker 23 or newer"),
+        Trouble::DiskFull => {
+            Some("free room in the daemon (`docker system df`, `docker system prune`) or lower `concurrency`")
+        }
+        Trouble::Unreachable => Some(
+            "check the registry's name, and network, DNS and proxy of the daemon, which is who asks (docs/engines.md)",
+        ),
+        Trouble::UnknownHost => Some("check the registry's name, and the daemon's DNS"),
+        Trouble::DaemonLost => Some(
+            "the daemon was stopped or killed, and did not come back within timeouts.daemon: its own log tells more",
+        ),
+        Trouble::DaemonGone => Some("the daemon was stopped, restarted or killed: run again; its own log tells more"),
+        Trouble::NoAnswer => Some(
+            "the daemon, or the registry that it asks, hangs or needs longer: see timeouts.answer and timeouts.transfer",
+        ),
+        Trouble::Incomplete => Some(
+            "the daemon had a layer's content already, packed in another way, and did not pull it: remove the image that \
+             holds it (`docker image ls`) and run again",
+        ),
+        Trouble::ServerError => Some("the registry is ill: run again later"),
+        Trouble::NotAnImage => Some("name another tag, or leave this one out"),
+        Trouble::Unclear | Trouble::Broken | Trouble::Other => None,
+    }
+}
