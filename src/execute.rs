@@ -119,7 +119,7 @@ fn together<'a>(stage: &'a [Action], session: &Session) -> Vec<Vec<&'a Copy>> {
     let mut orders: Vec<Vec<&Copy>> = Vec::new();
     let mut known = HashMap::new();
     for copy in copies {
-        let image = (&copy.upstream, &copy.upstream_digest, format!("{:?}", copy.brings));
+        let image = (&copy.upstream, &copy.upstream_digest, &copy.brings);
         match known.get(&image) {
             Some(&at) => Vec::push(&mut orders[at], copy),
             None => {

@@ -187,7 +187,7 @@ pub enum EngineError {
         found: Digest,
     },
     /// The daemon said it pushed one digest, and the registry answers another.
-    #[error("check target {image}: the daemon pushed {pushed} and the registry has {found}")]
+    #[error("check target {image}: {pushed} was pushed, and the registry has {found}")]
     PushNotConfirmed {
         /// Which image.
         image: ImageRef,

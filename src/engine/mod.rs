@@ -232,6 +232,10 @@ pub enum Note {
     IndexRebuilt,
     /// The target takes no referrers; so many stayed behind.
     ReferrersRefused(usize),
+    /// The target has signatures of its own under such tags, which stay; so many.
+    SignaturesKept(usize),
+    /// The upstream lists referrers that it has not got; so many.
+    ReferrersGone(usize),
     /// The layers of which the registry has only an address, and the target too; so many.
     ForeignLayers(usize),
 }
@@ -243,6 +247,16 @@ impl fmt::Display for Note {
                 "the index was rebuilt for these platforms: signatures of the upstream's index do not cover it",
             ),
             Self::ReferrersRefused(count) => write!(f, "the target takes no referrers, and {count} stayed behind"),
+            Self::SignaturesKept(1) => {
+                f.write_str("1 signature tag of the target stays: what it has is not the upstream's")
+            }
+            Self::SignaturesKept(count) => {
+                write!(
+                    f,
+                    "{count} signature tags of the target stay: what they have is not the upstream's"
+                )
+            }
+            Self::ReferrersGone(count) => write!(f, "the upstream lists {count} referrers that it has not got"),
             Self::ForeignLayers(1) => {
                 f.write_str("1 foreign layer stays where its URLs say; foreign_layers: true brings it too")
             }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Descriptor, Manifest, NoManifest, Platform};
 
 /// What becomes of the attestations that BuildKit keeps beside the images of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Attestations {
     /// They come along with their image.

@@ -10,7 +10,7 @@ mod object;
 
 pub use lock::{Holder, Lock, LockError};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,8 +67,6 @@ type Entries = BTreeMap<ImageRef, Made>;
 pub struct Ledger {
     store: Store,
     made: Entries,
-    /// What this run has added.
-    own: BTreeSet<ImageRef>,
     saved: Option<Instant>,
 }
 
@@ -134,6 +132,14 @@ pub enum LedgerError {
         #[source]
         source: AwsError,
     },
+    /// Amazon S3 took too long.
+    #[error("write the ledger {object}: not done within {seconds} s")]
+    Late {
+        /// `s3://BUCKET/KEY`.
+        object: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// Each time that it was to be written, somebody else had just done so.
     #[error("write the ledger {object}: others wrote it {times} times in a row meanwhile")]
     Contended {
@@ -181,7 +187,6 @@ impl Ledger {
         Self {
             store,
             made,
-            own: BTreeSet::new(),
             saved: None,
         }
     }
@@ -193,7 +198,6 @@ impl Ledger {
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).
     pub async fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
-        self.own.insert(target.clone());
         self.made.insert(target, made);
         match self.saved {
             Some(saved) if saved.elapsed() < self.store.save_every() => Ok(()),
@@ -211,7 +215,7 @@ impl Ledger {
                     source,
                 })
             }
-            Store::Object(shared) => shared.save(&mut self.made, &self.own).await,
+            Store::Object(shared) => shared.save(&mut self.made).await,
             Store::Nowhere => Ok(()),
         }
     }

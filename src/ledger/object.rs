@@ -1,14 +1,22 @@
 //! A ledger in an object of Amazon S3, which others may write at the same time.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::{Entries, LedgerError, file, parse};
+use super::{Entries, LedgerError, Made, file, parse};
 use crate::aws::AwsOptions;
 use crate::aws::s3::{Object, Written};
-use crate::image::ImageRef;
+use crate::retry::Retry;
 
-/// How often a write is tried that others keep coming before.
+/// How often a write is tried that others keep coming before, and how long is waited in between.
 const TRIES: usize = 10;
+const AGAIN: Retry = Retry {
+    tries: TRIES,
+    wait: Duration::from_millis(50),
+    longest: Duration::from_secs(2),
+};
+
+/// What is done is done, and a ledger only saves time.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The object, as it was when this run last read or wrote it.
 #[derive(Debug)]
@@ -44,10 +52,26 @@ impl Shared {
         parse(&there.bytes, || self.object.to_string())
     }
 
-    /// Writes `made`, to which it adds what others have written since, but for what this run knows better.
-    pub(super) async fn save(&mut self, made: &mut Entries, own: &BTreeSet<ImageRef>) -> Result<(), LedgerError> {
-        for _ in 0..TRIES {
-            let bytes = serde_json::to_vec(&file(made)).unwrap_or_default();
+    /// Writes `made`, to which it adds what others have written since; of one target, what was found last.
+    ///
+    /// # Errors
+    /// Also where S3 takes longer than a run should wait for a ledger.
+    pub(super) async fn save(&mut self, made: &mut Entries) -> Result<(), LedgerError> {
+        let late = LedgerError::Late {
+            object: self.object.to_string(),
+            seconds: PATIENCE.as_secs(),
+        };
+        tokio::time::timeout(PATIENCE, self.save_in_time(made))
+            .await
+            .unwrap_or(Err(late))
+    }
+
+    async fn save_in_time(&mut self, made: &mut Entries) -> Result<(), LedgerError> {
+        for tries in 0..TRIES {
+            let bytes = serde_json::to_vec(&file(made)).map_err(|error| LedgerError::Corrupt {
+                place: self.object.to_string(),
+                why: error.to_string(),
+            })?;
             let written = self.object.write(bytes, self.etag.as_deref()).await;
             let written = written.map_err(|source| LedgerError::Object {
                 attempt: "write",
@@ -60,8 +84,14 @@ impl Shared {
                     return Ok(());
                 }
                 Written::Conflict => {
-                    let theirs = self.read().await?;
-                    made.extend(theirs.into_iter().filter(|(target, _)| !own.contains(target)));
+                    // All who were late together would be so again.
+                    tokio::time::sleep(AGAIN.delay(tries + 1).unwrap_or(AGAIN.longest)).await;
+                    for (target, theirs) in self.read().await? {
+                        let is_newer = |own: &Made| own.at < theirs.at;
+                        if made.get(&target).is_none_or(is_newer) {
+                            made.insert(target, theirs);
+                        }
+                    }
                 }
             }
         }

@@ -96,7 +96,7 @@ impl Copy {
 }
 
 /// How much of an upstream's image comes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Brings {
     /// One platform's image; none for the platform that the target has, which only a pull tells.

@@ -209,6 +209,7 @@ impl Host {
         }
         // It is another server that may be down, or say no.
         let server = Url::parse(&realm).map_err(|error| attempt.odd(format!("where to get a token: {error}")))?;
+        let tokens = self.tokens(&server);
         let server = match (server.host_str().unwrap_or_default(), server.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
             (host, None) => host.to_owned(),
@@ -230,14 +231,13 @@ impl Host {
                 form.push(("grant_type", "refresh_token".to_owned()));
                 form.push(("client_id", "ecr-keeper".to_owned()));
                 form.push(("refresh_token", token.expose_secret().to_owned()));
-                self.tokens().post(&realm).form(&form)
+                tokens.post(&realm).form(&form)
             }
-            Some(Credential::Password { username, password }) => self
-                .tokens()
+            Some(Credential::Password { username, password }) => tokens
                 .get(&realm)
                 .query(&query)
                 .basic_auth(username, Some(password.expose_secret())),
-            None => self.tokens().get(&realm).query(&query),
+            None => tokens.get(&realm).query(&query),
         };
         let answer = request.send().await.map_err(|error| attempt.transport(error))?;
         if !answer.status().is_success() {

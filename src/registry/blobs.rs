@@ -26,8 +26,8 @@ pub enum Mounted {
 pub(super) struct Mounts {
     /// It answered a mount with an upload: it does none.
     none: bool,
-    /// Repositories that it refused to mount from.
-    refused: BTreeSet<String>,
+    /// From which repository to which it refused to mount.
+    refused: BTreeSet<(String, String)>,
 }
 
 impl Remote {
@@ -84,7 +84,9 @@ impl Remote {
             }
             Err(error) if !error.passes() => {
                 tracing::debug!("{error}");
-                self.mounts().refused.insert(from.to_owned());
+                self.mounts()
+                    .refused
+                    .insert((from.to_owned(), self.access.path.clone()));
                 Ok(Mounted::Refused)
             }
             Err(error) => Err(error),
@@ -93,8 +95,9 @@ impl Remote {
 
     /// Whether mounts from a repository are worth a try: a registry that answered one with an upload does none.
     pub fn may_mount(&self, from: &str) -> bool {
+        let way = (from.to_owned(), self.access.path.clone());
         let mounts = self.mounts();
-        !mounts.none && !mounts.refused.contains(from)
+        !mounts.none && !mounts.refused.contains(&way)
     }
 
     fn mounts(&self) -> MutexGuard<'_, Mounts> {

@@ -24,6 +24,8 @@ pub struct RegistryError {
     pub(super) retry_after: Option<Duration>,
     /// There is another login now than the one that was refused.
     pub(super) has_other_login: bool,
+    /// Whoever asks the registry next waits as long as it said.
+    pub(super) is_waited_for: bool,
 }
 
 /// What came back instead of what was asked for.
@@ -122,6 +124,16 @@ impl RegistryError {
         }
     }
 
+    /// Whether another try is nothing that counts: the registry wants it in another way, or later and is waited for.
+    pub fn is_free(&self) -> bool {
+        matches!(self.cause, Cause::WantsChunks) || self.is_waited_for
+    }
+
+    /// Whether nobody answered.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.cause, Cause::Connection | Cause::Timeout | Cause::UnknownHost)
+    }
+
     /// Whether the registry answered that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
@@ -163,6 +175,7 @@ impl Attempt<'_> {
             message: message.to_string(),
             retry_after: None,
             has_other_login: false,
+            is_waited_for: false,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Body, Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -45,6 +45,7 @@ pub(super) struct Host {
     elsewhere: reqwest::Client,
     /// Follows no redirect: a login is for whom the registry named, not for whom that one names.
     tokens: reqwest::Client,
+    tokens_elsewhere: reqwest::Client,
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) options: HostOptions,
     pub(super) retry: Retry,
@@ -52,7 +53,7 @@ pub(super) struct Host {
     open: Option<Arc<Semaphore>>,
     pub(super) pace: Mutex<Pace>,
     pub(super) limit: Mutex<Option<Limit>>,
-    /// It failed through all tries: until it answers again, each further request tries once.
+    /// It was not to be reached through all tries: until it answers again, each further request tries once.
     is_ill: AtomicBool,
     pub(super) logins: Logins,
     pub(super) mounts: Mutex<Mounts>,
@@ -120,10 +121,19 @@ impl Host {
             }
         };
         let following = || reqwest::redirect::Policy::custom(follow);
-        let identity = options.identity.as_ref();
-        let http = client(following(), identity).build();
+        let (http, tokens) = match options.identity.as_ref() {
+            // A redirect may lead to somebody who would ask for our certificate.
+            Some(identity) => {
+                let own = || client(reqwest::redirect::Policy::none(), Some(identity));
+                (own().build(), own().timeout(timeouts.answer).build())
+            }
+            None => {
+                let none = client(reqwest::redirect::Policy::none(), None);
+                (client(following(), None).build(), none.timeout(timeouts.answer).build())
+            }
+        };
         let elsewhere = client(following(), None).build();
-        let tokens = client(reqwest::redirect::Policy::none(), identity)
+        let tokens_elsewhere = client(reqwest::redirect::Policy::none(), None)
             .timeout(timeouts.answer)
             .build();
         // Docker Hub's API has a name of its own.
@@ -140,6 +150,7 @@ impl Host {
             http: http.map_err(|error| setup.transport(error))?,
             elsewhere: elsewhere.map_err(|error| setup.transport(error))?,
             tokens: tokens.map_err(|error| setup.transport(error))?,
+            tokens_elsewhere: tokens_elsewhere.map_err(|error| setup.transport(error))?,
             credentials,
             open: options.concurrency.map(|most| Arc::new(Semaphore::new(most))),
             options,
@@ -163,8 +174,12 @@ impl Host {
         &self.base
     }
 
-    pub(super) fn tokens(&self) -> &reqwest::Client {
-        &self.tokens
+    /// Who asks the token server at `realm`.
+    pub(super) fn tokens(&self, realm: &Url) -> &reqwest::Client {
+        match self.is_here(realm) {
+            true => &self.tokens,
+            false => &self.tokens_elsewhere,
+        }
     }
 
     pub(super) fn limit(&self) -> Option<Limit> {
@@ -181,12 +196,11 @@ impl Host {
             false => self.retry,
         };
         let asked = retry.run(async || self.ask_or_wait(ask).await, warn).await;
-        // Too much at once is no illness.
-        let failed = asked
-            .as_ref()
-            .err()
-            .filter(|error| error.passes() && error.status() != Some(StatusCode::TOO_MANY_REQUESTS));
-        self.is_ill.store(failed.is_some(), Ordering::Relaxed);
+        if self.is_here(&ask.url) {
+            // Who answers, whatever it is, is there: it may be this one thing that it cannot do.
+            let is_away = asked.as_ref().err().is_some_and(RegistryError::is_away);
+            self.is_ill.store(is_away, Ordering::Relaxed);
+        }
         asked
     }
 
@@ -225,7 +239,10 @@ impl Host {
         if resend == Resend::AfterLogin && better.is_some() {
             response = self.send(ask, better.as_ref(), &attempt).await?;
         }
-        self.note_limit(response.headers());
+        let is_here = self.is_here(&ask.url);
+        if is_here {
+            self.note_limit(response.headers());
+        }
         match response.status() {
             status if status.is_success() => Ok(Answered {
                 response,
@@ -234,11 +251,11 @@ impl Host {
             status => {
                 let mut error = attempt.refused(response, self.timeouts.answer).await;
                 error.has_other_login = resend == Resend::Never && better.is_some();
-                if status == StatusCode::TOO_MANY_REQUESTS {
+                if status == StatusCode::TOO_MANY_REQUESTS && is_here {
                     self.leave_alone(&error);
                     if resend == Resend::Never && self.options.on_limit == OnLimit::Wait {
-                        // Whoever asks next waits here.
                         error.retry_after = None;
+                        error.is_waited_for = true;
                     }
                 }
                 Err(error)
@@ -268,8 +285,12 @@ impl Host {
             request = request.header(AUTHORIZATION, value);
         }
         let began = Instant::now();
-        let answer = match tokio::time::timeout(ask.bound, request.send()).await {
-            Ok(answer) => answer.map_err(|error| attempt.transport(error))?,
+        let sent = async {
+            let answer = request.send().await.map_err(|error| attempt.transport(error))?;
+            self.redirected(answer, ask, attempt).await
+        };
+        let answer = match tokio::time::timeout(ask.bound, sent).await {
+            Ok(answer) => answer?,
             Err(_) => return Err(attempt.timeout()),
         };
         // Its path, and nothing that an upload's address or a presigned one has besides.
@@ -282,6 +303,29 @@ impl Host {
             began.elapsed().as_millis()
         );
         Ok(answer)
+    }
+
+    /// The answer from where a registry sends us that our certificate was shown to: as anybody, and by the same rules as all
+    /// other redirects.
+    async fn redirected(
+        &self,
+        answer: Response,
+        ask: &Ask<'_>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Response, RegistryError> {
+        let can_go_on = self.options.identity.is_some() && matches!(ask.method, Method::GET | Method::HEAD);
+        let place = answer.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+        let Some(place) = place.filter(|_| can_go_on && answer.status().is_redirection()) else {
+            return Ok(answer);
+        };
+        let place = answer.url().join(place);
+        let place = place.map_err(|error| attempt.odd(format!("its Location: {error}")))?;
+        if (answer.url().scheme(), place.scheme()) == ("https", "http") {
+            return Err(attempt.odd("its redirects are not followed: one leads from TLS to plain HTTP"));
+        }
+        let request = self.elsewhere.request(ask.method.clone(), place);
+        let answer = request.headers(ask.headers.clone()).send().await;
+        answer.map_err(|error| attempt.transport(error))
     }
 
     /// Of another place than the registry only the host is named: the rest of an address may be a key to it.

@@ -41,23 +41,7 @@ impl Remote {
     /// The manifests whose subject is `digest`; of a registry that does not keep count of them, what stands in the index
     /// under the fallback tag (OCI distribution specification, "Listing Referrers", "Referrers Tag Schema").
     pub async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
-        let first = self.place(&format!("referrers/{digest}"))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static("application/vnd.oci.image.index.v1+json"),
-        );
-        let mut found = Vec::new();
-        let listed = self
-            .pages(first, headers, |page| {
-                let index = Manifest::read(Kind::OciIndex.media_type(), page.to_vec());
-                let index = index.map_err(|error| format!("no list of referrers: {error}"))?;
-                found.extend_from_slice(index.children());
-                Ok(())
-            })
-            .await;
-        match listed {
-            Ok(()) => Ok(found),
+        match self.referrers_by_api(digest).await {
             // 405 is what ECR was seen to answer, 400 what older registries make of a path that they do not know.
             Err(error)
                 if matches!(
@@ -68,8 +52,27 @@ impl Remote {
                 let index = self.fallback(digest).await?;
                 Ok(index.map(|index| index.children().to_vec()).unwrap_or_default())
             }
-            Err(error) => Err(error),
+            answer => answer,
         }
+    }
+
+    /// The same, of a registry that keeps count of them alone.
+    pub async fn referrers_by_api(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
+        let first = self.place(&format!("referrers/{digest}"))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/vnd.oci.image.index.v1+json"),
+        );
+        let mut found = Vec::new();
+        self.pages(first, headers, |page| {
+            let index = Manifest::read(Kind::OciIndex.media_type(), page.to_vec());
+            let index = index.map_err(|error| format!("no list of referrers: {error}"))?;
+            found.extend_from_slice(index.children());
+            Ok(())
+        })
+        .await?;
+        Ok(found)
     }
 
     /// What is under the fallback tag of `digest`: the index of its referrers, if it is what it should be.
@@ -102,8 +105,8 @@ impl Remote {
                 return Err(attempt.odd("its list leads back to a page that was read already"));
             }
             let (answered, page) = self.read(url.clone(), headers.clone(), LARGEST_PAGE).await?;
-            let link = answered.get(LINK).and_then(|value| value.to_str().ok());
-            let link = link.and_then(next_page).map(str::to_owned);
+            let links = answered.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+            let link = links.into_iter().find_map(next_page).map(str::to_owned);
             let page = page.ok_or_else(|| attempt.odd("a page of its list is larger than 16 MiB"))?;
             read(&page).map_err(|why| attempt.odd(why))?;
             next = match link {
@@ -118,14 +121,31 @@ impl Remote {
     }
 }
 
-/// The target of `<…>; rel="next"`.
-fn next_page(link: &str) -> Option<&str> {
-    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = |parameter: &str| {
-        let (name, value) = parameter.split_once('=').unwrap_or_default();
-        name.trim() == "rel" && value.trim().trim_matches('"') == "next"
-    };
-    parameters.split(';').any(is_next).then_some(target)
+/// The target of the first `<…>; rel="next"` of a Link header, which may name several (RFC 8288, section 3).
+fn next_page(links: &str) -> Option<&str> {
+    let mut rest = links;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (target, after) = after.split_once('>')?;
+        // Its parameters end at a comma that is in no quotes.
+        let mut quoted = false;
+        let end = after.find(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        let (parameters, others) = after.split_at(end.unwrap_or(after.len()));
+        if parameters.split(';').any(is_next) {
+            return Some(target);
+        }
+        rest = others;
+    }
+    None
+}
+
+/// Whether a parameter says so; a link may have several relations.
+fn is_next(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or_default();
+    let mut relations = value.trim().trim_matches('"').split_whitespace();
+    name.trim().eq_ignore_ascii_case("rel") && relations.any(|relation| relation.eq_ignore_ascii_case("next"))
 }
 
 #[cfg(test)]
@@ -142,5 +162,7 @@ mod tests {
         assert_eq!(next_page("<https://x/y>; title=\"z\"; rel=next"), Some("https://x/y"));
         assert_eq!(next_page("</v2/a>; rel=\"previous\""), None);
         assert_eq!(next_page("nonsense"), None);
+        let several = "</v2/a?p=1>; rel=\"prev\"; title=\"a, <b>\", </v2/a?p=3>; rel=\"last next\"";
+        assert_eq!(next_page(several), Some("/v2/a?p=3"));
     }
 }

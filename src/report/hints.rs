@@ -77,7 +77,7 @@ impl From<&LockError> for Failure {
 impl From<&LedgerError> for Failure {
     fn from(error: &LedgerError) -> Self {
         let hint = match error {
-            LedgerError::Object { .. } => {
+            LedgerError::Object { .. } | LedgerError::Late { .. } => {
                 "the role needs s3:GetObject and s3:PutObject on it, in a bucket of the run's own region; without the ledger the \
                  next run compares anew what it cannot know"
             }
@@ -104,6 +104,14 @@ impl From<&EngineError> for Failure {
                 ),
             ),
             EngineError::Refused { trouble, side, .. } => Self::new(error, hint_at(*side, *trouble)),
+            EngineError::Registry {
+                attempt: "tag",
+                trouble: Trouble::Broken,
+                ..
+            } => Self::new(
+                error,
+                Some("the tag may have moved to something else than was put: look at it, and run again"),
+            ),
             EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
             EngineError::Login {
                 trouble: Some(trouble), ..

@@ -84,6 +84,9 @@ async fn tokens_that_end_while_layers_are_on_their_way_are_renewed() {
         .await
         .well();
     is_at(&registry, "copied/app", &pushed).await;
+    let tokens = requests(registry.front(), |request| request.path == "/token");
+    // Without an end: one for the registry, one to look and one to write.
+    assert!(tokens.len() > 3, "{tokens:?}");
     // And back.
     world.lab.ecr().create_repository("back/app");
     slowly(copy(&world, &there, &world.target("back/app:1")))

@@ -1,9 +1,11 @@
 //! Blobs on their way: each is read once, and feeds every target that lacks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::sync::OwnedMutexGuard;
 
 use super::Session;
 use super::feed::Fed;
@@ -33,6 +35,10 @@ impl<'a> Blob<'a> {
                         descriptor,
                         wanted: BTreeMap::new(),
                     });
+                    // What one manifest only has the address of, another may have itself.
+                    if blob.descriptor.is_foreign() {
+                        blob.descriptor = descriptor;
+                    }
                     let wanting = blob.wanted.entry(target.repository()).or_default();
                     if !wanting.contains(&target.image()) {
                         wanting.push(target.image());
@@ -56,15 +62,34 @@ impl<'a> Blob<'a> {
 pub(super) struct Line<'a> {
     remote: Remote,
     targets: Vec<&'a Target<'a>>,
+    /// That no other image brings this blob here meanwhile; none once this one is through.
+    turn: Mutex<Option<OwnedMutexGuard<()>>>,
 }
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        self.targets.iter().for_each(|target| target.is_through());
+        self.is_through();
     }
 }
 
 impl Line<'_> {
+    /// The blob has come to an end here, well or not: who waits for that goes on, whatever becomes of the other lines.
+    pub(super) fn is_through(&self) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if turn.is_some() {
+            self.targets.iter().for_each(|target| target.is_through());
+        }
+    }
+
+    /// Whether a target of it still can come to a good end.
+    fn is_wanted(&self) -> bool {
+        self.targets.iter().any(|target| target.remote().is_some())
+    }
+
+    pub(super) fn repository(&self) -> &Repository {
+        self.remote.repository()
+    }
+
     pub(super) fn moved(&self, bytes: u64) {
         self.targets.iter().for_each(|target| target.moved(bytes));
     }
@@ -88,23 +113,23 @@ impl Line<'_> {
 impl Session {
     /// Sees to it that a blob is in every repository that wants it; one where that fails leaves the others alone.
     pub(super) async fn bring(&self, image: &Image, blob: &Blob<'_>, targets: &[Target<'_>]) {
-        let lines = blob.wanted.keys().filter_map(|repository| {
+        let wanting = blob.wanted.keys().filter_map(|repository| {
             let own = |target: &&Target<'_>| target.repository() == *repository && blob.is_wanted_by(target.image());
             let targets: Vec<&Target<'_>> = targets.iter().filter(own).collect();
             let remote = targets.iter().find_map(|target| target.remote())?.clone();
-            Some(Line { remote, targets })
+            Some((remote, targets))
         });
-        let lines: Vec<Line<'_>> = lines.collect();
+        // Another image that has the same blob waits here, and then finds it. All wait in the order of the repositories' names,
+        // so that no two wait for each other.
+        let mut lines = Vec::new();
+        for (remote, targets) in wanting {
+            let thing = format!("{} to {}", blob.descriptor.digest, remote.repository());
+            let turn = Mutex::new(Some(self.turns.wait_for(thing).await));
+            lines.push(Line { remote, targets, turn });
+        }
         if blob.descriptor.is_foreign() && !self.options.foreign_layers {
             lines.iter().for_each(|line| line.moved(blob.descriptor.size));
             return;
-        }
-        // Another image that has the same blob waits here, and then finds it. All wait in the order of the repositories' names,
-        // so that no two wait for each other.
-        let mut turns = Vec::new();
-        for line in &lines {
-            let thing = format!("{} to {}", blob.descriptor.digest, line.remote.repository());
-            turns.push(self.turns.wait_for(thing).await);
         }
         let opened = join_all(lines.iter().map(|line| self.begin(image, blob.descriptor, line))).await;
         let mut lacking = Vec::new();
@@ -115,7 +140,19 @@ impl Session {
                 Err(error) => line.refused(error),
             }
         }
-        self.feed_all(image, blob.descriptor, lacking).await;
+        // One connection reads; the others write.
+        let at_once = self.options.connections.max(2) - 1;
+        let mut groups = VecDeque::new();
+        while !lacking.is_empty() {
+            let later = lacking.split_off(lacking.len().min(at_once));
+            groups.push_back(std::mem::replace(&mut lacking, later));
+        }
+        // Who was too slow for the others gets the blob by itself.
+        while let Some(group) = groups.pop_front() {
+            for slow in self.feed_group(image, blob.descriptor, group).await {
+                groups.push_back(self.begin_again(vec![slow]).await);
+            }
+        }
     }
 
     /// Begins an upload; none where the repository has the blob, or mounts it.
@@ -151,14 +188,24 @@ impl Session {
         }
     }
 
-    /// Feeds lines until each has the blob or has failed for good.
-    async fn feed_all(&self, image: &Image, blob: &Descriptor, mut lines: Vec<(Line<'_>, Upload)>) {
+    /// Feeds lines until each has the blob or has failed for good; answers those that held up the others for too long.
+    async fn feed_group<'a>(
+        &self,
+        image: &Image,
+        blob: &Descriptor,
+        mut lines: Vec<(Line<'a>, Upload)>,
+    ) -> Vec<Line<'a>> {
         let mut failures = 0;
         let mut sources = &image.sources[..];
-        while !lines.is_empty() {
+        let mut slow = Vec::new();
+        loop {
             let needed = u32::try_from(1 + lines.len()).unwrap_or(u32::MAX);
-            let most = u32::try_from(self.options.connections.max(2)).unwrap_or(u32::MAX);
-            let open = self.connections.acquire_many(needed.min(most)).await;
+            let open = self.connections.acquire_many(needed).await;
+            // Another blob may have failed meanwhile.
+            lines = self.still_wanted(lines).await;
+            if lines.is_empty() {
+                return slow;
+            }
             let fed = self.feed(image, sources, blob, &lines).await;
             drop(open);
             let fed = match fed {
@@ -168,34 +215,36 @@ impl Session {
                         upload.cancel().await;
                     }
                     // What a mirror has not got right, the next one may have.
-                    let [_, others @ ..] = sources else { return };
-                    if others.is_empty() {
-                        return lines.iter().for_each(|(line, _)| line.fail(&error));
-                    }
+                    sources = match sources {
+                        [_, others @ ..] if !others.is_empty() => others,
+                        _ => {
+                            lines.iter().for_each(|(line, _)| line.fail(&error));
+                            return slow;
+                        }
+                    };
                     tracing::warn!("{error}; asking the next mirror");
-                    sources = others;
-                    lines = self
-                        .begin_again(lines.into_iter().map(|(line, _)| line).collect())
-                        .await;
+                    let again = lines.into_iter().map(|(line, _)| line).collect();
+                    lines = self.begin_again(again).await;
                     continue;
                 }
             };
-            failures += 1;
-            let delay = self.options.retry.delay(failures);
+            if fed.iter().any(Fed::counts) {
+                failures += 1;
+            }
+            let delay = self.options.retry.delay(failures.max(1));
+            let is_alone = lines.len() == 1;
             let mut longest = Duration::ZERO;
             let mut again = Vec::new();
             for ((line, upload), fed) in lines.into_iter().zip(fed) {
-                let error = match fed {
-                    Fed::Done => {
-                        self.note(line.remote.repository(), blob);
-                        continue;
-                    }
-                    Fed::TooSlow => None,
-                    Fed::Failed(error) => Some(error),
-                };
-                upload.cancel().await;
-                match (error, delay) {
-                    (Some(error), Some(delay)) if error.passes() && self.is_bearable(&error) => {
+                if !matches!(fed, Fed::Done) {
+                    upload.cancel().await;
+                }
+                match (fed, delay) {
+                    (Fed::Done, _) => {}
+                    (Fed::TooSlow, _) if !is_alone => slow.push(line),
+                    (Fed::TooSlow, Some(_)) => again.push(line),
+                    (Fed::TooSlow, None) => line.fail(&self.too_slow(&line)),
+                    (Fed::Failed(error), Some(delay)) if error.passes() && self.is_bearable(&error) => {
                         tracing::warn!(
                             "{error}; sending {} again in {:.1} s",
                             blob.digest.short(),
@@ -204,14 +253,26 @@ impl Session {
                         longest = longest.max(error.retry_after().unwrap_or(delay));
                         again.push(line);
                     }
-                    (None, Some(_)) => again.push(line),
-                    (Some(error), _) => line.refused(error),
-                    (None, None) => line.fail(&self.too_slow(&line)),
+                    (Fed::Failed(error), _) => line.refused(error),
                 }
             }
-            tokio::time::sleep(longest).await;
+            if !again.is_empty() {
+                tokio::time::sleep(longest).await;
+            }
             lines = self.begin_again(again).await;
         }
+    }
+
+    /// Without the lines whose targets have all failed.
+    async fn still_wanted<'a>(&self, lines: Vec<(Line<'a>, Upload)>) -> Vec<(Line<'a>, Upload)> {
+        let mut wanted = Vec::new();
+        for (line, upload) in lines {
+            match line.is_wanted() {
+                true => wanted.push((line, upload)),
+                false => upload.cancel().await,
+            }
+        }
+        wanted
     }
 
     /// Who asks for a longer wait than that is taken at its word, and not tried again.

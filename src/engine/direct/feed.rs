@@ -43,13 +43,25 @@ pub(super) enum Fed {
     Failed(RegistryError),
 }
 
+impl Fed {
+    /// Whether it is one of the tries that somebody has.
+    pub(super) fn counts(&self) -> bool {
+        match self {
+            Self::Done => false,
+            Self::TooSlow => true,
+            Self::Failed(error) => !error.is_free(),
+        }
+    }
+}
+
 /// Where the pieces of a blob go out to one target.
 struct Outlet {
     /// None once it takes no more.
     sender: Option<mpsc::Sender<Bytes>>,
     /// How much later than the fastest it took its pieces, in all.
     lag: Duration,
-    is_slow: bool,
+    /// Cancelled where it is taken out for that: its upload ends.
+    is_slow: CancellationToken,
     sent: u64,
 }
 
@@ -66,19 +78,32 @@ impl Session {
         let over = CancellationToken::new();
         let mut outlets = Vec::new();
         let mut uploads = Vec::new();
-        for (_, upload) in lines {
+        for (line, upload) in lines {
+            let is_slow = CancellationToken::new();
             let (outlet, inlet) = mpsc::channel(WAITING);
             outlets.push(Outlet {
                 sender: Some(outlet),
                 lag: Duration::ZERO,
-                is_slow: false,
+                is_slow: is_slow.clone(),
                 sent: 0,
             });
             let pieces: Pieces = Box::pin(futures::stream::unfold(inlet, |mut inlet| async move {
                 let piece: Bytes = inlet.recv().await?;
                 Some((Ok(piece), inlet))
             }));
-            uploads.push(self.answer(upload.clone().send(&blob.digest, blob.size, pieces), over.clone()));
+            let upload = self.answer(
+                upload.clone().send(&blob.digest, blob.size, pieces),
+                over.clone(),
+                is_slow,
+            );
+            uploads.push(async {
+                let answer = upload.await;
+                if matches!(answer, Some(Ok(()))) {
+                    self.note(line.repository(), blob);
+                    line.is_through();
+                }
+                answer
+            });
         }
         let feeding = async {
             let fed = self.pump(&mut reader, &mut outlets, lines).await;
@@ -94,8 +119,8 @@ impl Session {
             .zip(lines)
             .map(|((answer, outlet), (line, _))| {
                 let fed = match answer {
-                    _ if outlet.is_slow => Fed::TooSlow,
                     Some(Ok(())) => Fed::Done,
+                    _ if outlet.is_slow.is_cancelled() => Fed::TooSlow,
                     Some(Err(error)) => Fed::Failed(error),
                     None => Fed::TooSlow,
                 };
@@ -111,11 +136,12 @@ impl Session {
         }
     }
 
-    /// An upload's end; none where the registry does not answer in time once all was sent.
+    /// An upload's end; none where it was too slow, or the registry does not answer in time once all was sent.
     async fn answer(
         &self,
         upload: impl Future<Output = Result<(), RegistryError>>,
         over: CancellationToken,
+        is_slow: CancellationToken,
     ) -> Option<Result<(), RegistryError>> {
         let patience = async {
             over.cancelled().await;
@@ -124,6 +150,7 @@ impl Session {
         tokio::select! {
             answer = upload => Some(answer),
             () = patience => None,
+            () = is_slow.cancelled() => None,
         }
     }
 
@@ -194,7 +221,7 @@ impl Session {
             match took {
                 Some(Ok(took)) => outlet.lag += took.saturating_sub(fastest),
                 Some(Err(())) => {
-                    outlet.is_slow = true;
+                    outlet.is_slow.cancel();
                     outlet.sender = None;
                 }
                 None => outlet.sender = None,

@@ -1,6 +1,6 @@
 //! What is copied: an image's manifests from the top down, and what refers to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -74,10 +74,13 @@ impl Session {
         let sources = self.registries.sources(upstream, Side::Upstream)?;
         let name = Reference::from(top.digest.clone());
         let main = self.tree(upstream, &sources, name, top, &mut known).await?;
-        let followers = match self.options.referrers {
+        let (followers, gone) = match self.options.referrers {
             true => self.followers(upstream, &sources, &main, &mut known).await?,
-            false => Vec::new(),
+            false => (Vec::new(), 0),
         };
+        if gone > 0 {
+            notes.push(Note::ReferrersGone(gone));
+        }
         let mut image = Image {
             sources,
             upstream: upstream.clone(),
@@ -196,6 +199,7 @@ impl Session {
                 return Err(broken(upstream, Trouble::Broken, why));
             }
             if children.is_empty() {
+                let levels = each_below_its_parents(levels);
                 return Ok(Tree { name, levels });
             }
             if levels.len() > DEEPEST {
@@ -231,6 +235,30 @@ impl Session {
             }
         }
     }
+}
+
+/// An index may list what another index below it lists as well, which comes first.
+fn each_below_its_parents(levels: Vec<Vec<Manifest>>) -> Vec<Vec<Manifest>> {
+    let manifests: Vec<Manifest> = levels.into_iter().flatten().collect();
+    let mut depths: BTreeMap<Digest, usize> = BTreeMap::from_iter(manifests.iter().map(|one| (one.digest.clone(), 0)));
+    // No digest can be below itself, so the longest way down is no longer than there are manifests.
+    for _ in 0..manifests.len() {
+        for manifest in &manifests {
+            let below = depths[&manifest.digest] + 1;
+            for child in manifest.children() {
+                if let Some(depth) = depths.get_mut(&child.digest) {
+                    *depth = below.max(*depth);
+                }
+            }
+        }
+    }
+    let mut sorted: Vec<Vec<Manifest>> = Vec::new();
+    for manifest in manifests {
+        let depth = depths[&manifest.digest];
+        sorted.resize_with(sorted.len().max(depth + 1), Vec::new);
+        sorted[depth].push(manifest);
+    }
+    sorted
 }
 
 fn other_platform(upstream: &ImageRef, wanted: &Platform, there: &[Platform]) -> EngineError {

@@ -6,21 +6,24 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::image::Tree;
+use super::seal::takes_no_referrers;
 use crate::engine::registries::{failed, first};
 use crate::engine::{EngineError, Side};
 use crate::image::{Digest, ImageRef, Kind, Manifest, Reference, SIGNATURE_SUFFIXES, Tag};
 use crate::registry::{RegistryError, Remote};
 
 impl Session {
-    /// All that refers to the manifests of `main`, and to what refers to them, each after its subject.
+    /// All that refers to the manifests of `main`, and to what refers to them, each after its subject; and how
+    /// much of what is listed is not there.
     pub(super) async fn followers(
         &self,
         upstream: &ImageRef,
         sources: &[Remote],
         main: &Tree,
         known: &mut BTreeSet<Digest>,
-    ) -> Result<Vec<Tree>, EngineError> {
+    ) -> Result<(Vec<Tree>, usize), EngineError> {
         let mut found: Vec<Tree> = Vec::new();
+        let mut gone = 0;
         let mut tags = BTreeSet::new();
         let mut subjects: Vec<Digest> = main.manifests().map(|manifest| manifest.digest.clone()).collect();
         while let Some(subject) = subjects.pop() {
@@ -29,7 +32,11 @@ impl Session {
                 .filter(|tag| tags.insert(tag.clone()))
                 .map(Reference::from);
             for name in by_digest.into_iter().map(Reference::from).chain(by_tag) {
-                let Some(top) = self.follower(upstream, sources, &name, known).await? else {
+                if matches!(&name, Reference::Digest(digest) if known.contains(digest)) {
+                    continue;
+                }
+                let Some(top) = self.follower(upstream, sources, &name).await? else {
+                    gone += usize::from(matches!(name, Reference::Digest(_)));
                     continue;
                 };
                 let tree = self.tree(upstream, sources, name, top, known).await?;
@@ -37,7 +44,7 @@ impl Session {
                 found.push(tree);
             }
         }
-        Ok(found)
+        Ok((found, gone))
     }
 
     async fn listed(
@@ -54,8 +61,8 @@ impl Session {
         Ok(referrers.into_iter().map(|referrer| referrer.digest).collect())
     }
 
-    /// Whether something refers to `digest` upstream that the target has not got. Only what refers to it by itself counts, not
-    /// to what it consists of, and only whether it is there: that takes no more than a HEAD for each.
+    /// Whether something refers to `digest` upstream that the target has not got and would take. Only what refers to it by
+    /// itself counts, not to what it consists of.
     pub async fn lacks_referrers(
         &self,
         upstream: &ImageRef,
@@ -66,40 +73,92 @@ impl Session {
             return Ok(false);
         }
         let sources = self.registries.sources(upstream, Side::Upstream)?;
-        let here = self.registries.sources(target, Side::Target)?;
-        for referrer in self.listed(upstream, &sources, digest).await? {
-            let name = Reference::from(referrer.clone());
-            if digest_of(&here, Side::Target, target, &name).await?.is_none() {
+        let listed = self.listed(upstream, &sources, digest).await?;
+        let refused = |error| failed("list the referrers of", Side::Target, target, error);
+        let remote = self.registries.client.source(&target.repository).map_err(refused)?;
+        let known = match listed.is_empty() {
+            true => Vec::new(),
+            false => match remote.referrers_by_api(digest).await {
+                // It takes none either.
+                Err(error) if takes_no_referrers(&error) => listed.clone(),
+                _ => remote
+                    .referrers(digest)
+                    .await
+                    .map_err(refused)?
+                    .into_iter()
+                    .map(|one| one.digest)
+                    .collect(),
+            },
+        };
+        for referrer in listed.into_iter().filter(|one| !known.contains(one)) {
+            // A list may name what has gone.
+            if self
+                .named_upstream(&sources, upstream, &referrer.into())
+                .await?
+                .is_some()
+            {
                 return Ok(true);
             }
         }
         for name in signature_tags(digest).map(Reference::from) {
-            let there = digest_of(&sources, Side::Upstream, upstream, &name).await?;
-            if there.is_some() && there != digest_of(&here, Side::Target, target, &name).await? {
+            let Some(there) = self.named_upstream(&sources, upstream, &name).await? else {
+                continue;
+            };
+            let refused = |error| failed("look up", Side::Target, &target.repository.image(name.clone()), error);
+            let lacks = match self.named(&remote, &name).await.map_err(refused)? {
+                None => true,
+                Some(own) if own == there => false,
+                Some(own) => {
+                    let own = remote.manifest(&own.into()).await.map_err(refused)?;
+                    let there = self.registries.manifest(upstream, &there, Side::Upstream).await?;
+                    only_adds_to(&there, &own)
+                }
+            };
+            if lacks {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// None where it is known already, or a tag that is not there.
+    async fn named_upstream(
+        &self,
+        sources: &[Remote],
+        upstream: &ImageRef,
+        name: &Reference,
+    ) -> Result<Option<Digest>, EngineError> {
+        let named = first(sources, async |remote: Remote| self.named(&remote, name).await).await;
+        named.map_err(|error| {
+            failed(
+                "look up",
+                Side::Upstream,
+                &upstream.repository.image(name.clone()),
+                error,
+            )
+        })
+    }
+
+    /// What a name names in a repository; none where there is no such name.
+    pub(super) async fn named(&self, remote: &Remote, name: &Reference) -> Result<Option<Digest>, RegistryError> {
+        match remote.head(name).await {
+            Ok(head) => Ok(Some(head.digest)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// None where it is not there.
     async fn follower(
         &self,
         upstream: &ImageRef,
         sources: &[Remote],
         name: &Reference,
-        known: &BTreeSet<Digest>,
     ) -> Result<Option<Manifest>, EngineError> {
-        if let Reference::Digest(digest) = name
-            && known.contains(digest)
-        {
-            return Ok(None);
-        }
         let read = async |remote: Remote| remote.manifest(name).await;
-        match (first(sources, read).await, name) {
-            (Ok(manifest), _) => Ok(Some(manifest)),
-            (Err(error), Reference::Tag(_)) if error.is_not_found() => Ok(None),
-            (Err(error), _) => {
+        match first(sources, read).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => {
                 let image = upstream.repository.image(name.clone());
                 Err(failed("read", Side::Upstream, &image, error))
             }
@@ -141,18 +200,15 @@ fn signature_tags(digest: &Digest) -> impl Iterator<Item = Tag> {
         .filter_map(move |suffix| format!("{tag}{suffix}").parse().ok())
 }
 
-/// What a name names in the repository of `image`; none where there is no such name.
-async fn digest_of(
-    remotes: &[Remote],
-    side: Side,
-    image: &ImageRef,
-    name: &Reference,
-) -> Result<Option<Digest>, EngineError> {
-    match first(remotes, async |remote: Remote| remote.head(name).await).await {
-        Ok(head) => Ok(Some(head.digest)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(failed("look up", side, &image.repository.image(name.clone()), error)),
-    }
+/// Whether `new` has all that is in `old`, as a signature that was signed once more has: what it takes the place of is not lost.
+pub(super) fn only_adds_to(new: &Manifest, old: &Manifest) -> bool {
+    // An image's config only counts what is in it.
+    let content = |manifest: &Manifest| -> BTreeSet<Digest> {
+        let config = usize::from(matches!(manifest.kind, Kind::DockerManifest | Kind::OciManifest));
+        let blobs = manifest.blobs().iter().skip(config);
+        blobs.chain(manifest.children()).map(|one| one.digest.clone()).collect()
+    };
+    content(old).is_subset(&content(new))
 }
 
 /// The index with one more referrer; none where it has it.

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use super::Session;
 use super::blobs::Blob;
 use super::image::{Image, Tree};
+use super::referrers::only_adds_to;
 use crate::engine::registries::failed;
 use crate::engine::{Copied, EngineError, Goal, Note, Receipt, Side, Steps, Trouble};
 use crate::events::{Bytes, CopyStep};
 use crate::image::{Digest, ImageRef, Manifest, Reference, Repository};
-use crate::registry::{RegistryError, Remote};
+use crate::registry::{Put, RegistryError, Remote};
 
 /// Manifests that are looked for, or put, at once.
 const AT_ONCE: usize = 8;
@@ -95,16 +96,7 @@ impl<'a> Target<'a> {
     pub(super) async fn look(&self, image: &Image) {
         let Some(remote) = self.remote() else { return };
         let looked: Result<(), RegistryError> = async {
-            if remote.has_manifest(&image.main.top().digest).await? {
-                let all = image
-                    .main
-                    .manifests()
-                    .filter(|manifest| self.session.is_all_with(manifest));
-                let all = all.map(|manifest| manifest.digest.clone());
-                self.has.lock().unwrap_or_else(PoisonError::into_inner).extend(all);
-            }
-            let others: Vec<&Manifest> = image.manifests().skip(1).filter(|one| self.lacks(one)).collect();
-            let there: Vec<Option<Digest>> = stream::iter(others)
+            let there: Vec<Option<Digest>> = stream::iter(image.manifests())
                 .map(|manifest| async {
                     let there = self.session.is_all_with(manifest) && remote.has_manifest(&manifest.digest).await?;
                     Ok(there.then(|| manifest.digest.clone()))
@@ -153,7 +145,7 @@ impl<'a> Target<'a> {
 
     /// Makes an image of what is there now: children before parents, the tag last.
     pub(super) async fn seal(&self, image: &Image) -> Result<Copied, EngineError> {
-        let failure = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failure = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let remote = match (failure, &self.remote) {
             (Some(error), _) => return Err(error),
             (None, Err(error)) => return Err(error.clone()),
@@ -168,20 +160,19 @@ impl<'a> Target<'a> {
         }))
     }
 
-    async fn put_all(&self, remote: &Remote, image: &Image) -> Result<Option<Note>, EngineError> {
+    async fn put_all(&self, remote: &Remote, image: &Image) -> Result<Vec<Note>, EngineError> {
         let refused = |error| failed("write", Side::Target, self.image(), error);
+        let top = image.main.top();
         self.put_below(remote, &image.main).await.map_err(refused)?;
-        let mut left_behind = 0;
-        if !image.followers.is_empty() {
-            let top = image.main.top();
+        if !image.followers.is_empty() && self.lacks(top) {
             let by_digest = Reference::from(top.digest.clone());
-            if self.lacks(top) {
-                remote.put(top, &by_digest).await.map_err(refused)?;
-            }
+            self.put(remote, top, &by_digest).await.map_err(refused)?;
         }
+        let (mut left_behind, mut others) = (0, 0);
         for follower in &image.followers {
             match self.follow(remote, follower).await {
-                Ok(()) => {}
+                Ok(true) => {}
+                Ok(false) => others += 1,
                 Err(error) if takes_no_referrers(&error) => {
                     tracing::debug!("{error}");
                     left_behind += 1;
@@ -189,18 +180,36 @@ impl<'a> Target<'a> {
                 Err(error) => return Err(refused(error)),
             }
         }
-        let tag = &self.goal.target.reference;
-        match remote.put(image.main.top(), tag).await {
+        // Who answers this step with nonsense may have moved the tag.
+        let refused = |error| match Trouble::from(&error) {
+            Trouble::Broken => failed("tag", Side::Target, self.image(), error),
+            _ => refused(error),
+        };
+        match self.put(remote, top, &self.goal.target.reference).await {
             Ok(put) if put.is_confirmed => {}
-            Ok(_) => self.is_there(remote, image.main.top()).await?,
+            Ok(_) => self.is_there(remote, top).await?,
             // The answer to an earlier try may have been lost, and the tag cannot be moved again.
             Err(error) if Trouble::from(&error) == Trouble::ImmutableTag => {
-                let there = self.is_there(remote, image.main.top()).await;
+                let there = self.is_there(remote, top).await;
                 there.map_err(|_| refused(error))?;
             }
             Err(error) => return Err(refused(error)),
         }
-        Ok((left_behind > 0).then_some(Note::ReferrersRefused(left_behind)))
+        let notes = [
+            (left_behind, Note::ReferrersRefused(left_behind)),
+            (others, Note::SignaturesKept(others)),
+        ];
+        let notes = notes.into_iter().filter(|(count, _)| *count > 0);
+        Ok(notes.map(|(_, note)| note).collect())
+    }
+
+    /// Puts a manifest, and sees to it that what it refers to tells of it.
+    async fn put(&self, remote: &Remote, manifest: &Manifest, name: &Reference) -> Result<Put, RegistryError> {
+        let put = remote.put(manifest, name).await?;
+        if let (Some(subject), false) = (&manifest.subject, put.knows_subjects) {
+            self.session.note_referrer(remote, subject, manifest).await?;
+        }
+        Ok(put)
     }
 
     /// The registry did not say what it took.
@@ -223,7 +232,7 @@ impl<'a> Target<'a> {
             stream::iter(level.iter().filter(|manifest| self.lacks(manifest)))
                 .map(|manifest| async {
                     let name = Reference::from(manifest.digest.clone());
-                    remote.put(manifest, &name).await.map(drop)
+                    self.put(remote, manifest, &name).await.map(drop)
                 })
                 .buffer_unordered(AT_ONCE)
                 .try_collect::<()>()
@@ -232,41 +241,52 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    async fn follow(&self, remote: &Remote, follower: &Tree) -> Result<(), RegistryError> {
-        self.put_below(remote, follower).await?;
+    /// Brings what refers to the image; false where the target has something of its own under that tag.
+    async fn follow(&self, remote: &Remote, follower: &Tree) -> Result<bool, RegistryError> {
         let top = follower.top();
-        let is_counted = match self.is_named(remote, follower).await? {
-            // An earlier run may have been cut off before it noted it.
-            true => match &top.subject {
-                Some(subject) => remote
-                    .referrers(subject)
-                    .await?
-                    .iter()
-                    .any(|one| one.digest == top.digest),
-                None => true,
-            },
-            false => remote.put(top, &follower.name).await?.knows_subjects,
+        let there = match &follower.name {
+            Reference::Digest(digest) => (!self.lacks(top)).then(|| digest.clone()),
+            name @ Reference::Tag(_) => self.session.named(remote, name).await?,
         };
-        match &top.subject {
-            Some(subject) if !is_counted => self.session.note_referrer(remote, subject, top).await,
-            _ => Ok(()),
+        match there {
+            // A tag that cannot be moved is not put a second time.
+            Some(there) if there == top.digest => {
+                self.is_noted(remote, top).await?;
+                return Ok(true);
+            }
+            Some(there) => {
+                let there = remote.manifest(&Reference::from(there)).await?;
+                if !only_adds_to(top, &there) {
+                    return Ok(false);
+                }
+            }
+            None => {}
+        }
+        self.put_below(remote, follower).await?;
+        match self.put(remote, top, &follower.name).await {
+            Ok(_) => Ok(true),
+            Err(error) if Trouble::from(&error) == Trouble::ImmutableTag => {
+                tracing::debug!("{error}");
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether a follower is there under its own name: a tag that cannot be moved is not put a second time.
-    async fn is_named(&self, remote: &Remote, follower: &Tree) -> Result<bool, RegistryError> {
-        match &follower.name {
-            Reference::Digest(_) => Ok(!self.lacks(follower.top())),
-            name @ Reference::Tag(_) => match remote.head(name).await {
-                Ok(head) => Ok(head.digest == follower.top().digest),
-                Err(error) if error.is_not_found() => Ok(false),
-                Err(error) => Err(error),
-            },
+    /// Sees to it that what a manifest refers to tells of it: an earlier run may have been cut off before that.
+    async fn is_noted(&self, remote: &Remote, manifest: &Manifest) -> Result<(), RegistryError> {
+        let Some(subject) = &manifest.subject else {
+            return Ok(());
+        };
+        let known = remote.referrers(subject).await?;
+        match known.iter().any(|one| one.digest == manifest.digest) {
+            true => Ok(()),
+            false => self.session.note_referrer(remote, subject, manifest).await,
         }
     }
 }
 
 /// What ECR was seen to answer to a manifest with a subject.
-fn takes_no_referrers(error: &RegistryError) -> bool {
+pub(super) fn takes_no_referrers(error: &RegistryError) -> bool {
     error.status().is_some_and(|status| status.as_u16() == 405)
 }

@@ -88,6 +88,14 @@ async fn a_target_that_takes_no_referrers_gets_the_image_and_that_is_said() {
     assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), image.top);
     let notes = ran.image("app:1")["notes"].to_string();
     assert!(notes.contains("takes no referrers, and 2 stayed behind"), "{notes}");
+    let run = world
+        .keeper(&["sync", "--output", "json"])
+        .env("ECR_KEEPER_REFERRERS", "true");
+    assert_eq!(
+        run.ran().await.well().outcome("app:1"),
+        "unchanged",
+        "what it would not take is not tried each night"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,9 +157,10 @@ async fn a_signature_that_comes_later_than_its_image_is_brought_by_the_next_run(
 
     // By cosign's tag, and then signed anew under the same one.
     let tag = format!("{}.sig", image.top.replace(':', "-"));
-    for text in ["first", "second"] {
-        let cosign = Artifact::new("application/vnd.example.cosign", text.as_bytes());
-        let cosign = cosign.push(&place, UPSTREAM, Some(&tag)).await.unwrap();
+    for signatures in 1..=2 {
+        let layers = (0..signatures).map(|seed| Layer::random(seed, 100));
+        let cosign = layers.fold(Image::new(Platform::amd64()).format(Format::Oci), Image::layer);
+        let cosign = cosign.push(&place, UPSTREAM, &tag).await.unwrap();
         assert_eq!(sync("true").await.outcome("app:1"), "updated");
         assert_eq!(world.digest_in_ecr(REPOSITORY, &tag), cosign.top);
     }
@@ -210,4 +219,109 @@ async fn what_is_no_index_under_the_fallback_tag_is_not_written_over() {
     let there = async |tag: &str| place.digest_of("copied/app", tag).await.unwrap();
     assert_eq!(there(&tag).await, Some(somebody.top));
     assert_eq!(there("1").await, None, "the tag comes last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_s_own_signature_at_the_target_is_not_taken_away() {
+    let world = world().await;
+    let upstream = world.lab.upstream();
+    upstream.set_referrers(Referrers::Supported);
+    let (image, _) = signed(&world, &Place::of(upstream), "1").await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    let tag = format!("{}.sig", image.top.replace(':', "-"));
+    let own = world.ecr(REPOSITORY, &tag, tiny("signed by ourselves")).await;
+    let sync = async || {
+        let run = world.keeper(&["sync", "--output", "json"]);
+        run.env("ECR_KEEPER_REFERRERS", "true").ran().await.well()
+    };
+    let ran = sync().await;
+    assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), image.top);
+    assert_eq!(world.digest_in_ecr(REPOSITORY, &tag), own.top);
+    let notes = ran.image("app:1")["notes"].to_string();
+    assert!(notes.contains("1 signature tag of the target stays"), "{notes}");
+    assert_eq!(sync().await.outcome("app:1"), "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referrer_that_is_listed_and_gone_does_not_keep_the_image_back() {
+    let world = world().await;
+    let image = world.upstream(UPSTREAM, "1", multi("1")).await;
+    world.ecr(REPOSITORY, "1", tiny("old")).await;
+    let gone = format!("sha256:{}", "60e".repeat(22).split_at(64).0);
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"mediaType": manifest, "digest": gone, "size": 500}]});
+    let tag = image.top.replace(':', "-");
+    // distribution would miss what the index lists.
+    let front = world.lab.upstream();
+    front.fault(Fault::new(
+        &format!("/manifests/{tag}$"),
+        Act::Answer {
+            status: 200,
+            headers: vec![(
+                "Content-Type".to_owned(),
+                "application/vnd.oci.image.index.v1+json".to_owned(),
+            )],
+            body: index.to_string().into_bytes(),
+        },
+    ));
+    for outcome in ["updated", "unchanged"] {
+        let run = world.keeper(&["sync", "--output", "json"]);
+        let ran = run.env("ECR_KEEPER_REFERRERS", "true").ran().await.well();
+        assert_eq!(ran.outcome("app:1"), outcome);
+        let notes = ran.image("app:1")["notes"].to_string();
+        assert_eq!(
+            notes.contains("lists 1 referrers that it has not got"),
+            outcome == "updated",
+            "{notes}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_signature_that_was_cut_off_before_it_was_noted_is_noted_by_the_next_run() {
+    let world = world().await;
+    let (upstream, target) = (world.lab.upstream(), plain(&world, RegistryOptions::default()).await);
+    upstream.set_referrers(Referrers::Supported);
+    let image = world.upstream(UPSTREAM, "1", multi("1")).await;
+    let to = format!("{}/copied/app:1", target.host());
+    let copy = || {
+        let run = world.keeper(&["copy", &format!("{UPSTREAM}:1"), &to, "--output", "json"]);
+        run.env("ECR_KEEPER_REFERRERS", "true")
+    };
+    copy().ran().await.well();
+    let signature = Artifact::new("application/vnd.example.signature", b"later").subject(&image);
+    let signature = signature.push(&Place::of(upstream), UPSTREAM, None).await.unwrap();
+    let front = target.front();
+    let tag = image.top.replace(':', "-");
+    front.fault(Fault::new(&format!("/manifests/{tag}$"), Act::Hold).method("PUT"));
+    let running = copy().started();
+    world.held(front).await;
+    running.signal("KILL");
+    running.end().await;
+    front.clear_faults();
+    let place = Place::of(front);
+    let there = async |name: &str| place.digest_of("copied/app", name).await.unwrap();
+    assert_eq!(there(&signature.top).await, Some(signature.top.clone()));
+    assert_eq!(there(&tag).await, None);
+    assert_eq!(copy().ran().await.well().outcome("app:1"), "updated");
+    assert!(there(&tag).await.is_some());
+    assert_eq!(copy().ran().await.well().outcome("app:1"), "unchanged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_copied_by_itself_is_noted_too() {
+    let world = world().await;
+    let upstream = world.lab.upstream();
+    let target = plain(&world, RegistryOptions::default()).await;
+    let (image, others) = signed(&world, &Place::of(upstream), "1").await;
+    let to = format!("{}/copied/app:signature", target.host());
+    let source = format!("{UPSTREAM}@{}", others[0].top);
+    world.keeper(&["copy", &source, &to]).ran().await.well();
+    let place = Place::of(target.front());
+    let tag = image.top.replace(':', "-");
+    assert!(
+        place.digest_of("copied/app", &tag).await.unwrap().is_some(),
+        "no index under {tag}"
+    );
 }

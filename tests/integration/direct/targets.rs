@@ -138,38 +138,87 @@ async fn one_dead_target_of_a_copy_leaves_the_others_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_target_delays_the_others_within_a_bound() {
     let world = world().await;
-    let pushed = world
-        .upstream(
-            UPSTREAM,
-            "1",
-            Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000)),
-        )
-        .await;
+    let image = Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000));
+    let pushed = world.upstream(UPSTREAM, "1", image).await;
     let slow = plain(&world, RegistryOptions::default()).await;
     world.lab.ecr().create_repository("by/hand");
-    slow.front().fault(
-        Fault::new("/uploads/", Act::SlowBody(Duration::from_millis(300)))
-            .method("PUT")
-            // Of the config and of the layer.
-            .times(2),
-    );
     let source = format!("{UPSTREAM}:1");
+    let there = format!("{}/by/hand:1", slow.host());
+    // It takes none of a blob until it is let, and is then no slower than the other.
+    slow.front().fault(Fault::new("/uploads/", Act::Hold).method("PUT"));
+    let run = world.keeper(&["copy", &source, &world.target("by/hand:1"), &there, "--output", "json"]);
+    let running = run.env("ECR_KEEPER_TIMEOUTS__ANSWER", "2s").started();
+    world.held(slow.front()).await;
+    let is_tagged = async {
+        while world.lab.ecr().digest_of("by/hand", "1").is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let is_tagged = tokio::time::timeout(Duration::from_secs(60), is_tagged);
+    is_tagged
+        .await
+        .expect("the other target is done while this one is held");
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    let place = Place::of(slow.front());
+    assert_eq!(place.digest_of("by/hand", "1").await.unwrap(), None);
+    slow.front().clear_faults();
+    slow.front().release();
+    // Behind by so much in all, it got its blob by itself.
+    let ran = running.end().await.well();
+    assert_eq!(ran.json()["totals"]["updated"], 2, "{}", ran.stdout);
+    assert_eq!(place.digest_of("by/hand", "1").await.unwrap(), Some(pushed.top));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_failed_gets_nothing_more() {
+    let world = world().await;
+    let image = (0..12).fold(Image::new(Platform::amd64()), |image, seed| {
+        image.layer(Layer::random(seed, 50_000))
+    });
+    let pushed = world.upstream(UPSTREAM, "1", image).await;
+    let ill = plain(&world, RegistryOptions::default()).await;
+    world.lab.ecr().create_repository("by/hand");
+    ill.front()
+        .fault(Fault::new("/uploads/", Act::status(400, "UNSUPPORTED", "not today")).method("PUT"));
+    let there = format!("{}/by/hand:1", ill.host());
     let run = world.keeper(&[
         "copy",
-        &source,
+        &format!("{UPSTREAM}:1"),
         &world.target("by/hand:1"),
-        &format!("{}/by/hand:1", slow.host()),
+        &there,
         "--output",
         "json",
     ]);
-    // Behind by so much in all, it gets its blob by itself.
-    let ran = run.env("ECR_KEEPER_TIMEOUTS__ANSWER", "2s").ran().await.well();
-    assert_eq!(ran.json()["totals"]["updated"], 2, "{}", ran.stdout);
+    let run = run.env("ECR_KEEPER_DIRECT__CONNECTIONS", "3");
+    let ran = run.ran().await.code_is(1);
+    assert_eq!(ran.outcome(&there), "failed");
     assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
-    let read = layers(world.lab.upstream());
-    assert_eq!(
-        read.len(),
-        3,
-        "the config once, and the layer once more for the slow one: {read:?}"
-    );
+    let tried = asked(ill.front(), |request| request.method == "PUT");
+    // Of thirteen blobs: those that were on their way when the first was refused.
+    assert!(tried.len() <= 3, "{tried:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_targets_than_connections_are_fed_in_turn() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", tiny("1")).await;
+    let names: Vec<String> = (0..5).map(|number| format!("by/hand-{number}")).collect();
+    for name in &names {
+        world.lab.ecr().create_repository(name);
+    }
+    let source = format!("{UPSTREAM}:1");
+    let targets: Vec<String> = names.iter().map(|name| world.target(&format!("{name}:1"))).collect();
+    let mut arguments = vec!["copy", &source];
+    arguments.extend(targets.iter().map(String::as_str));
+    world
+        .keeper(&arguments)
+        .env("ECR_KEEPER_DIRECT__CONNECTIONS", "3")
+        .ran()
+        .await
+        .well();
+    for name in &names {
+        assert_eq!(world.digest_in_ecr(name, "1"), pushed.top);
+    }
+    // A config and a layer, each for two, two and one.
+    assert_eq!(layers(world.lab.upstream()).len(), 2 * 3);
 }
