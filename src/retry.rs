@@ -62,7 +62,8 @@ impl Retry {
                 (None, _) => return Err(error),
                 (Some(_), Some(asked)) if asked > self.longest => return Err(error),
                 // What chance adds comes on top of the longest wait.
-                (Some(own), asked) => asked.unwrap_or(own).min(self.longest),
+                // No seconds, or a date that has passed, are no wait.
+                (Some(own), asked) => asked.map_or(own, |asked| asked.max(self.wait)).min(self.longest),
             };
             waiting(&error, delay);
             tokio::time::sleep(delay).await;

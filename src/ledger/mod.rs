@@ -13,6 +13,7 @@ pub use lock::{Holder, Lock, LockError};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -86,14 +87,18 @@ pub enum Place {
 
 #[derive(Debug)]
 enum Store {
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// What is there is no ledger that can be read: it makes room for one, and is not lost.
+        is_other: bool,
+    },
     Object(Shared),
     /// It is forgotten with the run.
     Nowhere,
 }
 
 /// A ledger that cannot be used as it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
     /// It cannot be read.
     #[error("read the ledger {}", path.display())]
@@ -102,7 +107,7 @@ pub enum LedgerError {
         path: PathBuf,
         /// What the operating system said.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// It is not in the shape that this program writes.
     #[error("the ledger {place} is not one that this version can read: {why}")]
@@ -119,7 +124,7 @@ pub enum LedgerError {
         path: PathBuf,
         /// What the operating system said.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// Amazon S3 did not do what it was asked for.
     #[error("{attempt} the ledger {object}")]
@@ -162,7 +167,14 @@ impl Ledger {
     /// An unusable one is empty too, and is handed over with what is wrong: it costs time, never correctness.
     pub async fn open(place: &Place, aws: &AwsOptions) -> (Self, Option<LedgerError>) {
         let (store, read) = match place {
-            Place::File(path) => (Store::File(path.clone()), read(path)),
+            Place::File(path) => {
+                let read = read(path);
+                let store = Store::File {
+                    path: path.clone(),
+                    is_other: matches!(read, Err(LedgerError::Corrupt { .. })),
+                };
+                (store, read)
+            }
             Place::Object { bucket, key } => match Shared::connect(aws, bucket, key).await {
                 Ok(mut shared) => {
                     let read = shared.read().await;
@@ -209,11 +221,16 @@ impl Ledger {
     pub async fn save(&mut self) -> Result<(), LedgerError> {
         self.saved = Some(Instant::now());
         match &mut self.store {
-            Store::File(path) => {
-                crate::atomic::write_json(path, &file(&self.made)).map_err(|source| LedgerError::Write {
+            Store::File { path, is_other } => {
+                let failed = |source: io::Error| LedgerError::Write {
                     path: path.clone(),
-                    source,
-                })
+                    source: source.into(),
+                };
+                if *is_other {
+                    set_aside(path).map_err(failed)?;
+                    *is_other = false;
+                }
+                crate::atomic::write_json(path, &file(&self.made)).map_err(failed)
             }
             Store::Object(shared) => shared.save(&mut self.made).await,
             Store::Nowhere => Ok(()),
@@ -225,21 +242,39 @@ impl Store {
     /// It is written whole, so not for each of thousands of images. What a kill loses costs the next run a pull.
     fn save_every(&self) -> Duration {
         match self {
-            Self::File(_) | Self::Nowhere => Duration::from_secs(1),
+            Self::File { .. } | Self::Nowhere => Duration::from_secs(1),
             Self::Object(_) => Duration::from_secs(30),
         }
     }
 }
 
 fn read(path: &Path) -> Result<Entries, LedgerError> {
-    match std::fs::read(path) {
+    let read = || match path.metadata()?.is_file() {
+        true => std::fs::read(path),
+        // A pipe would keep us waiting, a device have no end.
+        false => Err(io::Error::other("it is there and is no regular file")),
+    };
+    match read() {
         Ok(bytes) => parse(&bytes, || path.display().to_string()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
         Err(source) => Err(LedgerError::Read {
             path: path.to_owned(),
-            source,
+            source: source.into(),
         }),
     }
+}
+
+/// Gives what is at `path` another name beside it, one that nothing has yet.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let name = |number: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".set-aside-{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..).map(name).find(|name| !name.exists());
+    let aside = free.ok_or_else(|| io::Error::other("there is no free name beside it"))?;
+    tracing::warn!("{} is no ledger: it is {} from now on", path.display(), aside.display());
+    std::fs::rename(path, aside)
 }
 
 /// What is written of `made`.

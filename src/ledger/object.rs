@@ -24,6 +24,8 @@ pub(super) struct Shared {
     object: Object,
     /// None where it is not there yet, or could not be read.
     etag: Option<String>,
+    /// What is there is none that can be read: it is not written over.
+    other: Option<LedgerError>,
 }
 
 impl Shared {
@@ -34,7 +36,11 @@ impl Shared {
             object: format!("s3://{bucket}/{key}"),
             source,
         })?;
-        Ok(Self { object, etag: None })
+        Ok(Self {
+            object,
+            etag: None,
+            other: None,
+        })
     }
 
     pub(super) async fn read(&mut self) -> Result<Entries, LedgerError> {
@@ -47,9 +53,10 @@ impl Shared {
             self.etag = None;
             return Ok(Entries::new());
         };
-        // Also of one that nobody can read: it is then replaced, as a file would be.
         self.etag = Some(there.etag);
-        parse(&there.bytes, || self.object.to_string())
+        let read = parse(&there.bytes, || self.object.to_string());
+        self.other = read.as_ref().err().cloned();
+        read
     }
 
     /// Writes `made`, to which it adds what others have written since; of one target, what was found last.
@@ -57,6 +64,10 @@ impl Shared {
     /// # Errors
     /// Also where S3 takes longer than a run should wait for a ledger.
     pub(super) async fn save(&mut self, made: &mut Entries) -> Result<(), LedgerError> {
+        // Unlike a file it cannot be moved out of the way.
+        if let Some(other) = &self.other {
+            return Err(other.clone());
+        }
         let late = LedgerError::Late {
             object: self.object.to_string(),
             seconds: PATIENCE.as_secs(),

@@ -266,6 +266,9 @@ pub enum RefusedBecause {
     PlatformsMissing {
         /// Which.
         missing: Vec<Platform>,
+        /// The platforms that it has.
+        #[serde(default)]
+        there: Vec<Platform>,
     },
     /// The upstream's index has more platforms than are asked for, and an index is brought whole.
     IndexHasOthers {

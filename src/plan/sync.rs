@@ -238,7 +238,10 @@ mod tests {
         }
         assert_eq!(
             refused(plan("linux/amd64,linux/s390x", Keeps::Manifests)),
-            Some(RefusedBecause::PlatformsMissing { missing: vec![s390x] })
+            Some(RefusedBecause::PlatformsMissing {
+                missing: vec![s390x],
+                there: vec!["linux/amd64".parse().unwrap(), "linux/arm64/v8".parse().unwrap()],
+            })
         );
         let mut three = has("b");
         if let Upstream::Has(observed) = &mut three {

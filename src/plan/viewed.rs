@@ -103,7 +103,10 @@ impl Viewed {
                 let missing = without(wanted, &upstream.platforms);
                 let others = without(&upstream.platforms, wanted);
                 match () {
-                    () if !missing.is_empty() => Err(RefusedBecause::PlatformsMissing { missing }),
+                    () if !missing.is_empty() => Err(RefusedBecause::PlatformsMissing {
+                        missing,
+                        there: upstream.platforms.clone(),
+                    }),
                     () if policy.keeps == Keeps::Everything && index => match others.is_empty() {
                         true if policy.attestations == Attestations::Keep => Ok(whole()),
                         _ => Ok(part(wanted)),
@@ -198,6 +201,7 @@ fn one_of(platform: &Platform, all: &[Platform]) -> Result<Brings, RefusedBecaus
         true => Ok(Brings::Platform(Some(platform.clone()))),
         false => Err(RefusedBecause::PlatformsMissing {
             missing: vec![platform.clone()],
+            there: all.to_vec(),
         }),
     }
 }

@@ -32,6 +32,20 @@ pub enum Credential {
     IdentityToken(SecretString),
 }
 
+impl Credential {
+    /// What of it nobody may read, also as it is sent.
+    fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Password { username, password } => {
+                let sent = basic(username, password);
+                let sent = sent.strip_prefix("Basic ").unwrap_or(&sent);
+                vec![sent.to_owned(), password.expose_secret().to_owned()]
+            }
+            Self::IdentityToken(token) => vec![token.expose_secret().to_owned()],
+        }
+    }
+}
+
 /// Who knows the logins of registries.
 pub trait Credentials: fmt::Debug + Send + Sync {
     /// The credential for a registry's `host[:port]`; none means that it is asked anonymously.
@@ -58,6 +72,13 @@ pub(super) struct Login {
 impl Login {
     pub(super) fn header(&self) -> &str {
         self.header.expose_secret()
+    }
+
+    /// What of it nobody may read.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let (_, header) = self.header().split_once(' ').unwrap_or_default();
+        let shown = self.shown.iter().flat_map(Credential::secrets);
+        shown.chain([header.to_owned()]).collect()
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -241,7 +262,9 @@ impl Host {
         };
         let answer = request.send().await.map_err(|error| attempt.transport(error))?;
         if !answer.status().is_success() {
-            return Err(attempt.refused(answer, self.timeouts.answer).await);
+            let secrets = credential.as_ref().map(Credential::secrets).unwrap_or_default();
+            let refused = attempt.refused(answer, self.timeouts.answer).await;
+            return Err(refused.without(&secrets));
         }
         let given: Given = answer
             .json()

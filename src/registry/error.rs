@@ -129,6 +129,14 @@ impl RegistryError {
         matches!(self.cause, Cause::WantsChunks) || self.is_waited_for
     }
 
+    /// Takes out of the registry's words what it was shown: some say back what they refuse.
+    pub(super) fn without(mut self, secrets: &[String]) -> Self {
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            self.message = self.message.replace(secret, "***");
+        }
+        self
+    }
+
     /// Whether nobody answered.
     pub(super) fn is_away(&self) -> bool {
         matches!(self.cause, Cause::Connection | Cause::Timeout | Cause::UnknownHost)
@@ -226,10 +234,21 @@ impl Attempt<'_> {
             retry_after,
             ..self.error(
                 Cause::Refused { status, code },
-                with_wait(words.join("; "), retry_after),
+                with_wait(shortened(words.join("; ")), retry_after),
             )
         }
     }
+}
+
+/// What a person reads of a registry's words.
+const ENOUGH_WORDS: usize = 500;
+
+fn shortened(mut words: String) -> String {
+    if let Some((end, _)) = words.char_indices().nth(ENOUGH_WORDS) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
 }
 
 /// What a registry says, and how long it asks to be left alone.

@@ -235,7 +235,9 @@ impl Host {
         self.turn(&attempt).await?;
         let login = self.known_login(ask, &attempt).await?;
         let mut response = self.send(ask, login.as_ref(), &attempt).await?;
+        let mut secrets: Vec<String> = login.iter().flat_map(Login::secrets).collect();
         let better = self.better_login(&response, login, ask, &attempt).await?;
+        secrets.extend(better.iter().flat_map(Login::secrets));
         if resend == Resend::AfterLogin && better.is_some() {
             response = self.send(ask, better.as_ref(), &attempt).await?;
         }
@@ -249,7 +251,8 @@ impl Host {
                 _permit: permit,
             }),
             status => {
-                let mut error = attempt.refused(response, self.timeouts.answer).await;
+                let error = attempt.refused(response, self.timeouts.answer).await;
+                let mut error = error.without(&secrets);
                 error.has_other_login = resend == Resend::Never && better.is_some();
                 if status == StatusCode::TOO_MANY_REQUESTS && is_here {
                     self.leave_alone(&error);

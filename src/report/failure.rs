@@ -215,8 +215,16 @@ impl Failure {
                     .to_owned(),
                 "apply it through a daemon like the one that it was made with, or make a new plan",
             ),
-            RefusedBecause::PlatformsMissing { missing } => (
-                format!("upstream {} has no image for {}", refused.upstream, listed(missing)),
+            RefusedBecause::PlatformsMissing { missing, there } => (
+                match there.is_empty() {
+                    true => format!("upstream {} has no image for {}", refused.upstream, listed(missing)),
+                    false => format!(
+                        "upstream {} has no image for {}, but for {}",
+                        refused.upstream,
+                        listed(missing),
+                        listed(there)
+                    ),
+                },
                 "set `platforms` to what it has",
             ),
             RefusedBecause::IndexHasOthers { others } => (

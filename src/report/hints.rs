@@ -77,12 +77,19 @@ impl From<&LockError> for Failure {
 impl From<&LedgerError> for Failure {
     fn from(error: &LedgerError) -> Self {
         let hint = match error {
+            LedgerError::Object { source, .. } if source.trouble == AwsTrouble::Unreachable => {
+                "check the region, AWS_ENDPOINT_URL_S3, DNS and the proxy; without the ledger the next run compares anew what it \
+                 cannot know"
+            }
             LedgerError::Object { .. } | LedgerError::Late { .. } => {
                 "the role needs s3:GetObject and s3:PutObject on it, in a bucket of the run's own region; without the ledger the \
                  next run compares anew what it cannot know"
             }
             LedgerError::Contended { .. } => {
                 "give runs that are at work at once a ledger each, or let them begin one after the other"
+            }
+            LedgerError::Corrupt { place, .. } if place.starts_with("s3://") => {
+                "it is not written over: name another object, or delete this one"
             }
             LedgerError::Read { .. } | LedgerError::Corrupt { .. } | LedgerError::Write { .. } => {
                 "name a file that can be written with --ledger; without it the next run pulls again what it cannot know"
@@ -111,6 +118,16 @@ impl From<&EngineError> for Failure {
             } => Self::new(
                 error,
                 Some("the tag may have moved to something else than was put: look at it, and run again"),
+            ),
+            EngineError::Registry {
+                attempt: "check",
+                trouble: Trouble::Gone,
+                ..
+            } => Self::new(
+                error,
+                Some(
+                    "the registry said that it took the image, and has not got it: it, or a proxy before it, is broken",
+                ),
             ),
             EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
             EngineError::Login {

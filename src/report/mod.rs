@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform};
-use crate::plan::{Copy, Kept, Plan, Refused};
+use crate::plan::{Copy, CopyBecause, Kept, Plan, Refused};
 use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
 
@@ -338,6 +338,10 @@ impl ImageReport {
             Ended::Updated(_) if copy.target_digest.is_none() => {
                 (Outcome::Updated, "the target had no such tag".to_owned())
             }
+            Ended::Updated(_) if copy.because == CopyBecause::ReferrersMissing => (
+                Outcome::Updated,
+                "the same image, and what refers to it upstream was brought".to_owned(),
+            ),
             Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".to_owned()),
             Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string()),
             Ended::Failed(_) => (Outcome::Failed, String::new()),
@@ -347,6 +351,8 @@ impl ImageReport {
             upstream_digest: Some(copy.upstream_digest.clone()),
             platforms: match copy.brings.is_of_all() {
                 true => copy.upstream_platforms.clone(),
+                // A single image is for one of those that were asked for; which, is not told.
+                false if !copy.upstream_kind.is_index() && copy.brings.platforms().len() > 1 => Vec::new(),
                 false => copy.brings.platforms().to_vec(),
             },
             upstream_platforms: copy.upstream_platforms.clone(),

@@ -200,8 +200,32 @@ async fn a_corrupt_ledger_costs_time_and_nothing_else() {
         contains(&ran.stderr, &["ledger.json", "compares the images themselves"]);
         assert_eq!(world.pushes(), [""; 0]);
     }
-    // It was written anew.
+    // It was written anew, and what was there is not lost: it may have been somebody's file.
     assert!(!world.sync().await.well().stderr.contains("ledger"));
+    fs::write(world.ledger(), "my precious notes").unwrap();
+    world.upstream(UPSTREAM, "1", tiny("newer")).await;
+    assert_eq!(world.sync().await.well().outcome("busybox:1"), "updated");
+    let folder = world.ledger().parent().unwrap().to_owned();
+    let aside = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let aside: Vec<String> = aside.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    assert!(aside.iter().any(|text| text == "my precious notes"), "{aside:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_no_regular_file_keeps_nobody_waiting() {
+    let world = world_with_one_change().await;
+    let pipe = world.folder().join("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for place in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let ran = world.keeper(&["plan", "--ledger", place]).ran().await.well();
+        contains(&ran.stderr, &["no regular file", "compares the images themselves"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

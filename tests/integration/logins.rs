@@ -399,3 +399,30 @@ async fn another_account_s_registry_gets_that_account_s_token() {
         "{after:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_says_back_of_a_login_is_not_told() {
+    let world = world().await;
+    let registry = registry(&world, HOUR).await;
+    let pair = STANDARD.encode(format!("somebody:{PASSWORD}"));
+    let echo = format!("who is Basic {pair} with {PASSWORD}? {}", "and so on ".repeat(500));
+    registry
+        .front()
+        .fault(Fault::new("^/token$", Act::status(401, "DENIED", &echo)));
+    world.lab.ecr().create_repository("by/hand");
+    let from = format!("{}/library/app:1", registry.host());
+    let run = world.keeper(&[
+        "copy",
+        &from,
+        &world.target("by/hand:1"),
+        "--output",
+        "json",
+        "--log-level",
+        "trace",
+    ]);
+    let ran = run.ran().await.code_is(1);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("who is Basic ***"), "{said}");
+    assert!(!said.contains(&pair) && !said.contains(PASSWORD), "{said}");
+    assert!(ran.image("by/hand:1").to_string().len() < 2000, "{}", ran.stdout);
+}

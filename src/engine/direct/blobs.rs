@@ -250,7 +250,11 @@ impl Session {
                             blob.digest.short(),
                             delay.as_secs_f64()
                         );
-                        longest = longest.max(error.retry_after().unwrap_or(delay));
+                        longest = longest.max(
+                            error
+                                .retry_after()
+                                .map_or(delay, |asked| asked.max(self.options.retry.wait)),
+                        );
                         again.push(line);
                     }
                     (Fed::Failed(error), _) => line.refused(error),

@@ -152,7 +152,12 @@ async fn a_signature_that_comes_later_than_its_image_is_brought_by_the_next_run(
         .env("ECR_KEEPER_REFERRERS", "true");
     let plan = plan.ran().await.well().json();
     assert_eq!(plan["stages"][0][0]["because"], "referrers-missing", "{plan:#}");
-    assert_eq!(sync("true").await.outcome("app:1"), "updated");
+    let ran = sync("true").await;
+    assert_eq!(ran.outcome("app:1"), "updated");
+    assert_eq!(
+        ran.image("app:1")["reason"],
+        "the same image, and what refers to it upstream was brought"
+    );
     assert!(world.lab.ecr().manifest(REPOSITORY, &signature.top).is_some());
 
     // By cosign's tag, and then signed anew under the same one.
