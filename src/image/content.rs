@@ -86,6 +86,7 @@ pub enum NoManifest {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a manifest's JSON object")]
 struct Read {
     #[serde(rename = "schemaVersion")]
     schema_version: Option<u32>,

@@ -68,6 +68,7 @@ impl fmt::Display for Kind {
             Self::DockerManifestList => "Docker manifest list",
             Self::OciIndex => "OCI image index",
             Self::OciArtifact => "OCI artifact manifest",
+            Self::Other(media_type) if media_type.is_empty() => "manifest",
             Self::Other(media_type) => media_type,
         })
     }

@@ -200,13 +200,10 @@ pub enum InvalidReference {
 
 fn parse(text: &str) -> Result<Parsed, InvalidReference> {
     let parsed: Result<Parsed, _> = text.parse();
-    // The crate takes capitals, which no registry does (OCI distribution specification, "Pulling Manifests").
-    if let Ok(parsed) = &parsed
-        && parsed.repository().bytes().any(|byte| byte.is_ascii_uppercase())
-    {
+    if let Some(why) = parsed.as_ref().ok().and_then(wrong_with) {
         return Err(InvalidReference::Malformed {
             text: text.to_owned(),
-            why: "a repository's name is in small letters".to_owned(),
+            why: why.to_owned(),
         });
     }
     parsed.map_err(
@@ -215,6 +212,22 @@ fn parse(text: &str) -> Result<Parsed, InvalidReference> {
             why: error.to_string(),
         },
     )
+}
+
+/// What the crate takes, and no registry does.
+fn wrong_with(parsed: &Parsed) -> Option<&'static str> {
+    let port = parsed.registry().rsplit_once(':').map(|(_, port)| port);
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match () {
+        // OCI distribution specification, "Pulling Manifests".
+        () if parsed.repository().bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Some("a repository's name is in small letters")
+        }
+        () if port.filter(is_number).is_some_and(|port| port.parse::<u16>().is_err()) => {
+            Some("a port is a number up to 65535")
+        }
+        () => None,
+    }
 }
 
 impl ImageRef {
@@ -305,7 +318,15 @@ mod tests {
         ] {
             assert_eq!(given.parse::<ImageRef>().unwrap().to_string(), meant);
         }
-        for bad in ["", "a/UPPER", "a b", "a:", "http://a/b", "a/b@sha256:12"] {
+        for bad in [
+            "",
+            "a/UPPER",
+            "a b",
+            "a:",
+            "http://a/b",
+            "a/b@sha256:12",
+            "x.example:99999/a",
+        ] {
             assert!(bad.parse::<ImageRef>().is_err(), "{bad:?} was taken for an image");
         }
     }

@@ -240,7 +240,7 @@ mod tests {
             refused(plan("linux/amd64,linux/s390x", Keeps::Manifests)),
             Some(RefusedBecause::PlatformsMissing {
                 missing: vec![s390x],
-                there: vec!["linux/amd64".parse().unwrap(), "linux/arm64/v8".parse().unwrap()],
+                there: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
             })
         );
         let mut three = has("b");

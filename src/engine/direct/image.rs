@@ -241,13 +241,16 @@ impl Session {
 fn each_below_its_parents(levels: Vec<Vec<Manifest>>) -> Vec<Vec<Manifest>> {
     let manifests: Vec<Manifest> = levels.into_iter().flatten().collect();
     let mut depths: BTreeMap<Digest, usize> = BTreeMap::from_iter(manifests.iter().map(|one| (one.digest.clone(), 0)));
-    // No digest can be below itself, so the longest way down is no longer than there are manifests.
-    for _ in 0..manifests.len() {
+    // It ends: no digest can be below itself.
+    let mut is_settled = false;
+    while !is_settled {
+        is_settled = true;
         for manifest in &manifests {
             let below = depths[&manifest.digest] + 1;
             for child in manifest.children() {
-                if let Some(depth) = depths.get_mut(&child.digest) {
-                    *depth = below.max(*depth);
+                if let Some(depth) = depths.get_mut(&child.digest).filter(|depth| **depth < below) {
+                    *depth = below;
+                    is_settled = false;
                 }
             }
         }

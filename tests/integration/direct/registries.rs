@@ -1,5 +1,12 @@
 //! Registries of all kinds: versions, connections, tokens, mirrors, limits.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ecr_keeper::credentials::Keyring;
+use ecr_keeper::registry::{Client, Options};
+use ecr_keeper::retry::{Retry, Timeouts};
+
 use super::*;
 
 /// `host:port` as it stands in a variable's name.
@@ -258,4 +265,43 @@ async fn a_token_server_that_is_ill_is_asked_once_by_all_who_wait() {
     let tokens = asked(front, |request| request.path == "/token");
     // One, but for those whose own refusal came after that.
     assert!(tokens.len() <= TAGS / 2, "{tokens:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_tags_of_a_repository_are_listed_page_by_page() {
+    let world = world().await;
+    for software in [Software::Distribution2, Software::Distribution3] {
+        let options = RegistryOptions {
+            software,
+            page_size: 2,
+            ..RegistryOptions::default()
+        };
+        let registry = plain(&world, options).await;
+        let place = Place::of(registry.front());
+        for tag in ["1", "2", "3", "4", "5"] {
+            tiny(tag).push(&place, "copied/app", tag).await.unwrap();
+        }
+        registry.front().clear_requests();
+        let options = Options {
+            retry: Retry {
+                tries: 1,
+                wait: Duration::ZERO,
+                longest: Duration::ZERO,
+            },
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                answer: Duration::from_secs(10),
+            },
+            hosts: BTreeMap::new(),
+        };
+        let client = Client::new(options, Arc::new(Keyring::new(BTreeMap::new())));
+        let repository = format!("{}/copied/app", registry.host()).parse().unwrap();
+        let tags = client.source(&repository).unwrap().tags().await.unwrap();
+        let tags: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
+        assert_eq!(tags, ["1", "2", "3", "4", "5"]);
+        assert_eq!(
+            asked(registry.front(), |request| request.path.ends_with("/tags/list")).len(),
+            3
+        );
+    }
 }

@@ -170,6 +170,33 @@ async fn a_slow_target_delays_the_others_within_a_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_target_gets_its_blob_by_itself() {
+    let world = world().await;
+    let image = Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000));
+    let pushed = world.upstream(UPSTREAM, "1", image).await;
+    let slow = plain(&world, RegistryOptions::default()).await;
+    world.lab.ecr().create_repository("by/hand");
+    slow.front().fault(
+        Fault::new("/uploads/", Act::SlowBody(Duration::from_millis(300)))
+            .method("PUT")
+            // Of the config and of the layer.
+            .times(2),
+    );
+    let source = format!("{UPSTREAM}:1");
+    let there = format!("{}/by/hand:1", slow.host());
+    let run = world.keeper(&["copy", &source, &world.target("by/hand:1"), &there, "--output", "json"]);
+    let ran = run.env("ECR_KEEPER_TIMEOUTS__ANSWER", "2s").ran().await.well();
+    assert_eq!(ran.json()["totals"]["updated"], 2, "{}", ran.stdout);
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    let read = layers(world.lab.upstream());
+    assert_eq!(
+        read.len(),
+        3,
+        "the config once, and the layer once more for the slow one: {read:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_failed_gets_nothing_more() {
     let world = world().await;
     let image = (0..12).fold(Image::new(Platform::amd64()), |image, seed| {
