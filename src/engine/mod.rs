@@ -236,6 +236,8 @@ pub enum Note {
     SignaturesKept(usize),
     /// The upstream lists referrers that it has not got; so many.
     ReferrersGone(usize),
+    /// Of several platforms that were asked for, the upstream has an image for one: this, where its config says which.
+    SingleImage(Option<Platform>),
     /// The layers of which the registry has only an address, and the target too; so many.
     ForeignLayers(usize),
 }
@@ -257,6 +259,8 @@ impl fmt::Display for Note {
                 )
             }
             Self::ReferrersGone(count) => write!(f, "the upstream lists {count} referrers that it has not got"),
+            Self::SingleImage(Some(platform)) => write!(f, "the upstream has a single image, for {platform}"),
+            Self::SingleImage(None) => f.write_str("the upstream has a single image"),
             Self::ForeignLayers(1) => {
                 f.write_str("1 foreign layer stays where its URLs say; foreign_layers: true brings it too")
             }

@@ -253,6 +253,11 @@ impl Host {
             status => {
                 let error = attempt.refused(response, self.timeouts.answer).await;
                 let mut error = error.without(&secrets);
+                if status == StatusCode::BAD_REQUEST && error.message.is_empty() && ask.url.scheme() == "http" {
+                    // What a TLS server makes of that, and a HEAD has no body to say so.
+                    error.message =
+                        "it was asked without TLS; name its ca, or say plain_http: false, where it has TLS".to_owned();
+                }
                 error.has_other_login = resend == Resend::Never && better.is_some();
                 if status == StatusCode::TOO_MANY_REQUESTS && is_here {
                     self.leave_alone(&error);

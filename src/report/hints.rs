@@ -197,9 +197,10 @@ fn hint_at(side: Side, trouble: Trouble) -> Option<&'static str> {
 /// Where this program asks by itself, no daemon's network, certificates or login matter.
 fn direct_hint(side: Side, trouble: Trouble) -> Option<&'static str> {
     match (side, trouble) {
-        (_, Trouble::Unreachable) => {
-            Some("check the registry's name, and this machine's network and proxy (HTTPS_PROXY, NO_PROXY)")
-        }
+        (_, Trouble::Unreachable) => Some(
+            "check the registry's name, this machine's network and proxy (HTTPS_PROXY, NO_PROXY), and whether it speaks TLS \
+             (registries.HOST.plain_http)",
+        ),
         (_, Trouble::UnknownHost) => Some("check the registry's name, and this machine's DNS and proxy"),
         (_, Trouble::Certificate) => Some(
             "name the authority that signed its certificate in registries.HOST.ca, our own certificate in cert and key where it asks for \

@@ -22,11 +22,11 @@ impl Reader {
                     let password = password.into();
                     logins.insert(host, Credential::Password { username, password });
                 }
-                None => self.lacks(&["registries", &host, "password"], "a username beside it"),
+                None => self.lacks_beside(&["registries", &host, "password"], "username", "a username beside it"),
             }
         }
         for host in usernames.into_keys() {
-            self.lacks(&["registries", &host, "username"], "a password beside it");
+            self.lacks_beside(&["registries", &host, "username"], "password", "a password beside it");
         }
         logins
     }
@@ -71,7 +71,7 @@ impl Reader {
         let mut identities = BTreeMap::new();
         for (host, certificate) in self.each_told("registries.*.cert", certificate) {
             let Some(key) = keys.remove(&host) else {
-                self.lacks(&["registries", &host, "cert"], "a key beside it");
+                self.lacks_beside(&["registries", &host, "cert"], "key", "a key beside it");
                 continue;
             };
             // Whether the two belong together shows where they are put to use.
@@ -87,7 +87,7 @@ impl Reader {
             }
         }
         for host in keys.into_keys() {
-            self.lacks(&["registries", &host, "key"], "a cert beside it");
+            self.lacks_beside(&["registries", &host, "key"], "cert", "a cert beside it");
         }
         identities
     }
@@ -103,15 +103,17 @@ impl Reader {
                 session_token: session_token.clone().map(Into::into),
             }),
             (Some(_), None) => {
-                self.lacks(
+                self.lacks_beside(
                     &["aws", "access_key_id"],
+                    "secret_access_key",
                     "a secret_access_key (AWS_SECRET_ACCESS_KEY_ECR) beside it",
                 );
                 None
             }
             (None, Some(_)) => {
-                self.lacks(
+                self.lacks_beside(
                     &["aws", "secret_access_key"],
+                    "access_key_id",
                     "an access_key_id (AWS_ACCESS_KEY_ID_ECR) beside it",
                 );
                 None

@@ -145,6 +145,16 @@ impl Reader {
         None
     }
 
+    /// Notes that the setting at `place` makes no sense without its neighbour `other`, unless that is there and is a mistake itself.
+    pub(super) fn lacks_beside(&mut self, place: &[&str], other: &str, what: &str) {
+        let parents = &place[..place.len() - 1];
+        let neighbour: Vec<String> = parents.iter().chain([&other]).map(|&part| part.to_owned()).collect();
+        let neighbour = self.places.get(&neighbour);
+        if neighbour.is_none_or(|found| found.value.kind == ValueKind::Nil) {
+            self.lacks(place, what);
+        }
+    }
+
     /// Notes that the setting at `place` makes no sense without another.
     pub(super) fn lacks(&mut self, place: &[&str], what: &str) {
         let place: Vec<String> = place.iter().map(|&part| part.to_owned()).collect();

@@ -212,6 +212,23 @@ async fn a_corrupt_ledger_costs_time_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_brings_no_second_one_along() {
+    let world = World::new().await;
+    let settings = "registries:\n  x.example:\n    username: somebody\n    password: [a, b]\n    cert: nowhere.pem\n    key: nowhere.key\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let ran = world.keeper(&["config", "check"]).ran().await.code_is(2);
+    contains(
+        &ran.stderr,
+        &[
+            "registries.x.example.password",
+            "registries.x.example.cert",
+            "registries.x.example.key",
+        ],
+    );
+    assert!(!ran.stderr.contains("beside it"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_is_no_regular_file_keeps_nobody_waiting() {
     let world = world_with_one_change().await;
     let pipe = world.folder().join("pipe");

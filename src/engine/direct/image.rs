@@ -146,22 +146,24 @@ impl Session {
                     Ok((part, rebuilt.into_iter().collect()))
                 }
                 false => {
-                    self.is_for_one_of(upstream, &manifest, platforms).await?;
-                    Ok((manifest, Vec::new()))
+                    let own = self.is_for_one_of(upstream, &manifest, platforms).await?;
+                    let is_less = platforms.len() > 1;
+                    let notes = is_less.then_some(Note::SingleImage(own));
+                    Ok((manifest, notes.into_iter().collect()))
                 }
             },
         }
     }
 
-    /// Makes sure that a single image is for one of `wanted`, as far as its config says; none is any.
+    /// Makes sure that a single image is for one of `wanted`, as far as its config says; none is any. Answers which it is for.
     async fn is_for_one_of(
         &self,
         upstream: &ImageRef,
         manifest: &Manifest,
         wanted: &[Platform],
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<Platform>, EngineError> {
         let (Some(config), Some(first)) = (manifest.blobs().first(), wanted.first()) else {
-            return Ok(());
+            return Ok(None);
         };
         let own = self
             .registries
@@ -171,7 +173,7 @@ impl Session {
             Some(own) if !wanted.iter().any(|wanted| own.is_for(wanted)) => {
                 Err(other_platform(upstream, first, &[own]))
             }
-            _ => Ok(()),
+            own => Ok(own),
         }
     }
 

@@ -134,8 +134,10 @@ async fn a_single_image_comes_if_it_is_for_one_of_the_listed_platforms() {
     let ran = sync("linux/arm64,linux/s390x").await.code_is(1);
     let why = ran.image("app:1")["failure"]["message"].to_string();
     assert!(why.contains("it is for linux/amd64"), "{why}");
-    sync("linux/arm64,linux/amd64").await.well();
+    let ran = sync("linux/arm64,linux/amd64").await.well();
     assert_eq!(world.digest_in_ecr(REPOSITORY, "1"), pushed.top);
+    let notes = ran.image("app:1")["notes"].to_string();
+    assert!(notes.contains("a single image, for linux/amd64"), "{notes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

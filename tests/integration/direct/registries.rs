@@ -246,7 +246,7 @@ async fn a_token_server_that_is_ill_is_asked_once_by_all_who_wait() {
         world.ecr(REPOSITORY, &tag.to_string(), tiny("old")).await;
     }
     let front = registry.front();
-    front.fault(Fault::new("^/token$", Act::Hold));
+    front.fault(Fault::new("^/token$", Act::Hold).times(1));
     front.fault(Fault::new("^/token$", Act::status(503, "UNAVAILABLE", "out for lunch")));
     let running = world
         .keeper(&["sync", "--output", "json"])
