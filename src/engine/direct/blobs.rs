@@ -228,10 +228,13 @@ impl Session {
                     continue;
                 }
             };
-            if fed.iter().any(Fed::counts) {
-                failures += 1;
-            }
-            let delay = self.options.retry.delay(failures.max(1));
+            let delay = match fed.iter().any(Fed::counts) {
+                true => {
+                    failures += 1;
+                    self.options.retry.delay(failures)
+                }
+                false => Some(self.options.retry.wait),
+            };
             let is_alone = lines.len() == 1;
             let mut longest = Duration::ZERO;
             let mut again = Vec::new();
