@@ -9,7 +9,7 @@ use super::image::Tree;
 use super::seal::takes_no_referrers;
 use crate::engine::registries::{failed, first};
 use crate::engine::{EngineError, Side};
-use crate::image::{Digest, ImageRef, Kind, Manifest, Reference, SIGNATURE_SUFFIXES, Tag};
+use crate::image::{Descriptor, Digest, ImageRef, Kind, Manifest, Reference, SIGNATURE_SUFFIXES, Tag};
 use crate::registry::{RegistryError, Remote};
 
 impl Session {
@@ -76,18 +76,14 @@ impl Session {
         let listed = self.listed(upstream, &sources, digest).await?;
         let refused = |error| failed("list the referrers of", Side::Target, target, error);
         let remote = self.registries.client.source(&target.repository).map_err(refused)?;
-        let known = match listed.is_empty() {
+        let digests = |found: Vec<Descriptor>| found.into_iter().map(|one| one.digest).collect();
+        let known: Vec<Digest> = match listed.is_empty() {
             true => Vec::new(),
             false => match remote.referrers_by_api(digest).await {
+                Ok(found) => digests(found),
                 // It takes none either.
                 Err(error) if takes_no_referrers(&error) => listed.clone(),
-                _ => remote
-                    .referrers(digest)
-                    .await
-                    .map_err(refused)?
-                    .into_iter()
-                    .map(|one| one.digest)
-                    .collect(),
+                Err(_) => digests(remote.referrers(digest).await.map_err(refused)?),
             },
         };
         for referrer in listed.into_iter().filter(|one| !known.contains(one)) {
