@@ -97,6 +97,35 @@ on_every_store! {
 }
 
 on_every_store! {
+    /// Podman cannot list its images while somebody removes one of them.
+    async fn images_that_somebody_removes_meanwhile_do_not_matter(world: World) {
+        let tags: Vec<String> = (0..12).map(|tag| tag.to_string()).collect();
+        for tag in &tags {
+            world.upstream(UPSTREAM, tag, tiny(tag)).await;
+            world.ecr(REPOSITORY, tag, tiny("old")).await;
+        }
+        let docker = world.docker();
+        let theirs = format!("{}/library/theirs", world.lab.upstream().host());
+        let come_and_go = async |tag: &str| {
+            world.upstream("library/theirs", tag, tiny(&format!("their {tag}"))).await;
+            let name = format!("{theirs}:{tag}");
+            loop {
+                pull(&docker, &theirs, tag, "linux/amd64").await;
+                let removal = docker.remove_image(&name, None::<RemoveImageOptions>, None);
+                removal.await.expect("the removal");
+            }
+        };
+        let run = world.keeper(&["sync", "--output", "json"]).env("ECR_KEEPER_CONCURRENCY", "4");
+        let ran = tokio::select! {
+            ran = run.ran() => ran.well(),
+            () = come_and_go("a") => unreachable!("it has no end"),
+            () = come_and_go("b") => unreachable!("it has no end"),
+        };
+        assert_eq!(ran.json()["totals"]["updated"], tags.len());
+    }
+}
+
+on_every_store! {
     async fn what_a_copy_brought_goes_while_its_push_is_checked(world: World) {
         world.upstream(UPSTREAM, "1", tiny("new")).await;
         world.ecr(REPOSITORY, "1", tiny("old")).await;

@@ -143,11 +143,14 @@ impl World {
 
     /// Every image of the daemon, by id.
     pub async fn local_images(&self) -> BTreeMap<String, LocalImage> {
-        let images = self
-            .docker()
-            .list_images(None::<ListImagesOptions>)
-            .await
-            .expect("the image list");
+        let docker = self.docker();
+        let images = loop {
+            match docker.list_images(None::<ListImagesOptions>).await {
+                // Podman's, of an image that goes while it makes the list.
+                Err(error) if error.to_string().contains("image not known") => {}
+                images => break images.expect("the image list"),
+            }
+        };
         let local = |mut image: ImageSummary| {
             image.repo_tags.sort();
             image.repo_digests.sort();

@@ -73,6 +73,11 @@ pub(super) fn meaning(status: Option<u16>, message: &str) -> Trouble {
     }
 }
 
+/// Whether a list could not be made because an image in it was removed at that moment.
+pub(super) fn went_meanwhile(message: &str) -> bool {
+    message.contains("image not known")
+}
+
 /// The message without the queries of URLs in it: a presigned one is a key to the blob that it names.
 pub(super) fn without_queries(message: &str) -> String {
     let mut kept = String::with_capacity(message.len());

@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use tokio::sync::Mutex;
 
 use super::address::{Address, Whereabouts};
+use super::answers;
 use super::local::{Inspected, Local};
 use super::refusal::{Refusal, has_gone, no_daemon};
 use super::requests::{at, credentials, in_json, url_safe_auth};
@@ -26,6 +27,9 @@ use crate::registry::Credential;
 
 /// How often a daemon that has gone is asked whether it is back.
 const PING_EVERY: Duration = Duration::from_millis(250);
+
+/// How often the images are listed while some of them go.
+const LISTS: usize = 20;
 
 /// How long the daemon is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -364,9 +368,18 @@ impl Daemon {
     }
 
     pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        self.ask(async || self.docker.list_images(None::<ListImagesOptions>).await)
-            .await
-            .map_err(|error| self.failed("list the local images".to_owned(), error))
+        let list = async || self.docker.list_images(None::<ListImagesOptions>).await;
+        let mut answer = self.ask(&list).await;
+        for _ in 1..LISTS {
+            match &answer {
+                // Podman lists what it finds and then looks at each, which may be gone by then.
+                Err(Error::DockerResponseServerError { message, .. }) if answers::went_meanwhile(message) => {
+                    answer = self.ask(&list).await;
+                }
+                _ => break,
+            }
+        }
+        answer.map_err(|error| self.failed("list the local images".to_owned(), error))
     }
 
     pub(super) fn failed(&self, attempt: String, error: Error) -> EngineError {
