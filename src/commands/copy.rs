@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use futures::future::join_all;
+
 use super::desk::{Targets, open_session};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
@@ -10,7 +12,7 @@ use crate::credentials::Keyring;
 use crate::engine::{EngineError, Session, Side};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
-use crate::image::{ImageRef, InvalidReference, Reference, Repository, Tag};
+use crate::image::{ImageRef, InvalidReference, Observed, Reference, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::plan::{self, Policy, Upstream, Viewed};
 use crate::report::{Failure, Report};
@@ -120,14 +122,10 @@ async fn attempt(
     let looked = async {
         let session = open(settings, &targets[0].repository.host).await?;
         events.send(Event::Opened(session.describe()));
-        let upstream = session.observe(source, Side::Upstream).await;
-        let mut viewed = Vec::new();
-        for target in targets {
-            viewed.push(match &upstream {
-                Ok(upstream) => look(&session, source, upstream.clone(), target).await,
-                Err(error) => Err(error.clone()),
-            });
-        }
+        let there = targets.iter().map(|target| look(&session, target));
+        let (upstream, there) = tokio::join!(session.observe(source, Side::Upstream), join_all(there));
+        let seen = |(target, there): (&ImageRef, _)| Ok(view(source, upstream.clone()?, target, there?));
+        let viewed: Vec<Result<Viewed, EngineError>> = targets.iter().zip(there).map(seen).collect();
         Ok::<_, Failure>((session, viewed))
     };
     let (session, looked) = match stop.soft.run_until_cancelled(looked).await {
@@ -193,18 +191,17 @@ async fn look_closer(one: &mut Viewed, policy: &Policy, session: &Session) -> Re
     }
 }
 
-async fn look(
-    session: &Session,
-    source: &ImageRef,
-    upstream: crate::image::Observed,
-    target: &ImageRef,
-) -> Result<Viewed, EngineError> {
-    let there = match session.observe(target, Side::Target).await {
-        Ok(there) => Some(there),
-        Err(error) if error.is_gone() => None,
-        Err(error) => return Err(error),
-    };
-    Ok(Viewed {
+/// What a target's tag names; none where it is not there.
+async fn look(session: &Session, target: &ImageRef) -> Result<Option<Observed>, EngineError> {
+    match session.observe(target, Side::Target).await {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn view(source: &ImageRef, upstream: Observed, target: &ImageRef, there: Option<Observed>) -> Viewed {
+    Viewed {
         target: target.clone(),
         digest: there.as_ref().map(|there| there.top.clone()),
         kind: there.as_ref().map(|there| there.kind.clone()),
@@ -216,5 +213,5 @@ async fn look(
         outcome: None,
         can_move: true,
         lacks_referrers: false,
-    })
+    }
 }

@@ -100,6 +100,11 @@ impl Remote {
         !mounts.none && !mounts.refused.contains(&way)
     }
 
+    /// Whether the registry may mount: it has not shown yet that it does not.
+    pub fn mounts_at_all(&self) -> bool {
+        !self.mounts().none
+    }
+
     fn mounts(&self) -> MutexGuard<'_, Mounts> {
         self.host.mounts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::redirect::{self, Policy};
 use reqwest::{Body, Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,12 +41,9 @@ pub struct HostOptions {
 pub(super) struct Host {
     name: String,
     base: String,
-    http: reqwest::Client,
-    /// Shows no certificate of ours: for addresses that are not the registry's own.
-    elsewhere: reqwest::Client,
-    /// Follows no redirect: a login is for whom the registry named, not for whom that one names.
-    tokens: reqwest::Client,
-    tokens_elsewhere: reqwest::Client,
+    ways: Ways,
+    /// They show no certificate of ours: for addresses that are not the registry's own.
+    elsewhere: Ways,
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) options: HostOptions,
     pub(super) retry: Retry,
@@ -59,6 +57,41 @@ pub(super) struct Host {
     pub(super) mounts: Mutex<Mounts>,
     /// It refused a blob in one request for its size.
     pub(super) wants_chunks: AtomicBool,
+}
+
+/// Connections, and how redirects are dealt with on them. Clones share what there is: to set one up reads all of the system's certificates.
+#[derive(Debug, Clone)]
+pub(super) struct Ways {
+    http: reqwest::Client,
+    /// Follows no redirect: a login is for whom the registry named, not for whom that one names.
+    tokens: reqwest::Client,
+}
+
+impl Ways {
+    fn new(authorities: &[Certificate], identity: Option<&Identity>, timeouts: &Timeouts) -> reqwest::Result<Self> {
+        let client = |redirects| {
+            let builder = reqwest::Client::builder()
+                .connect_timeout(timeouts.connect)
+                .redirect(redirects)
+                // An upload's address is nobody else's business.
+                .referer(false)
+                .tls_certs_merge(authorities.to_vec())
+                .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")));
+            match identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            }
+        };
+        // A redirect may lead to somebody who would ask for our certificate.
+        let redirects = match identity {
+            Some(_) => Policy::none(),
+            None => Policy::custom(follow),
+        };
+        Ok(Self {
+            http: client(redirects).build()?,
+            tokens: client(Policy::none()).timeout(timeouts.answer).build()?,
+        })
+    }
 }
 
 /// A body that can be sent again for another try.
@@ -95,47 +128,32 @@ pub(super) struct Answered {
 const REDIRECTS: usize = 5;
 
 impl Host {
+    /// `usual` are the ways that all hosts share which trust nobody but the system's authorities; set up where they are not yet.
     pub(super) fn new(
         name: &str,
         options: HostOptions,
         retry: Retry,
         timeouts: Timeouts,
         credentials: Arc<dyn Credentials>,
+        usual: &mut Option<Ways>,
     ) -> Result<Self, RegistryError> {
         let setup = Attempt {
             method: Method::GET,
             host: name,
             path: "",
         };
-        let client = |redirects, identity: Option<&Identity>| {
-            let builder = reqwest::Client::builder()
-                .connect_timeout(timeouts.connect)
-                .redirect(redirects)
-                // An upload's address is nobody else's business.
-                .referer(false)
-                .tls_certs_merge(options.authorities.clone())
-                .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")));
-            match identity {
-                Some(identity) => builder.identity(identity.clone()),
-                None => builder,
-            }
+        let is_usual = options.authorities.is_empty();
+        let elsewhere = match usual.as_ref().filter(|_| is_usual) {
+            Some(known) => known.clone(),
+            None => Ways::new(&options.authorities, None, &timeouts).map_err(|error| setup.transport(error))?,
         };
-        let following = || reqwest::redirect::Policy::custom(follow);
-        let (http, tokens) = match options.identity.as_ref() {
-            // A redirect may lead to somebody who would ask for our certificate.
-            Some(identity) => {
-                let own = || client(reqwest::redirect::Policy::none(), Some(identity));
-                (own().build(), own().timeout(timeouts.answer).build())
-            }
-            None => {
-                let none = client(reqwest::redirect::Policy::none(), None);
-                (client(following(), None).build(), none.timeout(timeouts.answer).build())
-            }
+        if is_usual {
+            usual.get_or_insert_with(|| elsewhere.clone());
+        }
+        let ways = match &options.identity {
+            None => Ok(elsewhere.clone()),
+            identity => Ways::new(&options.authorities, identity.as_ref(), &timeouts),
         };
-        let elsewhere = client(following(), None).build();
-        let tokens_elsewhere = client(reqwest::redirect::Policy::none(), None)
-            .timeout(timeouts.answer)
-            .build();
         // Docker Hub's API has a name of its own.
         let address = match name {
             "docker.io" => "registry-1.docker.io",
@@ -147,10 +165,8 @@ impl Host {
         Ok(Self {
             base: format!("{scheme}://{address}/v2"),
             name: name.to_owned(),
-            http: http.map_err(|error| setup.transport(error))?,
-            elsewhere: elsewhere.map_err(|error| setup.transport(error))?,
-            tokens: tokens.map_err(|error| setup.transport(error))?,
-            tokens_elsewhere: tokens_elsewhere.map_err(|error| setup.transport(error))?,
+            ways: ways.map_err(|error| setup.transport(error))?,
+            elsewhere,
             credentials,
             open: options.concurrency.map(|most| Arc::new(Semaphore::new(most))),
             options,
@@ -177,8 +193,8 @@ impl Host {
     /// Who asks the token server at `realm`.
     pub(super) fn tokens(&self, realm: &Url) -> &reqwest::Client {
         match self.is_here(realm) {
-            true => &self.tokens,
-            false => &self.tokens_elsewhere,
+            true => &self.ways.tokens,
+            false => &self.elsewhere.tokens,
         }
     }
 
@@ -278,8 +294,9 @@ impl Host {
         attempt: &Attempt<'_>,
     ) -> Result<Response, RegistryError> {
         let is_here = self.is_here(&ask.url);
-        let client = if is_here { &self.http } else { &self.elsewhere };
-        let mut request: RequestBuilder = client
+        let ways = if is_here { &self.ways } else { &self.elsewhere };
+        let mut request: RequestBuilder = ways
+            .http
             .request(ask.method.clone(), ask.url.clone())
             .headers(ask.headers.clone());
         if let Some(body) = ask.body {
@@ -331,7 +348,7 @@ impl Host {
         if (answer.url().scheme(), place.scheme()) == ("https", "http") {
             return Err(attempt.odd("its redirects are not followed: one leads from TLS to plain HTTP"));
         }
-        let request = self.elsewhere.request(ask.method.clone(), place);
+        let request = self.elsewhere.http.request(ask.method.clone(), place);
         let answer = request.headers(ask.headers.clone()).send().await;
         answer.map_err(|error| attempt.transport(error))
     }
@@ -357,7 +374,7 @@ impl Ask<'_> {
 }
 
 /// Content may be kept elsewhere; what was asked for over TLS is not fetched without.
-fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let asked = attempt.previous().last().map(Url::scheme);
     match (attempt.previous().len() > REDIRECTS, asked, attempt.url().scheme()) {
         (true, ..) => attempt.error("there are too many"),

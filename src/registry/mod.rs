@@ -31,7 +31,7 @@ use reqwest::{Method, Url};
 use crate::image::{ImageRef, Repository};
 use crate::retry::{Retry, Timeouts};
 use error::Attempt;
-use host::{Ask, Host};
+use host::{Ask, Host, Ways};
 
 /// How registries are dealt with.
 #[derive(Debug, Clone)]
@@ -49,7 +49,14 @@ pub struct Options {
 pub struct Client {
     options: Arc<Options>,
     credentials: Arc<dyn Credentials>,
-    hosts: Arc<Mutex<HashMap<String, Arc<Host>>>>,
+    hosts: Arc<Mutex<Hosts>>,
+}
+
+/// Registries that were asked.
+#[derive(Debug, Default)]
+struct Hosts {
+    by_name: HashMap<String, Arc<Host>>,
+    usual: Option<Ways>,
 }
 
 /// A repository of a registry, as it is asked.
@@ -98,7 +105,7 @@ impl Client {
 
     fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = hosts.get(name) {
+        if let Some(known) = hosts.by_name.get(name) {
             return Ok(known.clone());
         }
         let Options {
@@ -107,8 +114,10 @@ impl Client {
             hosts: own,
         } = &*self.options;
         let options = own.get(name).cloned().unwrap_or_default();
-        let host = Arc::new(Host::new(name, options, *retry, *timeouts, self.credentials.clone())?);
-        hosts.insert(name.to_owned(), host.clone());
+        let credentials = self.credentials.clone();
+        let host = Host::new(name, options, *retry, *timeouts, credentials, &mut hosts.usual)?;
+        let host = Arc::new(host);
+        hosts.by_name.insert(name.to_owned(), host.clone());
         Ok(host)
     }
 
@@ -153,8 +162,8 @@ impl Client {
     /// What registries said about their limits, by host.
     pub fn limits(&self) -> BTreeMap<String, Limit> {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = hosts.by_name.iter();
         hosts
-            .iter()
             .filter_map(|(name, host)| Some((name.clone(), host.limit()?)))
             .collect()
     }

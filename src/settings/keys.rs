@@ -156,7 +156,7 @@ pub const KEYS: &[Key] = &[
     key("foreign_layers", Some("false"), "true or false")
         .flag()
         .about("Whether layers that the upstream only has an address of are brought too. Needs engine: direct."),
-    key("direct.connections", Some("32"), "a whole number from 2 to 512")
+    key("direct.connections", Some("64"), "a whole number from 2 to 512")
         .number(2, 512)
         .about("How many connections may carry layers at once, for all images together. A layer needs two."),
     key("docker.host", None, "unix:///PATH or tcp://HOST:PORT, without a login")

@@ -1,7 +1,7 @@
 //! Blobs on their way: each is read once, and feeds every target that lacks it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -63,7 +63,14 @@ pub(super) struct Line<'a> {
     remote: Remote,
     targets: Vec<&'a Target<'a>>,
     /// That no other image brings this blob here meanwhile; none once this one is through.
-    turn: Mutex<Option<OwnedMutexGuard<()>>>,
+    turns: Mutex<Option<LineTurns>>,
+}
+
+/// What others wait for while a blob is on its way.
+struct LineTurns {
+    _repository: OwnedMutexGuard<()>,
+    /// It is the first in its registry, from which others will be able to mount it.
+    _registry: Option<Arc<OwnedMutexGuard<()>>>,
 }
 
 impl Drop for Line<'_> {
@@ -75,8 +82,8 @@ impl Drop for Line<'_> {
 impl Line<'_> {
     /// The blob has come to an end here, well or not: who waits for that goes on, whatever becomes of the other lines.
     pub(super) fn is_through(&self) {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if turn.is_some() {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if turns.is_some() {
             self.targets.iter().for_each(|target| target.is_through());
         }
     }
@@ -119,14 +126,28 @@ impl Session {
             let remote = targets.iter().find_map(|target| target.remote())?.clone();
             Some((remote, targets))
         });
-        // Another image that has the same blob waits here, and then finds it. All wait in the order of the repositories' names,
-        // so that no two wait for each other.
+        let wanting: Vec<(Remote, Vec<&Target<'_>>)> = wanting.collect();
+        // Another image that has the same blob waits here, and then finds it, or mounts it. All wait for registries first, and in
+        // the order of names, so that no two wait for each other.
+        let mut registries: BTreeMap<String, Option<Arc<OwnedMutexGuard<()>>>> = BTreeMap::new();
+        for (remote, _) in &wanting {
+            let host = &remote.repository().host;
+            if !registries.contains_key(host) {
+                let turn = self.first_in_registry(remote, blob.descriptor).await;
+                registries.insert(host.clone(), turn.map(Arc::new));
+            }
+        }
         let mut lines = Vec::new();
         for (remote, targets) in wanting {
             let thing = format!("{} to {}", blob.descriptor.digest, remote.repository());
-            let turn = Mutex::new(Some(self.turns.wait_for(thing).await));
-            lines.push(Line { remote, targets, turn });
+            let turns = LineTurns {
+                _repository: self.turns.wait_for(thing).await,
+                _registry: registries.get(&remote.repository().host).cloned().flatten(),
+            };
+            let turns = Mutex::new(Some(turns));
+            lines.push(Line { remote, targets, turns });
         }
+        drop(registries);
         if blob.descriptor.is_foreign() && !self.options.foreign_layers {
             lines.iter().for_each(|line| line.moved(blob.descriptor.size));
             return;
@@ -153,6 +174,20 @@ impl Session {
                 groups.push_back(self.begin_again(vec![slow]).await);
             }
         }
+    }
+
+    /// The turn to bring a blob into a registry that may mount it from there; none where it is there, or nothing is mounted.
+    async fn first_in_registry(&self, remote: &Remote, blob: &Descriptor) -> Option<OwnedMutexGuard<()>> {
+        let repository = remote.repository();
+        let is_first = || remote.mounts_at_all() && !self.is_in_registry(repository, blob);
+        if !is_first() {
+            return None;
+        }
+        let turn = self
+            .turns
+            .wait_for(format!("{} into {}", blob.digest, repository.host))
+            .await;
+        is_first().then_some(turn)
     }
 
     /// Begins an upload; none where the repository has the blob, or mounts it.
@@ -200,13 +235,14 @@ impl Session {
         let mut slow = Vec::new();
         loop {
             let needed = u32::try_from(1 + lines.len()).unwrap_or(u32::MAX);
-            let open = self.connections.acquire_many(needed).await;
+            let mut open = self.connections.acquire_many(needed).await.ok();
+            let reading = open.as_mut().and_then(|open| open.split(1));
             // Another blob may have failed meanwhile.
             lines = self.still_wanted(lines).await;
             if lines.is_empty() {
                 return slow;
             }
-            let fed = self.feed(image, sources, blob, &lines).await;
+            let fed = self.feed(image, sources, blob, &lines, reading).await;
             drop(open);
             let fed = match fed {
                 Ok(fed) => fed,

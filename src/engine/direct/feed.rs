@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
@@ -19,7 +19,7 @@ use crate::registry::{BlobReader, Pieces, RegistryError, Remote, Upload};
 const WAITING: usize = 2;
 
 /// Bytes of all blobs together that were read and not yet sent to all who lack them.
-pub(super) const IN_FLIGHT: usize = 16 << 20;
+pub(super) const IN_FLIGHT: usize = 4 << 20;
 
 /// A piece of a blob on its way, and its share of what may be in memory.
 struct Carried {
@@ -66,13 +66,15 @@ struct Outlet {
 }
 
 impl Session {
-    /// Reads a blob once and sends it along all lines; answers for each of them.
+    /// Reads a blob once and sends it along all lines; answers for each of them. `reading` is given back when all was read: another
+    /// blob may begin while the targets have not answered yet.
     pub(super) async fn feed(
         &self,
         image: &Image,
         sources: &[Remote],
         blob: &Descriptor,
         lines: &[(Line<'_>, Upload)],
+        reading: Option<SemaphorePermit<'_>>,
     ) -> Result<Vec<Fed>, EngineError> {
         let mut reader = self.reader(image, sources, blob).await?;
         let over = CancellationToken::new();
@@ -107,6 +109,7 @@ impl Session {
         }
         let feeding = async {
             let fed = self.pump(&mut reader, &mut outlets, lines).await;
+            drop(reading);
             // An upload whose pieces end early is none that the registry can take for whole.
             outlets.iter_mut().for_each(|outlet| outlet.sender = None);
             over.cancel();

@@ -74,7 +74,7 @@ fn settle(outcome: &Outcome, ended: Result<Copied, EngineError>) {
 }
 
 /// Blobs that are looked after at once for one image; their connections are bounded for all images together.
-const BLOBS_AT_ONCE: usize = 32;
+const BLOBS_AT_ONCE: usize = 64;
 
 impl Session {
     /// Logs in to `target`, the registry's host, where all goes to one, to see at once whether that can be done.
@@ -180,6 +180,12 @@ impl Session {
         let key = seen_in(repository, blob);
         let seen = self.seen.lock();
         seen.is_ok_and(|seen| seen.get(&key).is_some_and(|paths| paths.contains(&repository.path)))
+    }
+
+    /// Whether any repository of the same registry has a blob.
+    fn is_in_registry(&self, repository: &Repository, blob: &Descriptor) -> bool {
+        let key = seen_in(repository, blob);
+        self.seen.lock().is_ok_and(|seen| seen.contains_key(&key))
     }
 
     /// Another repository of the same registry that has a blob.

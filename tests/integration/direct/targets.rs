@@ -73,6 +73,35 @@ async fn what_another_repository_has_is_mounted_where_the_registry_does_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_many_images_share_goes_to_a_registry_once_that_mounts_it() {
+    for mounting in [true, false] {
+        let world = World::without_daemon(LabOptions {
+            blob_mounting: mounting,
+            ..LabOptions::default()
+        })
+        .await;
+        let names: Vec<String> = (0..8).map(|name| name.to_string()).collect();
+        let mut pushed = Vec::new();
+        for name in &names {
+            let image = Image::new(Platform::amd64())
+                .layer(Layer::random(5, 200_000))
+                .env("NAME", name);
+            pushed.push(world.upstream(&format!("library/{name}"), "1", image).await);
+            world.ecr(&format!("base/image/{name}"), "1", tiny(name)).await;
+        }
+        let run = world.keeper(&["sync", "--output", "json"]);
+        run.env("ECR_KEEPER_CONCURRENCY", "8").ran().await.well();
+        for (name, pushed) in names.iter().zip(pushed) {
+            assert_eq!(world.digest_in_ecr(&format!("base/image/{name}"), "1"), pushed.top);
+        }
+        let uploads = asked(world.lab.ecr().front(), |request| {
+            request.method == "PUT" && request.path.contains("/uploads/") && request.bytes_in > 100_000
+        });
+        assert_eq!(uploads.len(), if mounting { 1 } else { 8 }, "{uploads:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
     let world = world().await;
     let pushed = world.upstream(UPSTREAM, "1", multi("1")).await;

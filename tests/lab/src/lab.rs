@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::admin;
 use crate::backend::{Backend, Software};
+use crate::bare::BareRegistry;
 use crate::chance;
 use crate::ecr::{Account, Api, EcrPublic, EcrReferrers, EcrRegion, Limits};
 use crate::front::{Front, Login, PlainRules, Referrers, Rules};
@@ -19,6 +20,7 @@ use crate::proxy::Proxy;
 use crate::registry::{ExtraRegistry, RegistryOptions};
 use crate::s3::S3;
 use crate::server::{Port, Serving};
+use crate::toxiproxy::Toxiproxy;
 use crate::webhook::WebhookSink;
 
 /// How the lab behaves.
@@ -211,6 +213,22 @@ impl Lab {
     /// When it does not start, or `scripts/tools` has not got it.
     pub async fn s3(&self) -> Result<S3> {
         S3::start(&self.folder).await
+    }
+
+    /// Starts distribution 3 with no front before it, with the content of `storage` or none.
+    ///
+    /// # Errors
+    /// When it does not start, or `scripts/tools` has not built it.
+    pub async fn bare_registry(&self, storage: Option<&Path>, tls: bool) -> Result<BareRegistry> {
+        BareRegistry::start(&self.folder, storage, tls).await
+    }
+
+    /// Starts a toxiproxy without any way.
+    ///
+    /// # Errors
+    /// When it does not start, or `scripts/tools` has not built it.
+    pub async fn toxiproxy(&self) -> Result<Toxiproxy> {
+        Toxiproxy::start(&self.folder).await
     }
 
     fn take_in(&self, guest: AbortHandle) {

@@ -5,6 +5,7 @@
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
 //!   is Amazon S3.
+//! - [`Lab::bare_registry`] is one with nothing in between, for measurements, and [`Lab::toxiproxy`] a slow way to it.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
 //!   place for its content.
 //! - [`images`] builds real image content, [`fill`] a small world for demonstrations.
@@ -26,6 +27,7 @@
 mod admin;
 mod answer;
 mod backend;
+mod bare;
 mod certificates;
 mod chance;
 mod disk;
@@ -41,9 +43,11 @@ mod registry;
 mod s3;
 mod server;
 mod tools;
+mod toxiproxy;
 mod webhook;
 
 pub use backend::Software;
+pub use bare::{Asked, BareRegistry};
 pub use disk::Disk;
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
@@ -52,5 +56,6 @@ pub use lab::{Lab, LabOptions};
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use s3::S3;
-pub use tools::peer;
+pub use tools::{peer, program, version};
+pub use toxiproxy::{Toxic, Toxiproxy};
 pub use webhook::{Message, WebhookSink};

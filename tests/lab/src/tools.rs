@@ -19,8 +19,11 @@ pub fn peer(name: &str) -> PathBuf {
     }
 }
 
-/// Path of a program that `scripts/tools` builds or gets.
-pub(crate) fn program(name: &str) -> Result<String> {
+/// Path of a program that `scripts/tools` builds or gets, at its version.
+///
+/// # Errors
+/// When it has not.
+pub fn program(name: &str) -> Result<String> {
     let version = version(name).with_context(|| format!("tests/lab/tools.env has no version of {name}"))?;
     let folder = cache()?.join(format!("{name}-{version}"));
     let path = folder.join("bin").join(name);
@@ -28,7 +31,8 @@ pub(crate) fn program(name: &str) -> Result<String> {
     Ok(path.display().to_string())
 }
 
-fn version(name: &str) -> Option<&'static str> {
+/// The version of a tool that `scripts/tools` builds or gets.
+pub fn version(name: &str) -> Option<&'static str> {
     let mut lines = VERSIONS.lines().filter_map(|line| line.split_once('='));
     lines
         .find(|(key, _)| key.eq_ignore_ascii_case(name))

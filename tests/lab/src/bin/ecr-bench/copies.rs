@@ -1,0 +1,188 @@
+//! Workloads that copy one image between registries that stand by themselves.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ecr_lab::images::{Compression, Format, Image, Layer, Platform, Pushed};
+use ecr_lab::{Asked, BareRegistry, Lab, Toxic, Toxiproxy};
+
+use crate::measure::{self, Run};
+use crate::table::{Goal, Table};
+use crate::tools::{Job, Programs, Tool};
+
+/// One image, and the way to where it goes.
+#[derive(Debug, Clone)]
+pub struct Copies {
+    pub title: &'static str,
+    pub layers: u64,
+    /// Bytes of a layer.
+    pub size: usize,
+    pub tls: bool,
+    /// How far away both sides are.
+    pub latency: Option<Duration>,
+    pub targets: usize,
+    /// Layers at once, for every tool.
+    pub at_once: usize,
+    /// Whether everybody does it as it comes as well.
+    pub as_it_comes: bool,
+}
+
+/// What a table of copies is judged by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    /// Wall time over the best peer's, both with the same number at once.
+    pub ratio: f64,
+    /// The same, each as it comes.
+    pub ratio_as_it_comes: Option<f64>,
+    /// MiB.
+    pub memory: Option<f64>,
+    /// Whether the upstream's layers may be read only once.
+    pub read_once: bool,
+}
+
+const REPOSITORY: &str = "team/app";
+
+impl Copies {
+    pub async fn measure(&self, lab: &Lab, programs: &Programs, rounds: usize, bounds: Bounds) -> Result<Table> {
+        let plain = lab.bare_registry(None, false).await?;
+        let mut image = Image::new(Platform::amd64()).format(Format::Oci);
+        for layer in 0..self.layers {
+            image = image.layer(Layer::random(layer + 1, self.size).compression(Compression::None));
+        }
+        let pushed = image.push(&plain.place(), REPOSITORY, "1").await?;
+        drop(image);
+        let upstream = lab.bare_registry(Some(plain.storage()), self.tls).await?;
+        let toxiproxy = match self.latency {
+            Some(_) => Some(lab.toxiproxy().await?),
+            None => None,
+        };
+        let bench = Bench {
+            copies: self,
+            lab,
+            programs,
+            upstream: &upstream,
+            toxiproxy: toxiproxy.as_ref(),
+            pushed: &pushed,
+        };
+        let mut table = Table::new(self.title);
+        let settings = [Some(self.at_once), None];
+        let settings = if self.as_it_comes {
+            &settings[..]
+        } else {
+            &settings[..1]
+        };
+        for round in 0..rounds {
+            for at_once in settings {
+                for tool in [Tool::Keeper].into_iter().chain(Tool::PEERS) {
+                    // It cannot be told how many; its one row is where everybody has the same.
+                    if tool == Tool::Skopeo && at_once.is_none() {
+                        continue;
+                    }
+                    match bench.run(tool, *at_once).await? {
+                        Some((label, run)) => {
+                            eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
+                            table.add(tool, *at_once, label, run);
+                        }
+                        None => table.absent(tool),
+                    }
+                }
+            }
+        }
+        self.judge(&mut table, bounds, &pushed);
+        upstream.remove().await?;
+        Ok(table)
+    }
+
+    fn judge(&self, table: &mut Table, bounds: Bounds, pushed: &Pushed) {
+        let same = Some(self.at_once);
+        table.ratio(
+            &format!("wall ÷ best peer's, {} at once", self.at_once),
+            same,
+            bounds.ratio,
+        );
+        if let Some(most) = bounds.ratio_as_it_comes {
+            table.ratio("wall ÷ best peer's, each with its defaults", None, most);
+        }
+        if let Some(most) = bounds.memory {
+            table
+                .goals
+                .push(Goal::at_most("peak memory, MiB", table.memory(), most));
+        }
+        if bounds.read_once {
+            let bytes = (self.layers as usize * self.size) as f64;
+            let _ = pushed;
+            table.goals.push(Goal::at_most(
+                "bytes read upstream ÷ the image's",
+                table.upstream_bytes() / bytes,
+                1.01,
+            ));
+        }
+    }
+}
+
+struct Bench<'a> {
+    copies: &'a Copies,
+    lab: &'a Lab,
+    programs: &'a Programs,
+    upstream: &'a BareRegistry,
+    toxiproxy: Option<&'a Toxiproxy>,
+    pushed: &'a Pushed,
+}
+
+impl Bench<'_> {
+    /// Into empty targets, and checks what came.
+    async fn run(&self, tool: Tool, at_once: Option<usize>) -> Result<Option<(String, Run)>> {
+        let mut targets = Vec::new();
+        for _ in 0..self.copies.targets {
+            targets.push(self.lab.bare_registry(None, self.copies.tls).await?);
+        }
+        let mut hosts = Vec::new();
+        for registry in [self.upstream].into_iter().chain(&targets) {
+            let host = match (self.toxiproxy, self.copies.latency) {
+                (Some(toxiproxy), Some(time)) => toxiproxy.way(registry.host(), Toxic::Latency(time)).await?,
+                _ => registry.host().to_owned(),
+            };
+            hosts.push((host, self.copies.tls.then(|| registry.certificates())));
+        }
+        let images: Vec<String> = hosts.iter().map(|(host, _)| format!("{host}/{REPOSITORY}:1")).collect();
+        let job = Job {
+            images: vec![(images[0].clone(), images[1..].to_vec())],
+            hosts,
+        };
+        let folder = self.lab.dir().join("run");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder)?;
+        let Some(line) = tool.line(self.programs, &job, at_once, &folder)? else {
+            return Ok(None);
+        };
+        let before = self.asked(&targets).await?;
+        let mut run = measure::run(&line, &folder).await?;
+        let after = self.asked(&targets).await?;
+        (run.upstream, run.target) = (after.0.since(&before.0), after.1.since(&before.1));
+        for target in targets {
+            holds(target.storage(), REPOSITORY, "1", self.pushed.digest())?;
+            target.remove().await?;
+        }
+        Ok(Some((line.label, run)))
+    }
+
+    async fn asked(&self, targets: &[BareRegistry]) -> Result<(Asked, Asked)> {
+        let mut all = Asked::default();
+        for target in targets {
+            all.add(&target.asked().await?);
+        }
+        Ok((self.upstream.asked().await?, all))
+    }
+}
+
+/// Makes sure that a tag names a digest, as the registry keeps it.
+pub fn holds(storage: &Path, repository: &str, tag: &str, digest: &str) -> Result<()> {
+    let link = storage.join(format!(
+        "docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link"
+    ));
+    let found = fs::read_to_string(&link).unwrap_or_default();
+    ensure!(found == digest, "{repository}:{tag} is {found:?}, expected {digest}");
+    Ok(())
+}
