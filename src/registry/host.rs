@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::redirect::{self, Policy};
-use reqwest::{Body, Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Body, Certificate, ClientBuilder, Identity, Method, RequestBuilder, Response, StatusCode, Url};
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::{Credentials, Login, Logins};
@@ -68,24 +70,52 @@ pub(super) struct Ways {
 }
 
 impl Ways {
-    fn new(authorities: &[Certificate], identity: Option<&Identity>, timeouts: &Timeouts) -> reqwest::Result<Self> {
+    /// For registries that the system's authorities vouch for.
+    fn usual(timeouts: &Timeouts, setup: &Attempt<'_>) -> Result<Self, RegistryError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(BuilderVerifierExt::with_platform_verifier)
+            .map_err(|error| setup.odd(format!("TLS cannot be set up: {error}")))?
+            .with_no_client_auth();
+        let ways = Self::build(timeouts, true, |builder| builder.tls_backend_preconfigured(tls.clone()));
+        ways.map_err(|error| setup.transport(error))
+    }
+
+    fn own(
+        authorities: &[Certificate],
+        identity: Option<&Identity>,
+        timeouts: &Timeouts,
+        setup: &Attempt<'_>,
+    ) -> Result<Self, RegistryError> {
+        // A redirect may lead to somebody who would ask for our certificate.
+        let ways = Self::build(timeouts, identity.is_none(), |builder| {
+            let builder = builder.tls_certs_merge(authorities.to_vec());
+            match identity {
+                Some(identity) => builder.identity(identity.clone()),
+                None => builder,
+            }
+        });
+        ways.map_err(|error| setup.transport(error))
+    }
+
+    fn build(
+        timeouts: &Timeouts,
+        follows: bool,
+        secure: impl Fn(ClientBuilder) -> ClientBuilder,
+    ) -> reqwest::Result<Self> {
         let client = |redirects| {
             let builder = reqwest::Client::builder()
                 .connect_timeout(timeouts.connect)
                 .redirect(redirects)
                 // An upload's address is nobody else's business.
                 .referer(false)
-                .tls_certs_merge(authorities.to_vec())
                 .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")));
-            match identity {
-                Some(identity) => builder.identity(identity.clone()),
-                None => builder,
-            }
+            secure(builder)
         };
-        // A redirect may lead to somebody who would ask for our certificate.
-        let redirects = match identity {
-            Some(_) => Policy::none(),
-            None => Policy::custom(follow),
+        let redirects = match follows {
+            true => Policy::custom(follow),
+            false => Policy::none(),
         };
         Ok(Self {
             http: client(redirects).build()?,
@@ -142,17 +172,15 @@ impl Host {
             host: name,
             path: "",
         };
-        let is_usual = options.authorities.is_empty();
-        let elsewhere = match usual.as_ref().filter(|_| is_usual) {
-            Some(known) => known.clone(),
-            None => Ways::new(&options.authorities, None, &timeouts).map_err(|error| setup.transport(error))?,
+        let own = |identity: Option<&Identity>| Ways::own(&options.authorities, identity, &timeouts, &setup);
+        let elsewhere = match (options.authorities.is_empty(), &usual) {
+            (true, Some(known)) => known.clone(),
+            (true, None) => usual.insert(Ways::usual(&timeouts, &setup)?).clone(),
+            (false, _) => own(None)?,
         };
-        if is_usual {
-            usual.get_or_insert_with(|| elsewhere.clone());
-        }
         let ways = match &options.identity {
-            None => Ok(elsewhere.clone()),
-            identity => Ways::new(&options.authorities, identity.as_ref(), &timeouts),
+            None => elsewhere.clone(),
+            identity => own(identity.as_ref())?,
         };
         // Docker Hub's API has a name of its own.
         let address = match name {
@@ -165,7 +193,7 @@ impl Host {
         Ok(Self {
             base: format!("{scheme}://{address}/v2"),
             name: name.to_owned(),
-            ways: ways.map_err(|error| setup.transport(error))?,
+            ways,
             elsewhere,
             credentials,
             open: options.concurrency.map(|most| Arc::new(Semaphore::new(most))),

@@ -15,7 +15,10 @@ use crate::engine::{EngineError, Side};
 use crate::image::Descriptor;
 use crate::registry::{BlobReader, Pieces, RegistryError, Remote, Upload};
 
-/// Pieces of a blob that wait for one target. Each is what one read of a connection brought, some hundred KiB at most.
+/// The most bytes of a piece. One read of a connection may bring more.
+const PIECE: usize = 128 << 10;
+
+/// Pieces of a blob that wait for one target.
 const WAITING: usize = 2;
 
 /// Bytes of all blobs together that were read and not yet sent to all who lack them.
@@ -23,7 +26,7 @@ pub(super) const IN_FLIGHT: usize = 4 << 20;
 
 /// A piece of a blob on its way, and its share of what may be in memory.
 struct Carried {
-    piece: Bytes,
+    piece: Vec<u8>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -172,30 +175,30 @@ impl Session {
         outlets: &mut [Outlet],
         lines: &[(Line<'_>, Upload)],
     ) -> Result<(), RegistryError> {
-        while let Some(piece) = reader.next().await? {
-            let piece = self.carried(piece).await;
-            self.offer(outlets, &piece).await;
-            for (outlet, (line, _)) in outlets
-                .iter_mut()
-                .zip(lines)
-                .filter(|(outlet, _)| outlet.sender.is_some())
-            {
-                outlet.sent += piece.len() as u64;
-                line.moved(piece.len() as u64);
-            }
-            if outlets.iter().all(|outlet| outlet.sender.is_none()) {
-                break;
+        while let Some(read) = reader.next().await? {
+            for piece in read.chunks(PIECE) {
+                let piece = self.carried(piece).await;
+                self.offer(outlets, &piece).await;
+                let taking = outlets.iter_mut().zip(lines);
+                for (outlet, (line, _)) in taking.filter(|(outlet, _)| outlet.sender.is_some()) {
+                    outlet.sent += piece.len() as u64;
+                    line.moved(piece.len() as u64);
+                }
+                if outlets.iter().all(|outlet| outlet.sender.is_none()) {
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
-    /// Waits until there is room for a piece. The room is free again when the last line has sent it.
-    async fn carried(&self, piece: Bytes) -> Bytes {
-        let share = u32::try_from(piece.len().min(IN_FLIGHT)).unwrap_or(u32::MAX);
+    /// Waits until there is room for a piece. The room is free again when the last line has sent it. It is a copy: a part of what a
+    /// connection has read keeps all of its buffer, some times that part's size, and makes the connection get another.
+    async fn carried(&self, piece: &[u8]) -> Bytes {
+        let share = u32::try_from(piece.len()).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(share).await;
         Bytes::from_owner(Carried {
-            piece,
+            piece: piece.to_vec(),
             _room: room.ok(),
         })
     }

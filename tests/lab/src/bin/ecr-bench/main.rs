@@ -1,7 +1,9 @@
 //! `ecr-bench`: the direct engine against other tools that do the same work, in one run.
 
 mod copies;
+mod keeping;
 mod measure;
+mod start;
 mod table;
 mod tools;
 
@@ -14,6 +16,7 @@ use clap::Parser;
 use ecr_lab::{Lab, LabOptions};
 
 use crate::copies::{Bounds, Copies};
+use crate::keeping::{Shared, Unchanged};
 use crate::table::{Goal, Table};
 use crate::tools::Programs;
 
@@ -108,18 +111,35 @@ async fn run(cli: Cli) -> Result<bool> {
         ),
     ];
     let lab = Lab::start(LabOptions::default()).await?;
+    let wanted = |title: &str| cli.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
     let mut met = true;
-    for (copies, bounds) in all {
-        if cli
-            .only
-            .as_ref()
-            .is_some_and(|only| !copies.title.contains(only.as_str()))
-        {
-            continue;
-        }
-        let table: Table = copies.measure(&lab, &programs, cli.rounds, bounds).await?;
+    let mut tell = |table: Table| {
         met &= table.goals.iter().all(Goal::is_met);
         println!("{}", table.markdown());
+    };
+    for (copies, bounds) in all {
+        if wanted(copies.title) {
+            tell(copies.measure(&lab, &programs, cli.rounds, bounds).await?);
+        }
+    }
+    if wanted("Nothing changed") {
+        let unchanged = Unchanged {
+            repositories: 50 / part,
+            tags: 20,
+            latency: Duration::from_millis(10),
+        };
+        tell(unchanged.measure(&lab, &programs, cli.rounds).await?);
+    }
+    if wanted("images that share") {
+        let shared = Shared {
+            images: 100 / part,
+            base: 50_000_000,
+            own: 100_000,
+        };
+        tell(shared.measure(&lab, &programs, cli.rounds).await?);
+    }
+    if wanted("Cold start and size") {
+        tell(start::measure(&programs, cli.rounds).await?);
     }
     lab.stop().await;
     Ok(met)

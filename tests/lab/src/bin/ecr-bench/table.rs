@@ -5,12 +5,18 @@ use std::fmt::Write;
 use crate::measure::{Run, median};
 use crate::tools::Tool;
 
+const HEAD: &str = "\
+| tool | wall (s) | ratio | CPU (s) | memory (MiB) | upstream: requests | MB sent | target: requests | MB received |
+|---|---|---|---|---|---|---|---|---|
+";
+
 /// One workload.
 #[derive(Debug)]
 pub struct Table {
     title: String,
     rows: Vec<Row>,
     absent: Vec<Tool>,
+    notes: Vec<&'static str>,
     pub goals: Vec<Goal>,
 }
 
@@ -50,6 +56,7 @@ impl Table {
             title: title.to_owned(),
             rows: Vec::new(),
             absent: Vec::new(),
+            notes: Vec::new(),
             goals: Vec::new(),
         }
     }
@@ -74,6 +81,26 @@ impl Table {
         if !self.absent.contains(&tool) {
             self.absent.push(tool);
         }
+    }
+
+    pub fn note(&mut self, text: &'static str) {
+        self.notes.push(text);
+    }
+
+    /// Most requests of one run, at the targets and upstream.
+    pub fn requests(&self, tool: Tool, at_once: Option<usize>) -> (f64, f64) {
+        let rows = self
+            .rows
+            .iter()
+            .filter(|row| row.tool == tool && row.at_once == at_once);
+        let sum = |asked: &ecr_lab::Asked| asked.methods.values().sum::<u64>() as f64;
+        rows.flat_map(|row| &row.runs)
+            .fold((0.0, 0.0), |(target, upstream), run| {
+                (
+                    f64::max(target, sum(&run.target)),
+                    f64::max(upstream, sum(&run.upstream)),
+                )
+            })
     }
 
     /// Our wall time over that of the fastest peer that was told the same.
@@ -101,6 +128,11 @@ impl Table {
         self.ours().map(|run| run.upstream.sent as f64).fold(0.0, f64::max)
     }
 
+    /// What we sent to targets at most in one run.
+    pub fn target_bytes(&self) -> f64 {
+        self.ours().map(|run| run.target.received as f64).fold(0.0, f64::max)
+    }
+
     fn ours(&self) -> impl Iterator<Item = &Run> {
         self.rows
             .iter()
@@ -110,8 +142,9 @@ impl Table {
 
     pub fn markdown(&self) -> String {
         let mut page = format!("### {}\n\n", self.title);
-        page += "| tool | wall (s) | ratio | CPU (s) | memory (MiB) | upstream: requests | MB sent | target: requests | MB received |\n";
-        page += "|---|---|---|---|---|---|---|---|---|\n";
+        if !self.rows.is_empty() {
+            page += HEAD;
+        }
         for row in &self.rows {
             let best = |other: &&Row| other.tool != Tool::Keeper && other.at_once == row.at_once;
             let best = self
@@ -136,7 +169,9 @@ impl Table {
                 last.target.received as f64 / 1e6,
             );
         }
-        page += "\n";
+        if !self.rows.is_empty() {
+            page += "\n";
+        }
         for goal in &self.goals {
             let met = if goal.is_met() { "met" } else { "**missed**" };
             let _ = writeln!(
@@ -144,6 +179,9 @@ impl Table {
                 "- {}: {:.2}, goal at most {}: {met}",
                 goal.what, goal.is, goal.most
             );
+        }
+        for note in &self.notes {
+            let _ = writeln!(page, "- {note}");
         }
         if !self.absent.is_empty() {
             let names: Vec<&str> = self.absent.iter().map(|tool| tool.name()).collect();
