@@ -16,7 +16,7 @@ use crate::image::Descriptor;
 use crate::registry::{BlobReader, Pieces, RegistryError, Remote, Upload};
 
 /// The most bytes of a piece. One read of a connection may bring more.
-const PIECE: usize = 128 << 10;
+const PIECE: usize = 64 << 10;
 
 /// Pieces of a blob that wait for one target.
 const WAITING: usize = 2;
