@@ -22,7 +22,7 @@ const PIECE: usize = 64 << 10;
 const WAITING: usize = 2;
 
 /// Bytes of all blobs together that were read and not yet sent to all who lack them.
-pub(super) const IN_FLIGHT: usize = 4 << 20;
+pub(super) const IN_FLIGHT: usize = 8 << 20;
 
 /// A piece of a blob on its way, and its share of what may be in memory.
 struct Carried {

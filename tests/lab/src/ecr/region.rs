@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use hyper::body::Bytes;
 
 use super::account::{Account, ApiFault, ApiRequest, Limits};
 use super::blob_rules::{BlobRules, Signer};
@@ -105,6 +106,16 @@ impl EcrRegion {
     /// Forgets a repository and its images.
     pub fn remove_repository(&self, name: &str) {
         self.account.repositories().remove(name);
+    }
+
+    /// Notes an image under a tag as if it had been pushed: it is listed, and its content is nowhere. Without the repository nothing
+    /// happens.
+    pub fn list_image(&self, repository: &str, tag: &str, media_type: &str, manifest: &str) {
+        let digest = crate::images::digest(manifest.as_bytes());
+        let manifest = Bytes::copy_from_slice(manifest.as_bytes());
+        if let Some(found) = self.account.repositories().get_mut(repository) {
+            found.record(&digest, Some(tag), media_type, manifest);
+        }
     }
 
     fn create(&self, name: &str, mutability: Mutability) {

@@ -236,7 +236,7 @@ impl Built {
 /// Builds have no time of their own, or their digests would differ.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }
 

@@ -4,11 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ecr_lab::images::{Compression, Format, Image, Layer, Platform, Pushed};
 use ecr_lab::{Asked, BareRegistry, Lab, Toxic, Toxiproxy};
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use crate::measure::{self, Run};
+use crate::narrow::Narrow;
 use crate::table::{Goal, Table};
 use crate::tools::{Job, Programs, Tool};
 
@@ -40,7 +43,12 @@ pub struct Bounds {
     pub memory: Option<f64>,
     /// Whether the upstream's layers may be read only once.
     pub read_once: bool,
+    /// Wall time of all targets over that of one, where the upstream is what takes the time.
+    pub narrow: Option<f64>,
 }
+
+/// Bytes a second of an upstream that is what takes the time.
+const NARROW: u64 = 50_000_000;
 
 const REPOSITORY: &str = "team/app";
 
@@ -59,11 +67,11 @@ impl Copies {
             None => None,
         };
         let bench = Bench {
-            copies: self,
             lab,
             programs,
             upstream: &upstream,
-            toxiproxy: toxiproxy.as_ref(),
+            tls: self.tls,
+            far: toxiproxy.as_ref().zip(self.latency),
             pushed: &pushed,
         };
         let mut table = Table::new(self.title);
@@ -80,7 +88,7 @@ impl Copies {
                     if tool == Tool::Skopeo && at_once.is_none() {
                         continue;
                     }
-                    match bench.run(tool, *at_once).await? {
+                    match bench.run(tool, *at_once, self.targets, None).await? {
                         Some((label, run)) => {
                             eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
                             table.add(tool, *at_once, label, run);
@@ -90,12 +98,15 @@ impl Copies {
                 }
             }
         }
-        self.judge(&mut table, bounds, &pushed);
+        self.judge(&mut table, bounds);
+        if let Some(most) = bounds.narrow {
+            bench.narrow(&mut table, self, rounds, most).await?;
+        }
         upstream.remove().await?;
         Ok(table)
     }
 
-    fn judge(&self, table: &mut Table, bounds: Bounds, pushed: &Pushed) {
+    fn judge(&self, table: &mut Table, bounds: Bounds) {
         let same = Some(self.at_once);
         table.ratio(
             &format!("wall ÷ best peer's, {} at once", self.at_once),
@@ -112,7 +123,6 @@ impl Copies {
         }
         if bounds.read_once {
             let bytes = (self.layers as usize * self.size) as f64;
-            let _ = pushed;
             table.goals.push(Goal::at_most(
                 "bytes read upstream ÷ the image's",
                 table.upstream_bytes() / bytes,
@@ -123,28 +133,63 @@ impl Copies {
 }
 
 struct Bench<'a> {
-    copies: &'a Copies,
     lab: &'a Lab,
     programs: &'a Programs,
     upstream: &'a BareRegistry,
-    toxiproxy: Option<&'a Toxiproxy>,
+    tls: bool,
+    far: Option<(&'a Toxiproxy, Duration)>,
     pushed: &'a Pushed,
 }
 
 impl Bench<'_> {
-    /// Into empty targets, and checks what came.
-    async fn run(&self, tool: Tool, at_once: Option<usize>) -> Result<Option<(String, Run)>> {
-        let mut targets = Vec::new();
-        for _ in 0..self.copies.targets {
-            targets.push(self.lab.bare_registry(None, self.copies.tls).await?);
+    /// One target and all of them, over a narrow way from the upstream.
+    async fn narrow(&self, table: &mut Table, copies: &Copies, rounds: usize, most: f64) -> Result<()> {
+        let mut medians = Vec::new();
+        for targets in [1, copies.targets] {
+            let mut walls = Vec::new();
+            for round in 0..rounds {
+                let run = self
+                    .run(Tool::Keeper, Some(copies.at_once), targets, Some(NARROW))
+                    .await?;
+                let (_, run) = run.context("ecr-keeper itself")?;
+                let label = format!("ecr-keeper, upstream at {} MB/s, {targets} targets", NARROW / 1_000_000);
+                eprintln!("{}, round {}: {label}: {:.2} s", copies.title, round + 1, run.wall);
+                walls.push(run.wall);
+                table.add(Tool::Keeper, None, label, run);
+            }
+            medians.push(measure::median(walls));
         }
+        let what = format!(
+            "wall of {} targets ÷ of one, upstream at {} MB/s",
+            copies.targets,
+            NARROW / 1_000_000
+        );
+        table.goals.push(Goal::at_most(&what, medians[1] / medians[0], most));
+        Ok(())
+    }
+
+    /// Into so many empty targets, and checks what came.
+    async fn run(
+        &self,
+        tool: Tool,
+        at_once: Option<usize>,
+        targets: usize,
+        rate: Option<u64>,
+    ) -> Result<Option<(String, Run)>> {
+        let targets = stream::iter(0..targets).then(|_| self.lab.bare_registry(None, self.tls));
+        let targets: Vec<BareRegistry> = targets.try_collect().await?;
+        let narrow = match rate {
+            Some(rate) => Some(Narrow::to(self.upstream.host(), rate).await?),
+            None => None,
+        };
         let mut hosts = Vec::new();
         for registry in [self.upstream].into_iter().chain(&targets) {
-            let host = match (self.toxiproxy, self.copies.latency) {
-                (Some(toxiproxy), Some(time)) => toxiproxy.way(registry.host(), Toxic::Latency(time)).await?,
+            let host = match (self.far, &narrow) {
+                (Some((toxiproxy, time)), _) => toxiproxy.way(registry.host(), Toxic::Latency(time)).await?,
+                (None, Some(narrow)) if hosts.is_empty() => narrow.host().to_owned(),
                 _ => registry.host().to_owned(),
             };
-            hosts.push((host, self.copies.tls.then(|| registry.certificates())));
+            hosts.push((host, self.tls.then(|| registry.certificates())));
         }
         let images: Vec<String> = hosts.iter().map(|(host, _)| format!("{host}/{REPOSITORY}:1")).collect();
         let job = Job {
@@ -152,8 +197,7 @@ impl Bench<'_> {
             hosts,
         };
         let folder = self.lab.dir().join("run");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder)?;
+        measure::clean(&folder)?;
         let Some(line) = tool.line(self.programs, &job, at_once, &folder)? else {
             return Ok(None);
         };

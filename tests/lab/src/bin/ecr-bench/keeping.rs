@@ -10,7 +10,7 @@ use ecr_lab::{Asked, BareRegistry, Lab, LabOptions, Toxic};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::copies::holds;
-use crate::measure::{self, Line};
+use crate::measure::{self, Line, clean};
 use crate::table::{Goal, Table};
 use crate::tools::{Job, Programs, Tool};
 
@@ -18,10 +18,10 @@ use crate::tools::{Job, Programs, Tool};
 const PUSHES: usize = 8;
 
 /// What ecr-keeper is told besides, for one row of a table.
-struct Way {
-    label: &'static str,
-    at_once: Option<usize>,
-    settings: &'static str,
+pub struct Way<'a> {
+    pub label: &'a str,
+    pub at_once: Option<usize>,
+    pub settings: &'a str,
 }
 
 /// Tags that are what their upstream is, both sides far away.
@@ -263,30 +263,36 @@ impl Shared {
     }
 }
 
-fn clean(folder: &Path) -> Result<()> {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir(folder)?;
-    Ok(())
+fn sync(programs: &Programs, lab: &Lab, folder: &Path, endpoint: &str, upstream: &str, way: &Way<'_>) -> Result<Line> {
+    let command = ["sync", "--results-dir", "results"];
+    keeper(programs, lab, folder, endpoint, upstream, way, &command)
 }
 
-/// A run with Docker Hub at `upstream` and ECR's API at `endpoint`.
-fn sync(programs: &Programs, lab: &Lab, folder: &Path, endpoint: &str, upstream: &str, way: &Way) -> Result<Line> {
+/// A run of a command with Docker Hub at `upstream` and ECR's API at `endpoint`.
+pub fn keeper(
+    programs: &Programs,
+    lab: &Lab,
+    folder: &Path,
+    endpoint: &str,
+    upstream: &str,
+    way: &Way<'_>,
+    command: &[&str],
+) -> Result<Line> {
     let settings = format!(
         "engine: direct\nkeyword: base/image\necr: {}\nregistries:\n  docker.io: {{mirrors: ['{upstream}']}}\n{}",
         lab.ecr().host(),
         way.settings
     );
     fs::write(folder.join("settings.yaml"), settings)?;
+    let program = programs.keeper.display().to_string();
     let words = [
+        &program,
         "-c",
         "settings.yaml",
         "--ledger",
         "ledger.json",
         "--progress",
         "none",
-        "sync",
-        "--results-dir",
-        "results",
     ];
     let environment = [
         ("AWS_ACCESS_KEY_ID", "LABACCESSKEY"),
@@ -297,10 +303,7 @@ fn sync(programs: &Programs, lab: &Lab, folder: &Path, endpoint: &str, upstream:
     ];
     Ok(Line {
         label: way.label.to_owned(),
-        words: [programs.keeper.display().to_string()]
-            .into_iter()
-            .chain(words.map(str::to_owned))
-            .collect(),
+        words: words.iter().chain(command).map(|word| (*word).to_owned()).collect(),
         environment: environment
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
@@ -308,7 +311,7 @@ fn sync(programs: &Programs, lab: &Lab, folder: &Path, endpoint: &str, upstream:
 }
 
 /// What the lab's ECR was asked for images: `/v2/` itself is the login.
-fn at_ecr(lab: &Lab) -> Asked {
+pub fn at_ecr(lab: &Lab) -> Asked {
     let mut asked = Asked::default();
     for request in lab.ecr().front().requests() {
         if request.path != "/v2/" {

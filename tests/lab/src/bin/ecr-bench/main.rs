@@ -1,8 +1,10 @@
 //! `ecr-bench`: the direct engine against other tools that do the same work, in one run.
 
 mod copies;
+mod discovery;
 mod keeping;
 mod measure;
+mod narrow;
 mod start;
 mod table;
 mod tools;
@@ -106,6 +108,7 @@ async fn run(cli: Cli) -> Result<bool> {
             Bounds {
                 ratio: 0.7,
                 read_once: true,
+                narrow: Some(1.15),
                 ..Bounds::default()
             },
         ),
@@ -137,6 +140,9 @@ async fn run(cli: Cli) -> Result<bool> {
             own: 100_000,
         };
         tell(shared.measure(&lab, &programs, cli.rounds).await?);
+    }
+    if wanted("Discovery") {
+        tell(discovery::measure(&lab, &programs, cli.rounds, 10_000 / part).await?);
     }
     if wanted("Cold start and size") {
         tell(start::measure(&programs, cli.rounds).await?);

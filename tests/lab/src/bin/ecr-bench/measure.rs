@@ -67,6 +67,14 @@ pub async fn run(line: &Line, folder: &Path) -> Result<Run> {
     })
 }
 
+/// Makes an empty folder for a run.
+pub fn clean(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir(folder).with_context(|| format!("create {}", folder.display()))
+}
+
 /// The middle one, or the mean of both.
 pub fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = numbers.into_iter().collect();

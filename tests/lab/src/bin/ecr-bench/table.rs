@@ -62,10 +62,7 @@ impl Table {
     }
 
     pub fn add(&mut self, tool: Tool, at_once: Option<usize>, label: String, run: Run) {
-        let own = self
-            .rows
-            .iter_mut()
-            .find(|row| row.tool == tool && row.at_once == at_once);
+        let own = self.rows.iter_mut().find(|row| row.tool == tool && row.label == label);
         match own {
             Some(row) => row.runs.push(run),
             None => self.rows.push(Row {
@@ -158,9 +155,9 @@ impl Table {
             let last = row.runs.last().cloned().unwrap_or_default();
             let _ = writeln!(
                 page,
-                "| {} | {wall:.2} | {:.2} | {:.2} | {:.0} | {} | {:.1} | {} | {:.1} |",
+                "| {} | {wall:.2} | {} | {:.2} | {:.0} | {} | {:.1} | {} | {:.1} |",
                 row.label,
-                wall / best.unwrap_or(f64::NAN),
+                best.map_or_else(|| "–".to_owned(), |best| format!("{:.2}", wall / best)),
                 row.median(|run| run.cpu),
                 row.runs.iter().map(|run| run.memory).fold(0.0, f64::max),
                 methods(&last.upstream),
