@@ -99,7 +99,7 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
     }
     let copies = saved.plan.actions().map(|Action::Copy(copy)| copy);
     let mut targets = copies.map(|copy| &copy.target);
-    if let Some(other) = targets.find(|target| target.repository.host != saved.registry) {
+    if let Some(other) = targets.find(|target| *target.repository.host != *saved.registry) {
         return Err(unusable(format!(
             "the plan {} is for {}, and would write to {other}",
             path.display(),

@@ -208,7 +208,7 @@ fn view(source: &ImageRef, upstream: Observed, target: &ImageRef, there: Option<
         config: None,
         platforms: there.map(|there| there.platforms).unwrap_or_default(),
         follows: source.clone(),
-        upstream: Upstream::Has(upstream),
+        upstream: Upstream::Has(Box::new(upstream)),
         made: None,
         outcome: None,
         can_move: true,

@@ -64,7 +64,7 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
         .keyword
         .clone()
         .filter(|keyword| !repository.contains(keyword.as_str()));
-    let overridden = settings.naming.overrides.contains_key(repository);
+    let overridden = settings.naming.overrides.contains_key(repository.as_ref());
     let plan = plan::sync(vec![viewed.clone()], &desk.policy);
     Ok(Explanation {
         limits: desk.limits(),

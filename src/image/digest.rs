@@ -1,6 +1,7 @@
 use std::fmt;
 use std::fmt::Write;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Algorithm, Context, SHA256, SHA512};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// [spec]: https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 /// A text that is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +94,7 @@ impl Hasher {
             // Writing to a string does not fail.
             let _ = write!(digest, "{byte:02x}");
         }
-        Digest(digest)
+        Digest(digest.into())
     }
 }
 
@@ -115,7 +116,7 @@ impl FromStr for Digest {
         let hex = &text["sha256:".len()..];
         // The specification allows lower case only: two spellings of one digest would not compare equal.
         if hex.len() == length && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidDigest(text.to_owned()))
         }
@@ -132,7 +133,7 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.0
+        digest.as_str().to_owned()
     }
 }
 

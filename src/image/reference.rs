@@ -1,11 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, InvalidDigest};
 
-/// A repository of a registry: `docker.io/library/busybox`.
+/// A repository of a registry: `docker.io/library/busybox`. Clones share its text: a registry has many thousands of tags.
 ///
 /// Read from text as Docker reads names: without a registry host it is Docker Hub's, and `library/` goes before a
 /// Docker Hub name of one part.
@@ -13,9 +14,9 @@ use super::{Digest, InvalidDigest};
 #[serde(try_from = "String", into = "String")]
 pub struct Repository {
     /// The registry's `host[:port]`.
-    pub host: String,
+    pub host: Arc<str>,
     /// The repository's name in that registry.
-    pub path: String,
+    pub path: Arc<str>,
 }
 
 impl Repository {
@@ -67,7 +68,7 @@ impl fmt::Display for Repository {
 /// specification, "Pulling manifests").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Tag(String);
+pub struct Tag(Arc<str>);
 
 /// What cosign appends to the tag of a digest (cosign's "Signature specification", "Storage").
 pub const SIGNATURE_SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
@@ -101,7 +102,7 @@ impl FromStr for Tag {
         let valid =
             text.len() <= 128 && bytes.next().is_some_and(word) && bytes.all(|b| word(b) || b == b'.' || b == b'-');
         if valid {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidReference::NotATag(text.to_owned()))
         }
@@ -118,7 +119,7 @@ impl TryFrom<String> for Tag {
 
 impl From<Tag> for String {
     fn from(tag: Tag) -> Self {
-        tag.0
+        tag.as_str().to_owned()
     }
 }
 
@@ -242,8 +243,8 @@ fn parse(text: &str) -> Result<Parsed<'_>, InvalidReference> {
     };
     Ok(Parsed {
         repository: Repository {
-            host: host.to_owned(),
-            path,
+            host: host.into(),
+            path: path.into(),
         },
         tag,
         digest,

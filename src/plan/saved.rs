@@ -171,12 +171,12 @@ mod tests {
     fn now(target: &str, upstream: &str) -> Now {
         Now {
             target: Some(digest(target)),
-            upstream: Upstream::Has(Observed {
+            upstream: Upstream::Has(Box::new(Observed {
                 top: digest(upstream),
                 kind: Kind::OciIndex,
                 platforms: Vec::new(),
                 children: None,
-            }),
+            })),
             made: None,
         }
     }

@@ -103,12 +103,12 @@ mod tests {
     }
 
     fn has(top: &str) -> Upstream {
-        Upstream::Has(Observed {
+        Upstream::Has(Box::new(Observed {
             top: digest(top),
             kind: Kind::OciIndex,
             platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
             children: None,
-        })
+        }))
     }
 
     fn single(held: &str, upstream: Upstream) -> Viewed {
@@ -178,7 +178,7 @@ mod tests {
         };
         let with = |made: Made| {
             let mut one = single("a", has("b"));
-            one.made = Some(made);
+            one.made = Some(Box::new(made));
             sync(vec![one], &policy()).kept.len()
         };
         assert_eq!(with(made("b", "a", "")), 1);

@@ -22,7 +22,7 @@ pub struct Viewed {
     /// What that tag names.
     pub upstream: Upstream,
     /// What the ledger knows of the target.
-    pub made: Option<Made>,
+    pub made: Option<Box<Made>>,
     /// What the target's tag would name after a copy, where that was found out.
     pub outcome: Option<Digest>,
     /// Whether the repository lets the tag move.
@@ -35,7 +35,7 @@ pub struct Viewed {
 #[derive(Debug, Clone)]
 pub enum Upstream {
     /// The tag is there.
-    Has(Observed),
+    Has(Box<Observed>),
     /// The registry answered that it is not.
     Gone,
     /// Nobody asked it, for this reason.

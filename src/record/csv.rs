@@ -32,8 +32,8 @@ fn row(image: &ImageReport) -> [String; 12] {
     let digest = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string).unwrap_or_default();
     let platforms: Vec<String> = image.platforms.iter().map(Platform::to_string).collect();
     [
-        image.target.repository.host.clone(),
-        image.target.repository.path.clone(),
+        image.target.repository.host.to_string(),
+        image.target.repository.path.to_string(),
         image.target.reference.as_str().to_owned(),
         image.upstream.to_string(),
         image.outcome.word().to_owned(),
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_has_commas_quotes_or_line_feeds_is_one_cell() {
         let mut report = sample::report();
-        report.images[0].reason = "said \"no\", twice".to_owned();
+        report.images[0].reason = "said \"no\", twice".into();
         let text = String::from_utf8(render(&report).unwrap()).unwrap();
         // RFC 4180, 2.6 and 2.7.
         assert!(text.contains(",\"said \"\"no\"\", twice\","), "{text}");
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn no_cell_is_a_formula() {
         let mut report = sample::report();
-        report.images[0].reason = "=HYPERLINK(\"http://evil.example\")".to_owned();
+        report.images[0].reason = "=HYPERLINK(\"http://evil.example\")".into();
         let text = String::from_utf8(render(&report).unwrap()).unwrap();
         assert!(text.contains(",\"'=HYPERLINK("), "{text}");
     }

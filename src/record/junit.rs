@@ -38,7 +38,7 @@ fn of_run(report: &Report) -> TestSuite {
 }
 
 fn of_repository(images: &[ImageReport]) -> TestSuite {
-    let name = images.first().map(|image| image.target.repository.path.as_str());
+    let name = images.first().map(|image| image.target.repository.path.as_ref());
     let mut suite = TestSuite::new(name.unwrap_or_default());
     suite.add_test_cases(images.iter().map(of_image));
     suite.set_time(images.iter().map(took).sum());
@@ -56,7 +56,7 @@ fn of_image(image: &ImageReport) -> TestCase {
         (None, _) => TestCaseStatus::success(),
     };
     let mut case = TestCase::new(image.target.reference.as_str(), status);
-    case.set_classname(image.target.repository.path.as_str());
+    case.set_classname(image.target.repository.path.as_ref());
     case.set_time(took(image));
     if image.failure.is_none() {
         let notes = image.notes.iter().map(|note| format!("\nnote: {note}"));

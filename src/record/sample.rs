@@ -34,10 +34,10 @@ fn image(name: &str, outcome: Outcome, failure: Option<Failure>) -> ImageReport 
         platforms: Vec::new(),
         upstream_platforms: Vec::new(),
         reason: match &failure {
-            Some(failure) => failure.message.clone(),
-            None => "the same digest on both sides".to_owned(),
+            Some(failure) => failure.message.clone().into(),
+            None => "the same digest on both sides".into(),
         },
-        failure,
+        failure: failure.map(Box::new),
         seconds: 0.0,
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn report() -> Report {
         upstream_digest: Some(digest(TOP)),
         platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64/v8".parse().unwrap()],
         notes: vec!["rebuilt".to_owned(), "2 | left".to_owned()],
-        reason: "the upstream's image is another one".to_owned(),
+        reason: "the upstream's image is another one".into(),
         seconds: 1.25,
         ..image("app:new", Outcome::Updated, None)
     };

@@ -141,7 +141,7 @@ impl Client {
         Ok(Remote {
             host: self.host(&repository.host)?,
             access: Access {
-                path: repository.path.clone(),
+                path: repository.path.to_string(),
                 push,
                 from: None,
             },
@@ -152,8 +152,8 @@ impl Client {
     /// Whether a registry answers, and takes the login.
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
         let remote = self.source(&Repository {
-            host: host.to_owned(),
-            path: String::new(),
+            host: host.into(),
+            path: "".into(),
         })?;
         let url = remote.url(&format!("{}/", remote.host.base()))?;
         remote.ask(Method::GET, url, HeaderMap::new()).await.map(drop)
@@ -221,18 +221,24 @@ impl Mirrors {
         let repository = &image.repository;
         let place = |mirror: &String| {
             let (host, path) = match mirror.split_once('/') {
-                Some((host, prefix)) => (host, format!("{prefix}/{}", repository.path)),
+                Some((host, prefix)) => (host, format!("{prefix}/{}", repository.path).into()),
                 None => (mirror.as_str(), repository.path.clone()),
             };
             ImageRef {
                 repository: Repository {
-                    host: host.to_owned(),
+                    host: host.into(),
                     path,
                 },
                 reference: image.reference.clone(),
             }
         };
-        let places: Vec<ImageRef> = self.0.get(&repository.host).into_iter().flatten().map(place).collect();
+        let places: Vec<ImageRef> = self
+            .0
+            .get(repository.host.as_ref())
+            .into_iter()
+            .flatten()
+            .map(place)
+            .collect();
         match places.is_empty() {
             true => vec![image.clone()],
             false => places,

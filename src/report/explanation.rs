@@ -77,7 +77,7 @@ impl Explanation {
                 is_asked,
             },
             upstream_is_said,
-            ledger: viewed.made,
+            ledger: viewed.made.map(|made| *made),
             passed_over_for,
             limits: BTreeMap::new(),
             plan,

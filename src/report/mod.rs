@@ -11,6 +11,7 @@ pub use failure::Failure;
 pub use preview::{Preview, copied_because, kept_because};
 pub use text::{limit_left, one_line, wrapped};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -104,10 +105,10 @@ pub struct ImageReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Why, in words; with an error, what was tried.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// What was refused or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// How long the copy took, in seconds; 0 where none was needed.
     pub seconds: f64,
 }
@@ -199,13 +200,7 @@ impl Report {
             Some(error) => (Outcome::Failed, Failure::from(error)),
             None => (Outcome::NotAttempted, Failure::not_attempted(NotAttempted::Stopped)),
         };
-        let image = ImageReport::of(
-            &copy.target,
-            &copy.upstream,
-            copy.target_digest.as_ref(),
-            outcome,
-            String::new(),
-        );
+        let image = ImageReport::of(&copy.target, &copy.upstream, copy.target_digest.as_ref(), outcome, "");
         self.images.push(image.failed(failure));
     }
 
@@ -258,7 +253,13 @@ impl ImageReport {
         }
     }
 
-    fn of(target: &ImageRef, upstream: &ImageRef, before: Option<&Digest>, outcome: Outcome, reason: String) -> Self {
+    fn of(
+        target: &ImageRef,
+        upstream: &ImageRef,
+        before: Option<&Digest>,
+        outcome: Outcome,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             target: target.clone(),
             upstream: upstream.clone(),
@@ -269,28 +270,22 @@ impl ImageReport {
             platforms: Vec::new(),
             upstream_platforms: Vec::new(),
             notes: Vec::new(),
-            reason,
+            reason: reason.into(),
             failure: None,
             seconds: 0.0,
         }
     }
 
     fn failed(mut self, failure: Failure) -> Self {
-        self.reason.clone_from(&failure.message);
-        self.failure = Some(failure);
+        self.reason = failure.message.clone().into();
+        self.failure = Some(Box::new(failure));
         self
     }
 
     fn unread(unread: &Unread) -> Self {
         let one = &unread.target;
-        Self::of(
-            &one.target,
-            &one.follows,
-            one.digest.as_ref(),
-            Outcome::Failed,
-            String::new(),
-        )
-        .failed(Failure::from(&*unread.why))
+        Self::of(&one.target, &one.follows, one.digest.as_ref(), Outcome::Failed, "")
+            .failed(Failure::from(&*unread.why))
     }
 
     fn unasked(one: &Followed) -> Self {
@@ -299,13 +294,13 @@ impl ImageReport {
             &one.follows,
             one.digest.as_ref(),
             Outcome::NotAttempted,
-            String::new(),
+            "",
         )
         .failed(Failure::not_attempted(NotAttempted::Stopped))
     }
 
     fn kept(kept: &Kept) -> Self {
-        let reason = kept_because(kept.because).to_owned();
+        let reason = kept_because(kept.because);
         Self {
             upstream_digest: kept.upstream_digest.clone(),
             ..Self::of(
@@ -326,7 +321,7 @@ impl ImageReport {
                 &refused.upstream,
                 refused.target_digest.as_ref(),
                 Outcome::Refused,
-                String::new(),
+                "",
             )
         }
         .failed(Failure::of_refusal(refused))
@@ -334,18 +329,18 @@ impl ImageReport {
 
     fn done(done: &Done) -> Self {
         let copy = &done.copy;
-        let (outcome, reason) = match &done.ended {
+        let (outcome, reason): (_, Cow<'static, str>) = match &done.ended {
             Ended::Updated(_) if copy.target_digest.is_none() => {
-                (Outcome::Updated, "the target had no such tag".to_owned())
+                (Outcome::Updated, "the target had no such tag".into())
             }
             Ended::Updated(_) if copy.because == CopyBecause::ReferrersMissing => (
                 Outcome::Updated,
-                "the same image, and what refers to it upstream was brought".to_owned(),
+                "the same image, and what refers to it upstream was brought".into(),
             ),
-            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".to_owned()),
-            Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string()),
-            Ended::Failed(_) => (Outcome::Failed, String::new()),
-            Ended::NotAttempted(_) | Ended::CutOff => (Outcome::NotAttempted, String::new()),
+            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".into()),
+            Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string().into()),
+            Ended::Failed(_) => (Outcome::Failed, "".into()),
+            Ended::NotAttempted(_) | Ended::CutOff => (Outcome::NotAttempted, "".into()),
         };
         let image = Self {
             upstream_digest: Some(copy.upstream_digest.clone()),

@@ -54,7 +54,7 @@ pub(super) fn url(text: &str) -> Option<String> {
 pub(super) fn host(text: &str) -> Option<String> {
     // An image's name is the strictest test of what may stand before its first slash. Docker Hub's puts `library/` there.
     let repository: Repository = format!("{text}/x").parse().ok()?;
-    (repository.host == text).then(|| text.to_owned())
+    (*repository.host == *text).then(|| text.to_owned())
 }
 
 pub(super) fn mirror(text: &str) -> Option<String> {

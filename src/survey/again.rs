@@ -29,8 +29,8 @@ pub async fn look_again(
     ledger: &Ledger,
     stop: &Stop,
 ) -> Vec<Seen> {
-    let names: BTreeSet<String> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
-    let listed: BTreeMap<String, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
+    let names: BTreeSet<Arc<str>> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
+    let listed: BTreeMap<Arc<str>, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
         .map(|name| async move { (ecr.images(&name).await.map_err(|error| Arc::new(error.into())), name) })
         .buffer_unordered(at_once)
         .take_until(stop.soft.cancelled())

@@ -138,8 +138,8 @@ impl Viewed {
 }
 
 /// The config digests of single images, by repository and manifest digest. What cannot be read is left out: then a pull tells.
-async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) -> BTreeMap<(String, Digest), Digest> {
-    let mut wanted: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
+async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) -> BTreeMap<(Arc<str>, Digest), Digest> {
+    let mut wanted: BTreeMap<Arc<str>, BTreeSet<Digest>> = BTreeMap::new();
     for one in open.iter().filter(|one| !one.is_index()) {
         let digests = wanted.entry(one.target.repository.path.clone()).or_default();
         digests.extend(one.digest.clone());

@@ -180,7 +180,7 @@ pub async fn survey(
     events.send(Event::Listing {
         repositories: listed.len(),
     });
-    let followed = survey.list(scope, ecr, listed, stop).await;
+    let mut followed = survey.list(scope, ecr, listed, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {
             let closed = |(name, _): &(String, SurveyError)| only.is_repository(&scope.registry, name);
@@ -196,9 +196,9 @@ pub async fn survey(
             .collect();
     }
 
-    let (followed, settled): (Vec<Followed>, Vec<Followed>) =
-        followed.into_iter().partition(|one| scope.settles(one).is_none());
-    for one in settled {
+    // A registry may have some hundred thousand tags: they are in memory once.
+    survey.viewed.reserve_exact(followed.len());
+    for one in followed.extract_if(.., |one| scope.settles(one).is_some()) {
         let because = scope.settles(&one).unwrap_or(KeptBecause::Present);
         survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger));
     }
@@ -260,8 +260,8 @@ impl Survey {
             let mapping = scope.naming.upstream_of(&name).map(|upstream| Mapping {
                 upstream,
                 target: Repository {
-                    host: scope.registry.clone(),
-                    path: name.clone(),
+                    host: scope.registry.as_str().into(),
+                    path: name.as_str().into(),
                 },
             });
             match (images, mapping) {
@@ -289,7 +289,7 @@ impl Survey {
 impl Followed {
     fn viewed(self, upstream: Upstream, ledger: &Ledger) -> Viewed {
         Viewed {
-            made: ledger.of(&self.target).cloned(),
+            made: ledger.of(&self.target).cloned().map(Box::new),
             target: self.target,
             digest: self.digest,
             kind: self.kind,
@@ -351,7 +351,7 @@ async fn ask_upstreams(
     stream::iter(tags)
         .map(|tag| async move {
             let upstream = match session.observe(&tag, Side::Upstream).await {
-                Ok(observed) => Ok(Upstream::Has(observed)),
+                Ok(observed) => Ok(Upstream::Has(Box::new(observed))),
                 Err(error) if error.is_gone() => Ok(Upstream::Gone),
                 Err(error) => Err(Arc::new(error)),
             };

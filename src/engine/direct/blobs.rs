@@ -129,7 +129,7 @@ impl Session {
         let wanting: Vec<(Remote, Vec<&Target<'_>>)> = wanting.collect();
         // Another image that has the same blob waits here, and then finds it, or mounts it. All wait for registries first, and in
         // the order of names, so that no two wait for each other.
-        let mut registries: BTreeMap<String, Option<Arc<OwnedMutexGuard<()>>>> = BTreeMap::new();
+        let mut registries: BTreeMap<Arc<str>, Option<Arc<OwnedMutexGuard<()>>>> = BTreeMap::new();
         for (remote, _) in &wanting {
             let host = &remote.repository().host;
             if !registries.contains_key(host) {

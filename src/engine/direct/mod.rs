@@ -56,11 +56,11 @@ pub struct Session {
     /// One blob goes to one repository once, however many images have it.
     turns: Turns,
     /// Which repositories of a registry have a blob, as far as this run has seen.
-    seen: Mutex<BTreeMap<Seen, BTreeSet<String>>>,
+    seen: Mutex<BTreeMap<Seen, BTreeSet<Arc<str>>>>,
 }
 
 /// A blob in a registry: the host, its digest, and the size that a manifest says it has.
-type Seen = (String, Digest, u64);
+type Seen = (Arc<str>, Digest, u64);
 
 fn seen_in(repository: &Repository, blob: &Descriptor) -> Seen {
     (repository.host.clone(), blob.digest.clone(), blob.size)
@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// Another repository of the same registry that has a blob.
-    fn neighbour(&self, repository: &Repository, blob: &Descriptor) -> Option<String> {
+    fn neighbour(&self, repository: &Repository, blob: &Descriptor) -> Option<Arc<str>> {
         let key = seen_in(repository, blob);
         let seen = self.seen.lock().ok()?;
         seen.get(&key)?.iter().find(|path| **path != repository.path).cloned()

@@ -83,8 +83,8 @@ impl Daemon {
 /// A name of our own, each time another, which no registry has (RFC 2606).
 fn own_name(what: &str) -> Repository {
     Repository {
-        host: "ecr-keeper.invalid".to_owned(),
+        host: "ecr-keeper.invalid".into(),
         // In a container every process may be the first.
-        path: format!("{what}-{:016x}", RandomState::new().hash_one(what)),
+        path: format!("{what}-{:016x}", RandomState::new().hash_one(what)).into(),
     }
 }
