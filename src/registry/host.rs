@@ -5,16 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::redirect::{self, Policy};
-use reqwest::{Body, Certificate, ClientBuilder, Identity, Method, RequestBuilder, Response, StatusCode, Url};
-use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
+use reqwest::{Body, Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::{Credentials, Login, Logins};
 use super::blobs::Mounts;
 use super::error::Attempt;
 use super::pace::{Limit, OnLimit, Pace};
+use super::ways::Ways;
 use super::{Access, RegistryError};
 use crate::retry::{Passes, Retry, Timeouts};
 
@@ -61,69 +59,6 @@ pub(super) struct Host {
     pub(super) wants_chunks: AtomicBool,
 }
 
-/// Connections, and how redirects are dealt with on them. Clones share what there is: to set one up reads all of the system's certificates.
-#[derive(Debug, Clone)]
-pub(super) struct Ways {
-    http: reqwest::Client,
-    /// Follows no redirect: a login is for whom the registry named, not for whom that one names.
-    tokens: reqwest::Client,
-}
-
-impl Ways {
-    /// For registries that the system's authorities vouch for.
-    fn usual(timeouts: &Timeouts, setup: &Attempt<'_>) -> Result<Self, RegistryError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| setup.odd(format!("TLS cannot be set up: {error}")))?
-            .with_no_client_auth();
-        let ways = Self::build(timeouts, true, |builder| builder.tls_backend_preconfigured(tls.clone()));
-        ways.map_err(|error| setup.transport(error))
-    }
-
-    fn own(
-        authorities: &[Certificate],
-        identity: Option<&Identity>,
-        timeouts: &Timeouts,
-        setup: &Attempt<'_>,
-    ) -> Result<Self, RegistryError> {
-        // A redirect may lead to somebody who would ask for our certificate.
-        let ways = Self::build(timeouts, identity.is_none(), |builder| {
-            let builder = builder.tls_certs_merge(authorities.to_vec());
-            match identity {
-                Some(identity) => builder.identity(identity.clone()),
-                None => builder,
-            }
-        });
-        ways.map_err(|error| setup.transport(error))
-    }
-
-    fn build(
-        timeouts: &Timeouts,
-        follows: bool,
-        secure: impl Fn(ClientBuilder) -> ClientBuilder,
-    ) -> reqwest::Result<Self> {
-        let client = |redirects| {
-            let builder = reqwest::Client::builder()
-                .connect_timeout(timeouts.connect)
-                .redirect(redirects)
-                // An upload's address is nobody else's business.
-                .referer(false)
-                .user_agent(concat!("ecr-keeper/", env!("CARGO_PKG_VERSION")));
-            secure(builder)
-        };
-        let redirects = match follows {
-            true => Policy::custom(follow),
-            false => Policy::none(),
-        };
-        Ok(Self {
-            http: client(redirects).build()?,
-            tokens: client(Policy::none()).timeout(timeouts.answer).build()?,
-        })
-    }
-}
-
 /// A body that can be sent again for another try.
 pub(super) type Again<'a> = &'a (dyn Fn() -> Body + Send + Sync);
 
@@ -153,9 +88,6 @@ pub(super) struct Answered {
     pub(super) response: Response,
     _permit: Option<OwnedSemaphorePermit>,
 }
-
-/// No storage host is further away.
-const REDIRECTS: usize = 5;
 
 impl Host {
     /// `usual` are the ways that all hosts share which trust nobody but the system's authorities; set up where they are not yet.
@@ -398,16 +330,6 @@ impl Host {
 impl Ask<'_> {
     fn attempt<'a>(&'a self, host: &'a Host) -> Attempt<'a> {
         host.attempt(self.method.clone(), &self.url, self.access)
-    }
-}
-
-/// Content may be kept elsewhere; what was asked for over TLS is not fetched without.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let asked = attempt.previous().last().map(Url::scheme);
-    match (attempt.previous().len() > REDIRECTS, asked, attempt.url().scheme()) {
-        (true, ..) => attempt.error("there are too many"),
-        (_, Some("https"), "http") => attempt.error("one leads from TLS to plain HTTP"),
-        _ => attempt.follow(),
     }
 }
 

@@ -11,6 +11,7 @@ mod manifests;
 mod pace;
 mod reader;
 mod upload;
+mod ways;
 
 pub use auth::{Credential, Credentials};
 pub use blobs::Mounted;
@@ -31,7 +32,8 @@ use reqwest::{Method, Url};
 use crate::image::{ImageRef, Repository};
 use crate::retry::{Retry, Timeouts};
 use error::Attempt;
-use host::{Ask, Host, Ways};
+use host::{Ask, Host};
+use ways::Ways;
 
 /// How registries are dealt with.
 #[derive(Debug, Clone)]

@@ -56,6 +56,6 @@ pub use lab::{Lab, LabOptions};
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use s3::S3;
-pub use tools::{peer, program, version};
-pub use toxiproxy::{Toxic, Toxiproxy};
+pub use tools::{peer, program};
+pub use toxiproxy::Toxiproxy;
 pub use webhook::{Message, WebhookSink};

@@ -31,8 +31,7 @@ pub fn program(name: &str) -> Result<String> {
     Ok(path.display().to_string())
 }
 
-/// The version of a tool that `scripts/tools` builds or gets.
-pub fn version(name: &str) -> Option<&'static str> {
+fn version(name: &str) -> Option<&'static str> {
     let mut lines = VERSIONS.lines().filter_map(|line| line.split_once('='));
     lines
         .find(|(key, _)| key.eq_ignore_ascii_case(name))

@@ -1,4 +1,4 @@
-//! Toxiproxy: a network that is far away, or narrow.
+//! Toxiproxy: a network that is far away.
 
 use std::fs;
 use std::path::Path;
@@ -20,15 +20,6 @@ pub struct Toxiproxy {
     client: Client,
 }
 
-/// What a way does to everything that comes back over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Toxic {
-    /// It comes so much later.
-    Latency(Duration),
-    /// A connection brings so many bytes a second.
-    Bandwidth(u64),
-}
-
 impl Toxiproxy {
     pub(crate) async fn start(folder: &Path) -> Result<Toxiproxy> {
         let home = folder.join(format!("toxiproxy-{}", chance::hex(4)));
@@ -47,11 +38,11 @@ impl Toxiproxy {
         })
     }
 
-    /// Opens a way to `host`; answers its `127.0.0.1:PORT`.
+    /// Opens a way to `host` over which everything comes back so much later; answers its `127.0.0.1:PORT`.
     ///
     /// # Errors
     /// When toxiproxy refuses it.
-    pub async fn way(&self, host: &str, toxic: Toxic) -> Result<String> {
+    pub async fn way(&self, host: &str, latency: Duration) -> Result<String> {
         let name = chance::hex(8);
         let listen = format!("127.0.0.1:{}", chance::free_port()?);
         self.post(
@@ -59,11 +50,7 @@ impl Toxiproxy {
             &json!({"name": name, "listen": listen, "upstream": host, "enabled": true}),
         )
         .await?;
-        let toxic = match toxic {
-            Toxic::Latency(time) => json!({"type": "latency", "attributes": {"latency": time.as_millis()}}),
-            // In thousands.
-            Toxic::Bandwidth(bytes) => json!({"type": "bandwidth", "attributes": {"rate": bytes / 1000}}),
-        };
+        let toxic = json!({"type": "latency", "attributes": {"latency": latency.as_millis()}});
         self.post(&format!("proxies/{name}/toxics"), &toxic).await?;
         Ok(listen)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ecr_lab::images::{Compression, Format, Image, Layer, Platform, Pushed};
-use ecr_lab::{Asked, BareRegistry, Lab, Toxic, Toxiproxy};
+use ecr_lab::{Asked, BareRegistry, Lab, Toxiproxy};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -185,7 +185,7 @@ impl Bench<'_> {
         let mut hosts = Vec::new();
         for registry in [self.upstream].into_iter().chain(&targets) {
             let host = match (self.far, &narrow) {
-                (Some((toxiproxy, time)), _) => toxiproxy.way(registry.host(), Toxic::Latency(time)).await?,
+                (Some((toxiproxy, time)), _) => toxiproxy.way(registry.host(), time).await?,
                 (None, Some(narrow)) if hosts.is_empty() => narrow.host().to_owned(),
                 _ => registry.host().to_owned(),
             };

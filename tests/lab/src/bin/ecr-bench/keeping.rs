@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ecr_lab::images::{Compression, Format, Image, Layer, Place, Platform, tiny};
-use ecr_lab::{Asked, BareRegistry, Lab, LabOptions, Toxic};
+use ecr_lab::{Asked, BareRegistry, Lab, LabOptions};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::copies::holds;
@@ -57,7 +57,7 @@ impl Unchanged {
             .await?;
         let upstream = lab.bare_registry(Some(both.storage()), false).await?;
         let toxiproxy = lab.toxiproxy().await?;
-        let far = Toxic::Latency(self.latency);
+        let far = self.latency;
         let way = toxiproxy.way(upstream.host(), far).await?;
         let target_way = toxiproxy.way(both.host(), far).await?;
         let api = toxiproxy.way(lab.endpoint().trim_start_matches("http://"), far).await?;
