@@ -45,12 +45,11 @@ pub trait Passes {
 impl Retry {
     /// Carries out `work` until it ends well, fails in a way that does not pass, or the tries are used up; `waiting` is
     /// told each time.
-    pub async fn run<T, E: Passes>(
+    pub async fn run<T, E: Passes, Work: Future<Output = Result<T, E>>>(
         &self,
-        work: impl AsyncFnMut() -> Result<T, E>,
+        mut work: impl FnMut() -> Work,
         mut waiting: impl FnMut(&E, Duration),
     ) -> Result<T, E> {
-        let mut work = work;
         let mut backoff = self.delays();
         loop {
             let error = match work().await {
@@ -128,7 +127,7 @@ mod tests {
         };
         let mut waits = Vec::new();
         let ended = retry
-            .run(async || Err::<(), Ill>(Ill), |_, wait| waits.push(wait))
+            .run(|| async { Err::<(), Ill>(Ill) }, |_, wait| waits.push(wait))
             .await;
         assert!(ended.is_err());
         assert_eq!(waits.len(), 29);

@@ -171,7 +171,7 @@ impl Host {
             true => Retry { tries: 1, ..self.retry },
             false => self.retry,
         };
-        let asked = retry.run(async || self.ask_or_wait(ask).await, warn).await;
+        let asked = retry.run(|| self.ask_or_wait(ask), warn).await;
         if self.is_here(&ask.url) {
             // Who answers, whatever it is, is there: it may be this one thing that it cannot do.
             let is_away = asked.as_ref().err().is_some_and(RegistryError::is_away);

@@ -23,16 +23,11 @@ impl Survey {
         session: &Session,
         stop: &Stop,
     ) {
-        let (open, settled): (Vec<Viewed>, Vec<Viewed>) =
-            std::mem::take(&mut self.viewed)
-                .into_iter()
-                .partition(|one| match &one.upstream {
-                    Upstream::Has(upstream) => {
-                        session.brings_referrers() || one.in_sync_with(upstream, policy).is_none()
-                    }
-                    Upstream::Gone | Upstream::NotAsked(_) => false,
-                });
-        self.viewed = settled;
+        let is_open = |one: &mut Viewed| match &one.upstream {
+            Upstream::Has(upstream) => session.brings_referrers() || one.in_sync_with(upstream, policy).is_none(),
+            Upstream::Gone | Upstream::NotAsked(_) => false,
+        };
+        let open: Vec<Viewed> = self.viewed.extract_if(.., is_open).collect();
 
         let configs = match scope.compare {
             // Where manifests are compared, a config tells its platform alone.
@@ -66,7 +61,7 @@ impl Survey {
         }
         drop(answers);
         self.unasked.extend(left.into_values().map(Followed::from));
-        self.viewed.sort_by(|one, other| one.target.cmp(&other.target));
+        self.viewed.sort_unstable_by(|one, other| one.target.cmp(&other.target));
     }
 }
 

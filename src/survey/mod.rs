@@ -247,17 +247,16 @@ impl Survey {
     async fn list(&mut self, scope: &Scope, ecr: &Ecr, listed: Vec<ListedRepository>, stop: &Stop) -> Vec<Followed> {
         let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
         let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
-        let mut answers: Vec<_> = stream::iter(fixed.keys().cloned())
-            .map(|name| async move { (ecr.images(&name).await, name) })
+        let mut answers = stream::iter(fixed.keys())
+            .map(|name| async move { (ecr.images(name).await, name) })
             .buffer_unordered(scope.at_once)
             .take_until(stop.soft.cancelled())
-            .collect()
-            .await;
-        answers.sort_by(|(_, one), (_, other)| one.cmp(other));
+            .boxed_local();
         let mut followed = Vec::new();
-        for (images, name) in answers {
-            unlisted.remove(&name);
-            let mapping = scope.naming.upstream_of(&name).map(|upstream| Mapping {
+        // Each answer is let go before the next is read: all of them weigh more than what is kept of them.
+        while let Some((images, name)) = answers.next().await {
+            unlisted.remove(name);
+            let mapping = scope.naming.upstream_of(name).map(|upstream| Mapping {
                 upstream,
                 target: Repository {
                     host: scope.registry.as_str().into(),
@@ -267,21 +266,22 @@ impl Survey {
             match (images, mapping) {
                 (Ok(images), Ok(mapping)) => {
                     self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
-                    let all = images
-                        .iter()
-                        .flat_map(|image| follow(image, &mapping, fixed.get(&name)));
-                    let (all, places): (Vec<Followed>, Vec<Followed>) = all
-                        .filter(|one| scope.means(&one.target))
-                        .partition(|one| !one.target.reference.is_of_referrers() || scope.names(&one.target));
-                    self.signature_tags += places.len();
-                    followed.extend(all);
+                    let tags = images.iter().flat_map(|image| follow(image, &mapping, fixed.get(name)));
+                    for one in tags.filter(|one| scope.means(&one.target)) {
+                        match one.target.reference.is_of_referrers() && !scope.names(&one.target) {
+                            true => self.signature_tags += 1,
+                            false => followed.push(one),
+                        }
+                    }
                 }
-                (Err(error), _) => self.closed.push((name, error.into())),
-                (Ok(_), Err(error)) => self.closed.push((name, error.into())),
+                (Err(error), _) => self.closed.push((name.clone(), error.into())),
+                (Ok(_), Err(error)) => self.closed.push((name.clone(), error.into())),
             }
         }
+        drop(answers);
+        self.closed.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.unlisted = unlisted.into_iter().collect();
-        followed.sort_by(|one, other| one.target.cmp(&other.target));
+        followed.sort_unstable_by(|one, other| one.target.cmp(&other.target));
         followed
     }
 }

@@ -1,11 +1,13 @@
 //! One read of a blob, for all that lack it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Session;
 use super::blobs::Line;
@@ -57,6 +59,12 @@ impl Fed {
     }
 }
 
+/// A blob that is being read. To drop it ends that.
+struct Reading {
+    pieces: mpsc::Receiver<Result<Bytes, RegistryError>>,
+    _task: AbortOnDropHandle<()>,
+}
+
 /// Where the pieces of a blob go out to one target.
 struct Outlet {
     /// None once it takes no more.
@@ -79,7 +87,7 @@ impl Session {
         lines: &[(Line<'_>, Upload)],
         reading: Option<SemaphorePermit<'_>>,
     ) -> Result<Vec<Fed>, EngineError> {
-        let mut reader = self.reader(image, sources, blob).await?;
+        let mut blob_read = self.read_apart(self.reader(image, sources, blob).await?);
         let over = CancellationToken::new();
         let mut outlets = Vec::new();
         let mut uploads = Vec::new();
@@ -111,7 +119,7 @@ impl Session {
             });
         }
         let feeding = async {
-            let fed = self.pump(&mut reader, &mut outlets, lines).await;
+            let fed = self.pump(&mut blob_read.pieces, &mut outlets, lines).await;
             drop(reading);
             // An upload whose pieces end early is none that the registry can take for whole.
             outlets.iter_mut().for_each(|outlet| outlet.sender = None);
@@ -169,38 +177,53 @@ impl Session {
         reader.map_err(|error| unread(image, blob, error))
     }
 
+    /// Reads a blob on a task of its own: blobs are summed up on all cores, and not on the one that the run itself is on.
+    fn read_apart(&self, mut reader: BlobReader) -> Reading {
+        let (outlet, pieces) = mpsc::channel(1);
+        let room = Arc::clone(&self.room);
+        let task = tokio::spawn(async move {
+            loop {
+                let read = match reader.next().await {
+                    Ok(Some(read)) => read,
+                    Ok(None) => return,
+                    Err(error) => {
+                        // Whoever has gone does not need to know.
+                        let _ = outlet.send(Err(error)).await;
+                        return;
+                    }
+                };
+                for piece in read.chunks(PIECE) {
+                    if outlet.send(Ok(carried(piece, &room).await)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Reading {
+            pieces,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
     async fn pump(
         &self,
-        reader: &mut BlobReader,
+        pieces: &mut mpsc::Receiver<Result<Bytes, RegistryError>>,
         outlets: &mut [Outlet],
         lines: &[(Line<'_>, Upload)],
     ) -> Result<(), RegistryError> {
-        while let Some(read) = reader.next().await? {
-            for piece in read.chunks(PIECE) {
-                let piece = self.carried(piece).await;
-                self.offer(outlets, &piece).await;
-                let taking = outlets.iter_mut().zip(lines);
-                for (outlet, (line, _)) in taking.filter(|(outlet, _)| outlet.sender.is_some()) {
-                    outlet.sent += piece.len() as u64;
-                    line.moved(piece.len() as u64);
-                }
-                if outlets.iter().all(|outlet| outlet.sender.is_none()) {
-                    return Ok(());
-                }
+        while let Some(piece) = pieces.recv().await {
+            let piece = piece?;
+            self.offer(outlets, &piece).await;
+            let taking = outlets.iter_mut().zip(lines);
+            for (outlet, (line, _)) in taking.filter(|(outlet, _)| outlet.sender.is_some()) {
+                outlet.sent += piece.len() as u64;
+                line.moved(piece.len() as u64);
+            }
+            if outlets.iter().all(|outlet| outlet.sender.is_none()) {
+                return Ok(());
             }
         }
         Ok(())
-    }
-
-    /// Waits until there is room for a piece. The room is free again when the last line has sent it. It is a copy: a part of what a
-    /// connection has read keeps all of its buffer, some times that part's size, and makes the connection get another.
-    async fn carried(&self, piece: &[u8]) -> Bytes {
-        let share = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let room = self.room.clone().acquire_many_owned(share).await;
-        Bytes::from_owner(Carried {
-            piece: piece.to_vec(),
-            _room: room.ok(),
-        })
     }
 
     /// Hands one piece to every line that still takes pieces. One alone may take its time; of several, each may be behind the fastest
@@ -234,6 +257,17 @@ impl Session {
             }
         }
     }
+}
+
+/// Waits until there is room for a piece. The room is free again when the last line has sent it. It is a copy: a part of what a
+/// connection has read keeps all of its buffer, some times that part's size, and makes the connection get another.
+async fn carried(piece: &[u8], room: &Arc<Semaphore>) -> Bytes {
+    let share = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    let room = Arc::clone(room).acquire_many_owned(share).await;
+    Bytes::from_owner(Carried {
+        piece: piece.to_vec(),
+        _room: room.ok(),
+    })
 }
 
 /// Says which blob it is, where the registry does not.

@@ -1,7 +1,5 @@
 //! Actions on rules of the pull through cache.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::super::account::Account;
@@ -12,16 +10,13 @@ use super::{Outcome, paging, seconds};
 pub(super) fn describe(account: &Account, body: &Value) -> Outcome {
     let rules = account.cache_rules();
     let Some(prefixes) = body["ecrRepositoryPrefixes"].as_array() else {
-        let all = rules
-            .iter()
-            .map(|(prefix, rule)| (prefix.clone(), description(account, prefix, rule)));
-        let all: BTreeMap<String, Value> = all.collect();
         return paging::page(
             account,
             "DescribePullThroughCacheRules",
             body,
             "pullThroughCacheRules",
-            &all,
+            &rules,
+            |prefix, rule| description(account, prefix, rule),
         );
     };
     let mut found = Vec::new();

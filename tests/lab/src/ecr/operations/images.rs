@@ -12,15 +12,20 @@ use super::{Outcome, paging, repository_name, seconds};
 
 pub(super) fn describe(account: &Account, body: &Value) -> Outcome {
     let name = repository_name(account, body)?;
-    let details = |digest: &str, image: &Image| detail(account, name, digest, image);
     let found = account.with_repository(name, |repository| {
         if let Some(ids) = body["imageIds"].as_array() {
             return described_by_id(account, name, repository, body, ids);
         }
         let images = filtered(repository, body)?;
-        let found = images.map(|(digest, image)| (digest.clone(), details(digest, image)));
-        let found: BTreeMap<String, Value> = found.collect();
-        paging::page(account, "DescribeImages", body, "imageDetails", &found)
+        let found: BTreeMap<String, &Image> = images.map(|(digest, image)| (digest.clone(), image)).collect();
+        paging::page(
+            account,
+            "DescribeImages",
+            body,
+            "imageDetails",
+            &found,
+            |digest, image| detail(account, name, digest, image),
+        )
     });
     found?
 }
@@ -63,7 +68,7 @@ pub(super) fn list(account: &Account, body: &Value) -> Outcome {
                 ids.insert(format!("{digest} {tag}"), id);
             }
         }
-        paging::page(account, "ListImages", body, "imageIds", &ids)
+        paging::page(account, "ListImages", body, "imageIds", &ids, |_, id| id.clone())
     });
     found?
 }

@@ -12,13 +12,14 @@ use super::super::api_error::ApiError;
 /// ECR's page size where the request names none.
 const DEFAULT: u64 = 100;
 
-/// One page of `items` under `key`, and a nextToken when there is more.
-pub(super) fn page(
+/// One page of `items` under `key`, each as `describe` tells it, and a nextToken when there is more.
+pub(super) fn page<Item>(
     account: &Account,
     action: &str,
     body: &Value,
     key: &str,
-    items: &BTreeMap<String, Value>,
+    items: &BTreeMap<String, Item>,
+    describe: impl Fn(&str, &Item) -> Value,
 ) -> Result<Value, ApiError> {
     let wanted = match &body["maxResults"] {
         Value::Null => DEFAULT,
@@ -44,8 +45,8 @@ pub(super) fn page(
         }
     };
     let mut rest = items.range((begin, Bound::Unbounded));
-    let page: Vec<(&String, &Value)> = rest.by_ref().take(size).collect();
-    let values: Vec<&Value> = page.iter().map(|(_, value)| *value).collect();
+    let page: Vec<(&String, &Item)> = rest.by_ref().take(size).collect();
+    let values: Vec<Value> = page.iter().map(|(name, item)| describe(name, item)).collect();
     let mut answer = json!({key: values});
     if let (Some((last, _)), Some(_)) = (page.last(), rest.next()) {
         answer["nextToken"] = json!(account.page_tokens.issue(&call, last));

@@ -1,6 +1,5 @@
 //! Actions on repositories.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -24,12 +23,16 @@ pub(super) fn describe(account: &Account, body: &Value) -> Outcome {
         let text = format!("Access to the registry with id '{registry}' is denied");
         return Err(ApiError::new("AccessDeniedException", text));
     }
+    let describe = |name: &str, repository: &Repository| description(account, name, repository);
     let repositories = account.repositories();
-    let found = repositories
-        .iter()
-        .map(|(name, repository)| (name.clone(), description(account, name, repository)));
-    let found: BTreeMap<String, Value> = found.collect();
-    paging::page(account, "DescribeRepositories", body, "repositories", &found)
+    paging::page(
+        account,
+        "DescribeRepositories",
+        body,
+        "repositories",
+        &repositories,
+        describe,
+    )
 }
 
 fn describe_named(account: &Account, registry: &str, body: &Value, names: &[Value]) -> Outcome {
