@@ -4,6 +4,7 @@
 mod content;
 mod digest;
 mod manifest;
+mod names;
 mod part;
 mod platform;
 mod reference;

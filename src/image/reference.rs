@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::Parts;
 use super::{Digest, InvalidDigest};
 
 /// A repository of a registry: `docker.io/library/busybox`. Clones share its text: a registry has many thousands of tags.
@@ -33,8 +34,8 @@ impl FromStr for Repository {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        match parse(text)? {
-            Parsed {
+        match Parts::of(text)? {
+            Parts {
                 repository,
                 tag: None,
                 digest: None,
@@ -197,102 +198,6 @@ pub enum InvalidReference {
     Digest(#[from] InvalidDigest),
 }
 
-/// The parts of a reference, by the grammar of Docker's names (distribution's "reference" package) and in its way: see [`Repository`].
-struct Parsed<'a> {
-    repository: Repository,
-    tag: Option<&'a str>,
-    digest: Option<&'a str>,
-}
-
-/// The longest name of a repository, its host aside (distribution's "reference" package).
-const LONGEST_NAME: usize = 255;
-
-// By hand: the expression that crates have for it takes some ten megabytes and a third of a short run's time to compile.
-fn parse(text: &str) -> Result<Parsed<'_>, InvalidReference> {
-    let malformed = |why: &str| InvalidReference::Malformed {
-        text: text.to_owned(),
-        why: why.to_owned(),
-    };
-    let (name, digest) = match text.split_once('@') {
-        Some((name, digest)) => (name, Some(digest)),
-        None => (text, None),
-    };
-    let last = name.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = match name[last..].split_once(':') {
-        Some((of_last, tag)) => (&name[..last + of_last.len()], Some(tag)),
-        None => (name, None),
-    };
-    let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
-    let (host, path) = match name.split_once('/') {
-        Some((first, rest)) if is_host(first) => (first, rest),
-        _ => ("docker.io", name),
-    };
-    if let Some(why) = wrong_with_host(host).or_else(|| wrong_with_path(path)) {
-        return Err(malformed(why));
-    }
-    if let Some(Err(error)) = tag.map(Tag::from_str) {
-        return Err(malformed(&error.to_string()));
-    }
-    let host = match host {
-        "index.docker.io" => "docker.io",
-        host => host,
-    };
-    let path = match (host, path.contains('/')) {
-        ("docker.io", false) => format!("library/{path}"),
-        _ => path.to_owned(),
-    };
-    Ok(Parsed {
-        repository: Repository {
-            host: host.into(),
-            path: path.into(),
-        },
-        tag,
-        digest,
-    })
-}
-
-fn wrong_with_host(host: &str) -> Option<&'static str> {
-    let (name, port) = match host.split_once(':') {
-        Some((name, port)) => (name, Some(port)),
-        None => (host, None),
-    };
-    let is_label = |label: &str| {
-        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        !label.is_empty() && label.bytes().all(word) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    match () {
-        () if !name.split('.').all(is_label) => {
-            Some("the registry's host has letters, digits and '-', with '.' between")
-        }
-        () if !port.is_none_or(is_port) => Some("a port is a number up to 65535"),
-        () => None,
-    }
-}
-
-/// OCI distribution specification, "Pulling Manifests".
-fn wrong_with_path(path: &str) -> Option<&'static str> {
-    let is_part = |part: &str| {
-        let words: Vec<&str> = part
-            .split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit())
-            .collect();
-        // Between two words there is one separator: `.`, `_`, `__` or any number of `-`.
-        let separators = part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let is_separator =
-            |separator: &str| matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-');
-        let is_word = |word: Option<&&str>| word.is_some_and(|word| !word.is_empty());
-        is_word(words.first()) && is_word(words.last()) && separators.into_iter().all(is_separator)
-    };
-    match () {
-        () if path.bytes().any(|b| b.is_ascii_uppercase()) => Some("a repository's name is in small letters"),
-        () if !path.split('/').all(is_part) => Some(
-            "a repository's name has small letters and digits, with one '.', '_', '__' or any number of '-' between them, and '/' between its parts",
-        ),
-        () if path.len() > LONGEST_NAME => Some("a repository's name has at most 255 characters"),
-        () => None,
-    }
-}
-
 impl ImageRef {
     /// The name within its registry: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
     pub fn in_registry(&self) -> String {
@@ -307,7 +212,7 @@ impl FromStr for ImageRef {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        let parsed = parse(text)?;
+        let parsed = Parts::of(text)?;
         let reference = match (parsed.digest, parsed.tag) {
             (Some(digest), _) => Reference::Digest(digest.parse()?),
             (None, tag) => Reference::Tag(tag.unwrap_or("latest").parse()?),
@@ -359,58 +264,6 @@ mod tests {
         ] {
             let tag: Tag = no.parse().unwrap();
             assert!(!tag.is_of_referrers(), "{tag}");
-        }
-    }
-
-    #[test]
-    fn names_read_as_docker_reads_them() {
-        // Expected values: what `docker pull` prints for each name.
-        for (given, meant) in [
-            ("busybox", "docker.io/library/busybox:latest"),
-            ("grafana/grafana:10.1.0", "docker.io/grafana/grafana:10.1.0"),
-            (
-                "quay.io/prometheus/node-exporter:v1",
-                "quay.io/prometheus/node-exporter:v1",
-            ),
-            ("127.0.0.1:5000/a/b:1", "127.0.0.1:5000/a/b:1"),
-            ("localhost/a", "localhost/a:latest"),
-            ("index.docker.io/library/nginx:1", "docker.io/library/nginx:1"),
-            ("docker.io/nginx", "docker.io/library/nginx:latest"),
-            (
-                "localhost:5000/a-b--c/d.e_f__g",
-                "localhost:5000/a-b--c/d.e_f__g:latest",
-            ),
-            ("a:5000", "docker.io/library/a:5000"),
-        ] {
-            assert_eq!(given.parse::<ImageRef>().unwrap().to_string(), meant);
-        }
-        for bad in [
-            "",
-            "a/UPPER",
-            "a b",
-            "a:",
-            "http://a/b",
-            "a/b@sha256:12",
-            "x.example:99999/a",
-            "x.example:/a",
-            "-x.example/a",
-            "x..example/a",
-            "x.example/",
-            "x.example//a",
-            "a/",
-            "/a",
-            "a--",
-            "a___b",
-            "a.-b",
-            "a..b",
-            "_a",
-            "a:é",
-            "é",
-            "a:b:c",
-            "a@b@c",
-            &"a".repeat(256),
-        ] {
-            assert!(bad.parse::<ImageRef>().is_err(), "{bad:?} was taken for an image");
         }
     }
 

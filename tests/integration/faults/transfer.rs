@@ -93,7 +93,7 @@ async fn what_is_no_reference_is_refused_before_anything_is_asked() {
     for odd in [
         ":1",
         "a b",
-        "UPPER/x",
+        "x/UPPER",
         "x@sha256:12",
         &long,
         "",
