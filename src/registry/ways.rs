@@ -7,8 +7,8 @@ use reqwest::{Certificate, ClientBuilder, Identity, Url};
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::RegistryError;
 use super::error::Attempt;
+use super::{Cause, RegistryError};
 use crate::retry::Timeouts;
 
 /// No storage host is further away.
@@ -26,11 +26,13 @@ impl Ways {
     /// For registries that the system's authorities vouch for.
     pub(super) fn usual(timeouts: &Timeouts, setup: &Attempt<'_>) -> Result<Self, RegistryError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
+        let mut tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| setup.odd(format!("TLS cannot be set up: {error}")))?
+            .map_err(|error| setup.error(Cause::Setup, format!("TLS cannot be set up: {error}")))?
             .with_no_client_auth();
+        // What reqwest offers where it sets TLS up itself.
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let ways = Self::build(timeouts, true, |builder| builder.tls_backend_preconfigured(tls.clone()));
         ways.map_err(|error| setup.transport(error))
     }

@@ -69,9 +69,11 @@ pub(super) struct Line<'a> {
 /// What others wait for while a blob is on its way.
 struct LineTurns {
     _repository: OwnedMutexGuard<()>,
-    /// It is the first in its registry, from which others will be able to mount it.
-    _registry: Option<Arc<OwnedMutexGuard<()>>>,
+    registry: Option<RegistryTurn>,
 }
+
+/// The first of a blob in its registry: once it is in one repository, others can mount it from there. Shared by the lines of one image.
+type RegistryTurn = Arc<Mutex<Option<OwnedMutexGuard<()>>>>;
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
@@ -83,8 +85,17 @@ impl Line<'_> {
     /// The blob has come to an end here, well or not: who waits for that goes on, whatever becomes of the other lines.
     pub(super) fn is_through(&self) {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if turns.is_some() {
+        if let Some(turns) = turns {
+            if let Some(turn) = turns.registry {
+                turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
             self.targets.iter().for_each(|target| target.is_through());
+        }
+    }
+
+    fn shares(&self, turn: Option<RegistryTurn>) {
+        if let Some(turns) = &mut *self.turns.lock().unwrap_or_else(PoisonError::into_inner) {
+            turns.registry = turn;
         }
     }
 
@@ -127,31 +138,24 @@ impl Session {
             Some((remote, targets))
         });
         let wanting: Vec<(Remote, Vec<&Target<'_>>)> = wanting.collect();
-        // Another image that has the same blob waits here, and then finds it, or mounts it. All wait for registries first, and in
-        // the order of names, so that no two wait for each other.
-        let mut registries: BTreeMap<Arc<str>, Option<Arc<OwnedMutexGuard<()>>>> = BTreeMap::new();
-        for (remote, _) in &wanting {
-            let host = &remote.repository().host;
-            if !registries.contains_key(host) {
-                let turn = self.first_in_registry(remote, blob.descriptor).await;
-                registries.insert(host.clone(), turn.map(Arc::new));
-            }
-        }
+        // Another image that brings the same blob to the same repository waits here, and then finds it. All wait in the order of
+        // names, and for registries last, so that no two wait for each other.
         let mut lines = Vec::new();
         for (remote, targets) in wanting {
             let thing = format!("{} to {}", blob.descriptor.digest, remote.repository());
             let turns = LineTurns {
                 _repository: self.turns.wait_for(thing).await,
-                _registry: registries.get(&remote.repository().host).cloned().flatten(),
+                registry: None,
             };
             let turns = Mutex::new(Some(turns));
             lines.push(Line { remote, targets, turns });
         }
-        drop(registries);
         if blob.descriptor.is_foreign() && !self.options.foreign_layers {
             lines.iter().for_each(|line| line.moved(blob.descriptor.size));
             return;
         }
+        let lines = self.lacking(blob.descriptor, lines).await;
+        self.take_turns_in_registries(blob.descriptor, &lines).await;
         let opened = join_all(lines.iter().map(|line| self.begin(image, blob.descriptor, line))).await;
         let mut lacking = Vec::new();
         for (line, opened) in lines.into_iter().zip(opened) {
@@ -176,21 +180,45 @@ impl Session {
         }
     }
 
-    /// The turn to bring a blob into a registry that may mount it from there; none where it is there, or nothing is mounted.
-    async fn first_in_registry(&self, remote: &Remote, blob: &Descriptor) -> Option<OwnedMutexGuard<()>> {
-        let repository = remote.repository();
-        let is_first = || remote.mounts_at_all() && !self.is_in_registry(repository, blob);
-        if !is_first() {
-            return None;
+    /// The lines whose repositories lack a blob.
+    async fn lacking<'a>(&self, blob: &Descriptor, lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
+        let look = async |line: &Line<'a>| match self.has_seen(line.repository(), blob) {
+            true => Ok(true),
+            false => line.remote.has_blob(&blob.digest, blob.size).await,
+        };
+        let looked = join_all(lines.iter().map(look)).await;
+        let mut lacking = Vec::new();
+        for (line, has) in lines.into_iter().zip(looked) {
+            match has {
+                Ok(true) => {
+                    self.note(line.repository(), blob);
+                    line.moved(blob.size);
+                }
+                Ok(false) => lacking.push(line),
+                Err(error) => line.refused(error),
+            }
         }
-        let turn = self
-            .turns
-            .wait_for(format!("{} into {}", blob.digest, repository.host))
-            .await;
-        is_first().then_some(turn)
+        lacking
     }
 
-    /// Begins an upload; none where the repository has the blob, or mounts it.
+    /// Waits for the turn to bring a blob into each registry that may mount it from where it came first. None is waited for where it is
+    /// there already, or nothing is mounted.
+    async fn take_turns_in_registries(&self, blob: &Descriptor, lines: &[Line<'_>]) {
+        let mut turns: BTreeMap<&Arc<str>, RegistryTurn> = BTreeMap::new();
+        for line in lines {
+            let host = &line.repository().host;
+            let is_first = || line.remote.mounts_at_all() && !self.is_in_registry(line.repository(), blob);
+            if !turns.contains_key(host) && is_first() {
+                let turn = self.turns.wait_for(format!("{} into {host}", blob.digest)).await;
+                if is_first() {
+                    turns.insert(host, Arc::new(Mutex::new(Some(turn))));
+                }
+            }
+            line.shares(turns.get(host).cloned());
+        }
+    }
+
+    /// Begins an upload into a repository that lacks the blob; none where it is mounted.
     async fn begin(
         &self,
         image: &Image,
@@ -198,13 +226,6 @@ impl Session {
         Line { remote, .. }: &Line<'_>,
     ) -> Result<Option<Upload>, RegistryError> {
         let repository = remote.repository();
-        if self.has_seen(repository, blob) {
-            return Ok(None);
-        }
-        if remote.has_blob(&blob.digest, blob.size).await? {
-            self.note(repository, blob);
-            return Ok(None);
-        }
         let source = image.sources.iter().map(Remote::repository);
         let source = source.filter(|source| source.host == repository.host && source.path != repository.path);
         let from = source.map(|source| source.path.clone()).next();

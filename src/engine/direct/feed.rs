@@ -62,7 +62,21 @@ impl Fed {
 /// A blob that is being read. To drop it ends that.
 struct Reading {
     pieces: mpsc::Receiver<Result<Bytes, RegistryError>>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Reading {
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        match self.pieces.recv().await {
+            Some(piece) => piece.map(Some),
+            None => match (&mut self.task).await {
+                // It would look like an upload that ended too early.
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                _ => Ok(None),
+            },
+        }
+    }
 }
 
 /// Where the pieces of a blob go out to one target.
@@ -119,7 +133,7 @@ impl Session {
             });
         }
         let feeding = async {
-            let fed = self.pump(&mut blob_read.pieces, &mut outlets, lines).await;
+            let fed = self.pump(&mut blob_read, &mut outlets, lines).await;
             drop(reading);
             // An upload whose pieces end early is none that the registry can take for whole.
             outlets.iter_mut().for_each(|outlet| outlet.sender = None);
@@ -201,18 +215,17 @@ impl Session {
         });
         Reading {
             pieces,
-            _task: AbortOnDropHandle::new(task),
+            task: AbortOnDropHandle::new(task),
         }
     }
 
     async fn pump(
         &self,
-        pieces: &mut mpsc::Receiver<Result<Bytes, RegistryError>>,
+        reading: &mut Reading,
         outlets: &mut [Outlet],
         lines: &[(Line<'_>, Upload)],
     ) -> Result<(), RegistryError> {
-        while let Some(piece) = pieces.recv().await {
-            let piece = piece?;
+        while let Some(piece) = reading.next().await? {
             self.offer(outlets, &piece).await;
             let taking = outlets.iter_mut().zip(lines);
             for (outlet, (line, _)) in taking.filter(|(outlet, _)| outlet.sender.is_some()) {

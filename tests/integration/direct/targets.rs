@@ -102,6 +102,36 @@ async fn what_many_images_share_goes_to_a_registry_once_that_mounts_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_layer_waits_for_nobody_who_brings_it_elsewhere() {
+    let world = World::without_daemon(LabOptions {
+        blob_mounting: true,
+        ..LabOptions::default()
+    })
+    .await;
+    let image = |text: &str| {
+        Image::new(Platform::amd64())
+            .layer(Layer::random(5, 200_000))
+            .env("TEXT", text)
+    };
+    for name in ["new", "has"] {
+        world.upstream(&format!("library/{name}"), "1", image(name)).await;
+    }
+    world.ecr("base/image/new", "1", tiny("old")).await;
+    world.ecr("base/image/has", "1", image("old")).await;
+    let (upstream, front) = (world.lab.upstream(), world.lab.ecr().front());
+    // The one that has the layer begins when the other one is sending it.
+    upstream.fault(Fault::new("^/v2/library/has/manifests/", Act::Hold).method("GET"));
+    front.fault(Fault::new("^/v2/base/image/new/blobs/uploads/", Act::Hold).method("PUT"));
+    let mut running = world.keeper(&["sync", "--progress", "lines"]).started();
+    world.held(front).await;
+    upstream.release();
+    running.said("base/image/has:1").await;
+    front.clear_faults();
+    front.release();
+    running.end().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
     let world = world().await;
     let pushed = world.upstream(UPSTREAM, "1", multi("1")).await;
@@ -138,11 +168,11 @@ async fn copy_takes_one_image_to_many_places_and_leaves_what_is_there() {
         .await
         .well();
     let ran = world
-        .keeper(&["copy", "UPPER/case", &targets[0]])
+        .keeper(&["copy", "upper/CASE", &targets[0]])
         .ran()
         .await
         .code_is(2);
-    assert!(ran.stderr.contains("UPPER/case"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("upper/CASE"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
