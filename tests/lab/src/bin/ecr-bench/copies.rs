@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::measure::{self, Run};
 use crate::narrow::Narrow;
 use crate::table::{Goal, Table};
-use crate::tools::{Job, Programs, Tool};
+use crate::tools::{Job, Programs, Told, Tool};
 
 /// One image, and the way to where it goes.
 #[derive(Debug, Clone)]
@@ -75,28 +75,29 @@ impl Copies {
             pushed: &pushed,
         };
         let mut table = Table::new(self.title);
-        let settings = [Some(self.at_once), None];
-        let settings = if self.as_it_comes {
-            &settings[..]
-        } else {
-            &settings[..1]
-        };
+        let same = Told::AtOnce(self.at_once);
+        let mut runs = vec![
+            (Tool::Keeper, same),
+            (Tool::Crane, same),
+            (Tool::Regsync, same),
+            (Tool::Skopeo, Told::Cannot),
+            (Tool::Keeper, Told::Nothing),
+        ];
+        if self.as_it_comes {
+            runs.extend([(Tool::Crane, Told::Nothing), (Tool::Regsync, Told::Nothing)]);
+        }
         for round in 0..rounds {
-            for at_once in settings {
-                for tool in [Tool::Keeper].into_iter().chain(Tool::PEERS) {
-                    // It cannot be told how many; its one row is where everybody has the same.
-                    if tool == Tool::Skopeo && at_once.is_none() {
-                        continue;
+            for &(tool, told) in &runs {
+                match bench.run(tool, told, self.targets, None).await? {
+                    Some((label, run)) => {
+                        eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
+                        table.add(tool, told, label, run);
                     }
-                    match bench.run(tool, *at_once, self.targets, None).await? {
-                        Some((label, run)) => {
-                            eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
-                            table.add(tool, *at_once, label, run);
-                        }
-                        None => table.absent(tool),
-                    }
+                    None => table.absent(tool),
                 }
             }
+            // The machine's mood should be nobody's advantage.
+            runs.rotate_left(1);
         }
         self.judge(&mut table, bounds);
         if let Some(most) = bounds.narrow {
@@ -107,14 +108,14 @@ impl Copies {
     }
 
     fn judge(&self, table: &mut Table, bounds: Bounds) {
-        let same = Some(self.at_once);
+        let same = Told::AtOnce(self.at_once);
         table.ratio(
             &format!("wall ÷ best peer's, {} at once", self.at_once),
             same,
             bounds.ratio,
         );
         if let Some(most) = bounds.ratio_as_it_comes {
-            table.ratio("wall ÷ best peer's, each with its defaults", None, most);
+            table.ratio("wall ÷ best peer's, each with its defaults", Told::Nothing, most);
         }
         if let Some(most) = bounds.memory {
             table
@@ -149,13 +150,13 @@ impl Bench<'_> {
             let mut walls = Vec::new();
             for round in 0..rounds {
                 let run = self
-                    .run(Tool::Keeper, Some(copies.at_once), targets, Some(NARROW))
+                    .run(Tool::Keeper, Told::AtOnce(copies.at_once), targets, Some(NARROW))
                     .await?;
                 let (_, run) = run.context("ecr-keeper itself")?;
                 let label = format!("ecr-keeper, upstream at {} MB/s, {targets} targets", NARROW / 1_000_000);
                 eprintln!("{}, round {}: {label}: {:.2} s", copies.title, round + 1, run.wall);
                 walls.push(run.wall);
-                table.add(Tool::Keeper, None, label, run);
+                table.add(Tool::Keeper, Told::Other, label, run);
             }
             medians.push(measure::median(walls));
         }
@@ -169,13 +170,7 @@ impl Bench<'_> {
     }
 
     /// Into so many empty targets, and checks what came.
-    async fn run(
-        &self,
-        tool: Tool,
-        at_once: Option<usize>,
-        targets: usize,
-        rate: Option<u64>,
-    ) -> Result<Option<(String, Run)>> {
+    async fn run(&self, tool: Tool, told: Told, targets: usize, rate: Option<u64>) -> Result<Option<(String, Run)>> {
         let targets = stream::iter(0..targets).then(|_| self.lab.bare_registry(None, self.tls));
         let targets: Vec<BareRegistry> = targets.try_collect().await?;
         let narrow = match rate {
@@ -198,7 +193,7 @@ impl Bench<'_> {
         };
         let folder = self.lab.dir().join("run");
         measure::clean(&folder)?;
-        let Some(line) = tool.line(self.programs, &job, at_once, &folder)? else {
+        let Some(line) = tool.line(self.programs, &job, told, &folder)? else {
             return Ok(None);
         };
         let before = self.asked(&targets).await?;

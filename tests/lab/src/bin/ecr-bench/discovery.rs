@@ -1,12 +1,12 @@
 //! A registry of very many repositories, and how what it costs to look at it grows.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ecr_lab::{Lab, LabOptions};
 
 use crate::keeping::{Way, at_ecr, keeper};
 use crate::measure::{self, clean};
 use crate::table::{Goal, Table};
-use crate::tools::{Programs, Tool};
+use crate::tools::{Programs, Told, Tool};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -42,7 +42,7 @@ pub async fn measure(lab: &Lab, programs: &Programs, rounds: usize, repositories
         let label = format!("ecr-keeper plan, immutable_tags: '.*', {count} repositories");
         let way = Way {
             label: &label,
-            at_once: None,
+            told: Told::Other,
             settings: "immutable_tags: '.*'\n",
         };
         let mut walls = Vec::new();
@@ -59,18 +59,21 @@ pub async fn measure(lab: &Lab, programs: &Programs, rounds: usize, repositories
             )?;
             fresh.ecr().clear_api_requests();
             let mut run = measure::run(&line, &folder).await?;
+            let listings = fresh.ecr().api_requests();
+            let listings = listings.iter().filter(|call| call.action == "DescribeImages").count();
+            ensure!(listings == count, "{listings} of {count} repositories were listed");
             run.target = at_ecr(&fresh);
             run.target
                 .methods
                 .insert("of the API".to_owned(), fresh.ecr().api_requests().len() as u64);
             eprintln!("{title}, round {}: {}: {:.2} s", round + 1, line.label, run.wall);
             walls.push(run.wall);
-            table.add(Tool::Keeper, None, line.label, run);
+            table.add(Tool::Keeper, way.told, line.label, run);
         }
         medians.push(measure::median(walls));
     }
     fresh.stop().await;
-    table.note("none of the peers does this; ECR lists 100 repositories, or images, on a page");
+    table.note("none of the peers does this; the lab lists 100 repositories, or images, on a page, and works on the same cores");
     let growth = medians[1] / medians[0];
     table
         .goals

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::copies::holds;
 use crate::measure::{self, Line, clean};
 use crate::table::{Goal, Table};
-use crate::tools::{Job, Programs, Tool};
+use crate::tools::{Job, Programs, Told, Tool};
 
 /// Images that are pushed at once when a workload is set up.
 const PUSHES: usize = 8;
@@ -20,7 +20,7 @@ const PUSHES: usize = 8;
 /// What ecr-keeper is told besides, for one row of a table.
 pub struct Way<'a> {
     pub label: &'a str,
-    pub at_once: Option<usize>,
+    pub told: Told,
     pub settings: &'a str,
 }
 
@@ -82,59 +82,84 @@ impl Unchanged {
         let mut table = Table::new(&title);
         let ways = [
             Way {
-                label: "ecr-keeper sync, concurrency: 16",
-                at_once: Some(16),
-                settings: "concurrency: 16\n",
+                // The direct engine asks four questions for each image that may be copied at once.
+                label: "ecr-keeper sync, concurrency: 4",
+                told: Told::AtOnce(16),
+                settings: "concurrency: 4\n",
             },
             Way {
                 label: "ecr-keeper sync",
-                at_once: None,
+                told: Told::Nothing,
                 settings: "",
             },
         ];
         let fixed = Way {
             label: "ecr-keeper sync, immutable_tags: '.*'",
-            at_once: Some(0),
+            told: Told::Other,
             settings: "immutable_tags: '.*'\n",
         };
         let folder = lab.dir().join("run");
+        let mut images_at_target = 0;
         for round in 0..rounds {
             for own in ways.iter().chain([&fixed]) {
                 clean(&folder)?;
                 let line = sync(programs, lab, &folder, &format!("http://{api}"), &way, own)?;
                 let before = upstream.asked().await?;
                 lab.ecr().front().clear_requests();
+                lab.ecr().clear_api_requests();
                 let mut run = measure::run(&line, &folder).await?;
                 run.upstream = upstream.asked().await?.since(&before);
                 run.target = at_ecr(lab);
-                let updated = fs::read_to_string(folder.join("results/result_update.txt"))?;
-                ensure!(updated.is_empty(), "nothing had changed, and {updated} was updated");
+                images_at_target = images_at_target.max(run.target.methods.values().sum::<u64>());
+                *run.target.methods.entry("of the API".to_owned()).or_default() +=
+                    lab.ecr().api_requests().len() as u64;
+                let asked = run.upstream.methods.values().sum::<u64>() as usize;
+                let expected = if own.told == Told::Other { 0 } else { all };
+                ensure!(
+                    asked == expected,
+                    "the upstream was asked {asked} times, expected {expected}"
+                );
+                let unchanged = fs::read_to_string(folder.join("results/result_notupdate.txt"))?;
+                let unchanged = unchanged.lines().count();
+                ensure!(unchanged == all, "{unchanged} of {all} tags were found to be unchanged");
                 eprintln!("{title}, round {}: {}: {:.2} s", round + 1, own.label, run.wall);
-                table.add(Tool::Keeper, own.at_once, line.label, run);
+                table.add(Tool::Keeper, own.told, line.label, run);
             }
-            for at_once in [Some(16), None] {
+            for (tool, told) in [
+                (Tool::Regsync, Told::AtOnce(16)),
+                (Tool::Crane, Told::AtOnce(16)),
+                (Tool::Skopeo, Told::Cannot),
+                (Tool::Regsync, Told::Nothing),
+            ] {
                 clean(&folder)?;
-                let Some(line) = Tool::Regsync.line(programs, &job, at_once, &folder)? else {
-                    table.absent(Tool::Regsync);
+                let Some(line) = tool.line(programs, &job, told, &folder)? else {
+                    table.absent(tool);
                     continue;
                 };
                 let before = (upstream.asked().await?, both.asked().await?);
                 let mut run = measure::run(&line, &folder).await?;
                 run.upstream = upstream.asked().await?.since(&before.0);
                 run.target = both.asked().await?.since(&before.1);
+                let asked = run.upstream.methods.values().sum::<u64>() as usize;
+                ensure!(
+                    asked >= all,
+                    "{}: the upstream was asked {asked} times for {all} tags",
+                    line.label
+                );
                 eprintln!("{title}, round {}: {}: {:.2} s", round + 1, line.label, run.wall);
-                table.add(Tool::Regsync, at_once, line.label, run);
+                table.add(tool, told, line.label, run);
             }
         }
-        table.note("crane and skopeo are not in it: they read and write every tag anew");
-        table.ratio("wall ÷ best peer's, 16 at once", Some(16), 0.85);
-        table.ratio("wall ÷ best peer's, each with its defaults", None, 0.5);
-        let requests = |at_once| table.requests(Tool::Keeper, at_once);
-        let (target, _) = requests(Some(16));
-        let (_, none) = requests(Some(0));
-        table
-            .goals
-            .push(Goal::at_most("requests for images at the target", target, 0.0));
+        table.note("ecr-keeper lists the lab's ECR by its API; the peers ask a distribution 3 registry for each tag");
+        table.note("at ECR bytes are bodies alone; crane by its defaults would take minutes, one tag after the other");
+        table.ratio("wall ÷ best peer's, 16 at once", Told::AtOnce(16), 0.85);
+        table.ratio("wall ÷ best peer's, each with its defaults", Told::Nothing, 0.5);
+        let (_, none) = table.requests(Told::Other);
+        table.goals.push(Goal::at_most(
+            "requests for images at the target",
+            images_at_target as f64,
+            0.0,
+        ));
         table
             .goals
             .push(Goal::at_most("requests upstream with immutable_tags", none, 0.0));
@@ -173,54 +198,71 @@ impl Shared {
             self.images
         );
         let mut table = Table::new(&title);
-        let own = Way {
-            label: "ecr-keeper sync, concurrency: 16",
-            at_once: Some(16),
-            settings: "concurrency: 16\n",
-        };
+        let ways = [
+            Way {
+                label: "ecr-keeper sync, concurrency: 16, direct.connections: 32",
+                told: Told::AtOnce(16),
+                settings: "concurrency: 16\ndirect: {connections: 32}\n",
+            },
+            Way {
+                label: "ecr-keeper sync",
+                told: Told::Nothing,
+                settings: "",
+            },
+        ];
         for round in 0..rounds {
-            // Repositories that hold something else: what is there decides which tags are looked after.
-            let fresh = Lab::start(LabOptions {
-                blob_mounting: true,
-                parent: Some(lab.dir().to_owned()),
-                ..LabOptions::default()
-            })
-            .await?;
-            for (name, _) in &names {
-                let repository = format!("base/image/{name}");
-                fresh.ecr().create_repository(&repository);
-                tiny("old").push(&Place::ecr(fresh.ecr()), &repository, "1").await?;
+            for own in &ways {
+                // Repositories that hold something else: what is there decides which tags are looked after.
+                let fresh = Lab::start(LabOptions {
+                    blob_mounting: true,
+                    parent: Some(lab.dir().to_owned()),
+                    ..LabOptions::default()
+                })
+                .await?;
+                for (name, _) in &names {
+                    let repository = format!("base/image/{name}");
+                    fresh.ecr().create_repository(&repository);
+                    tiny("old").push(&Place::ecr(fresh.ecr()), &repository, "1").await?;
+                }
+                let folder = lab.dir().join("run");
+                clean(&folder)?;
+                let line = sync(programs, &fresh, &folder, &fresh.endpoint(), upstream.host(), own)?;
+                let before = upstream.asked().await?;
+                fresh.ecr().front().clear_requests();
+                let mut run = measure::run(&line, &folder).await?;
+                run.upstream = upstream.asked().await?.since(&before);
+                run.target = at_ecr(&fresh);
+                for (name, digest) in &names {
+                    let found = fresh.ecr().digest_of(&format!("base/image/{name}"), "1");
+                    ensure!(
+                        found.as_deref() == Some(digest),
+                        "{name} is {found:?} in ECR, expected {digest}"
+                    );
+                }
+                fresh.stop().await;
+                eprintln!("{title}, round {}: {}: {:.2} s", round + 1, line.label, run.wall);
+                table.add(Tool::Keeper, own.told, line.label, run);
             }
-            let folder = lab.dir().join("run");
-            clean(&folder)?;
-            let line = sync(programs, &fresh, &folder, &fresh.endpoint(), upstream.host(), &own)?;
-            let before = upstream.asked().await?;
-            fresh.ecr().front().clear_requests();
-            let mut run = measure::run(&line, &folder).await?;
-            run.upstream = upstream.asked().await?.since(&before);
-            run.target = at_ecr(&fresh);
-            for (name, digest) in &names {
-                let found = fresh.ecr().digest_of(&format!("base/image/{name}"), "1");
-                ensure!(
-                    found.as_deref() == Some(digest),
-                    "{name} is {found:?} in ECR, expected {digest}"
-                );
-            }
-            fresh.stop().await;
-            eprintln!("{title}, round {}: {}: {:.2} s", round + 1, line.label, run.wall);
-            table.add(Tool::Keeper, own.at_once, line.label, run);
             for tool in Tool::PEERS {
                 match self.peer(tool, lab, programs, &upstream, &names).await? {
                     Some((line, run)) => {
                         eprintln!("{title}, round {}: {}: {:.2} s", round + 1, line.label, run.wall);
-                        table.add(tool, Some(16), line.label, run);
+                        let told = if tool == Tool::Skopeo {
+                            Told::Cannot
+                        } else {
+                            Told::AtOnce(16)
+                        };
+                        table.add(tool, told, line.label, run);
                     }
                     None => table.absent(tool),
                 }
             }
         }
-        table.note("ecr-keeper copies into the lab's ECR, which mounts; the peers into distribution 3");
-        table.ratio("wall ÷ best peer's, 16 at once", Some(16), 0.5);
+        table.note(
+            "ecr-keeper copies into the lab's ECR, a distribution 2.8 that mounts, with an older image in each repository; the peers \
+             into an empty distribution 3",
+        );
+        table.ratio("wall ÷ best peer's, 16 at once", Told::AtOnce(16), 0.5);
         let unique = (self.base + self.images * self.own) as f64;
         let uploaded = table.target_bytes() / unique;
         table
@@ -248,7 +290,7 @@ impl Shared {
         };
         let folder = lab.dir().join("run");
         clean(&folder)?;
-        let Some(line) = tool.line(programs, &job, Some(16), &folder)? else {
+        let Some(line) = tool.line(programs, &job, Told::AtOnce(16), &folder)? else {
             return Ok(None);
         };
         let before = (upstream.asked().await?, target.asked().await?);

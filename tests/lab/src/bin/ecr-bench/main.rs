@@ -1,5 +1,6 @@
 //! `ecr-bench`: the direct engine against other tools that do the same work, in one run.
 
+mod choosing;
 mod copies;
 mod discovery;
 mod keeping;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use ecr_lab::{Lab, LabOptions};
 
@@ -29,7 +30,7 @@ struct Cli {
     #[arg(long)]
     keeper: PathBuf,
     /// How often each tool does each piece of work
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     rounds: usize,
     /// The same on smaller work
     #[arg(long)]
@@ -37,6 +38,11 @@ struct Cli {
     /// Only what has this in its title
     #[arg(long)]
     only: Option<String>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "write a whole number from 1 on".to_owned())
 }
 
 #[tokio::main]
@@ -113,10 +119,14 @@ async fn run(cli: Cli) -> Result<bool> {
             },
         ),
     ];
+    if cli.quick {
+        println!("A tenth of the work that each title names.\n");
+    }
     let lab = Lab::start(LabOptions::default()).await?;
     let wanted = |title: &str| cli.only.as_ref().is_none_or(|only| title.contains(only.as_str()));
-    let mut met = true;
+    let (mut met, mut told) = (true, 0);
     let mut tell = |table: Table| {
+        told += 1;
         met &= table.goals.iter().all(Goal::is_met);
         println!("{}", table.markdown());
     };
@@ -144,9 +154,18 @@ async fn run(cli: Cli) -> Result<bool> {
     if wanted("Discovery") {
         tell(discovery::measure(&lab, &programs, cli.rounds, 10_000 / part).await?);
     }
-    if wanted("Cold start and size") {
-        tell(start::measure(&programs, cli.rounds).await?);
+    if wanted("Choosing") {
+        let (tags, alone) = (5_000 / part, 100_000);
+        tell(choosing::measure(&lab, &programs, cli.rounds, tags, alone).await?);
+    }
+    if wanted("Start and size") {
+        tell(start::measure(&lab, &programs, cli.rounds).await?);
     }
     lab.stop().await;
+    ensure!(
+        told > 0,
+        "no workload has {:?} in its title",
+        cli.only.unwrap_or_default()
+    );
     Ok(met)
 }

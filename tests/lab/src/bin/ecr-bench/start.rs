@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use ecr_lab::Lab;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -16,8 +17,8 @@ use crate::tools::Programs;
 /// Starts in each round.
 const STARTS: usize = 7;
 
-pub async fn measure(programs: &Programs, rounds: usize) -> Result<Table> {
-    let mut table = Table::new("Cold start and size");
+pub async fn measure(lab: &Lab, programs: &Programs, rounds: usize) -> Result<Table> {
+    let mut table = Table::new("Start and size");
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}", listener.local_addr()?);
     let mut starts = Vec::new();
@@ -31,6 +32,7 @@ pub async fn measure(programs: &Programs, rounds: usize) -> Result<Table> {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_ENDPOINT_URL_ECR", &endpoint)
             .env("KEYWORD", "base/image")
+            .current_dir(lab.dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

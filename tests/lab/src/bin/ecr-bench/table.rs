@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::measure::{Run, median};
-use crate::tools::Tool;
+use crate::tools::{Told, Tool};
 
 const HEAD: &str = "\
 | tool | wall (s) | ratio | CPU (s) | memory (MiB) | upstream: requests | MB sent | target: requests | MB received |
@@ -23,7 +23,7 @@ pub struct Table {
 #[derive(Debug)]
 struct Row {
     tool: Tool,
-    at_once: Option<usize>,
+    told: Told,
     label: String,
     runs: Vec<Run>,
 }
@@ -61,13 +61,13 @@ impl Table {
         }
     }
 
-    pub fn add(&mut self, tool: Tool, at_once: Option<usize>, label: String, run: Run) {
+    pub fn add(&mut self, tool: Tool, told: Told, label: String, run: Run) {
         let own = self.rows.iter_mut().find(|row| row.tool == tool && row.label == label);
         match own {
             Some(row) => row.runs.push(run),
             None => self.rows.push(Row {
                 tool,
-                at_once,
+                told,
                 label,
                 runs: vec![run],
             }),
@@ -84,50 +84,49 @@ impl Table {
         self.notes.push(text);
     }
 
-    /// Most requests of one run, at the targets and upstream.
-    pub fn requests(&self, tool: Tool, at_once: Option<usize>) -> (f64, f64) {
+    /// Our most requests of one run, at the targets and upstream, in the rows of what was told so.
+    pub fn requests(&self, told: Told) -> (f64, f64) {
         let rows = self
             .rows
             .iter()
-            .filter(|row| row.tool == tool && row.at_once == at_once);
+            .filter(|row| row.tool == Tool::Keeper && row.told == told);
+        let runs: Vec<&Run> = rows.flat_map(|row| &row.runs).collect();
         let sum = |asked: &ecr_lab::Asked| asked.methods.values().sum::<u64>() as f64;
-        rows.flat_map(|row| &row.runs)
-            .fold((0.0, 0.0), |(target, upstream), run| {
-                (
-                    f64::max(target, sum(&run.target)),
-                    f64::max(upstream, sum(&run.upstream)),
-                )
-            })
+        (
+            largest(runs.iter().map(|run| sum(&run.target))),
+            largest(runs.iter().map(|run| sum(&run.upstream))),
+        )
     }
 
     /// Our wall time over that of the fastest peer that was told the same.
-    pub fn ratio(&mut self, what: &str, at_once: Option<usize>, most: f64) {
+    pub fn ratio(&mut self, what: &str, told: Told, most: f64) {
         let of = |ours: bool| {
             let rows = self
                 .rows
                 .iter()
-                .filter(move |row| (row.tool == Tool::Keeper) == ours && row.at_once == at_once);
+                .filter(move |row| (row.tool == Tool::Keeper) == ours && told.is_beside(row.told));
             rows.map(|row| row.median(|run| run.wall))
                 .min_by(f64::total_cmp)
                 .unwrap_or(f64::NAN)
         };
-        let ratio = of(true) / of(false);
-        self.goals.push(Goal::at_most(what, ratio, most));
+        // Without a peer nobody knows which is the best.
+        let best = if self.absent.is_empty() { of(false) } else { f64::NAN };
+        self.goals.push(Goal::at_most(what, of(true) / best, most));
     }
 
     /// Our largest, in MiB.
     pub fn memory(&self) -> f64 {
-        self.ours().map(|run| run.memory).fold(0.0, f64::max)
+        largest(self.ours().map(|run| run.memory))
     }
 
     /// What an upstream sent us at most in one run.
     pub fn upstream_bytes(&self) -> f64 {
-        self.ours().map(|run| run.upstream.sent as f64).fold(0.0, f64::max)
+        largest(self.ours().map(|run| run.upstream.sent as f64))
     }
 
     /// What we sent to targets at most in one run.
     pub fn target_bytes(&self) -> f64 {
-        self.ours().map(|run| run.target.received as f64).fold(0.0, f64::max)
+        largest(self.ours().map(|run| run.target.received as f64))
     }
 
     fn ours(&self) -> impl Iterator<Item = &Run> {
@@ -143,7 +142,7 @@ impl Table {
             page += HEAD;
         }
         for row in &self.rows {
-            let best = |other: &&Row| other.tool != Tool::Keeper && other.at_once == row.at_once;
+            let best = |other: &&Row| other.tool != Tool::Keeper && row.told.is_beside(other.told);
             let best = self
                 .rows
                 .iter()
@@ -170,7 +169,11 @@ impl Table {
             page += "\n";
         }
         for goal in &self.goals {
-            let met = if goal.is_met() { "met" } else { "**missed**" };
+            let met = match goal.is_met() {
+                true => "met",
+                false if goal.is.is_nan() => "**unknown**",
+                false => "**missed**",
+            };
             let _ = writeln!(
                 page,
                 "- {}: {:.2}, goal at most {}: {met}",
@@ -188,6 +191,11 @@ impl Table {
     }
 }
 
+/// Not a number where there are none: then no goal is met.
+fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.max_by(f64::total_cmp).unwrap_or(f64::NAN)
+}
+
 impl Row {
     fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
         median(self.runs.iter().map(of))
@@ -201,4 +209,46 @@ fn methods(asked: &ecr_lab::Asked) -> String {
         .map(|(method, count)| format!("{count} {method}"))
         .collect();
     counts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(wall: f64) -> Run {
+        Run { wall, ..Run::default() }
+    }
+
+    #[test]
+    fn a_ratio_is_of_medians_and_to_the_best_who_was_told_the_same() {
+        let mut table = Table::new("a");
+        for wall in [1.0, 9.0, 2.0] {
+            table.add(Tool::Keeper, Told::AtOnce(16), "ours".to_owned(), run(wall));
+        }
+        table.add(Tool::Keeper, Told::Nothing, "ours by itself".to_owned(), run(0.1));
+        table.add(Tool::Crane, Told::AtOnce(16), "crane".to_owned(), run(5.0));
+        table.add(Tool::Crane, Told::Nothing, "crane by itself".to_owned(), run(0.5));
+        table.add(Tool::Skopeo, Told::Cannot, "skopeo".to_owned(), run(4.0));
+        table.ratio("told", Told::AtOnce(16), 0.5);
+        table.ratio("not told", Told::Nothing, 0.1);
+        let ratios: Vec<f64> = table.goals.iter().map(|goal| goal.is).collect();
+        assert_eq!(ratios, [0.5, 0.2]);
+        assert_eq!(table.goals.iter().map(Goal::is_met).collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn no_goal_is_met_of_which_nothing_is_known() {
+        let mut table = Table::new("a");
+        table.add(Tool::Crane, Told::Nothing, "crane".to_owned(), run(5.0));
+        table.ratio("nothing of ours", Told::Nothing, 1.0);
+        table.goals.push(Goal::at_most("memory", table.memory(), 1.0));
+        table
+            .goals
+            .push(Goal::at_most("requests", table.requests(Told::Nothing).0, 1.0));
+        table.add(Tool::Keeper, Told::Nothing, "ours".to_owned(), run(1.0));
+        table.absent(Tool::Skopeo);
+        table.ratio("a peer is absent", Told::Nothing, 1.0);
+        assert!(!table.goals.iter().any(Goal::is_met));
+        assert_eq!(table.markdown().matches("**unknown**").count(), 4);
+    }
 }

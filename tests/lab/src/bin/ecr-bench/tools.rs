@@ -16,6 +16,33 @@ pub enum Tool {
     Skopeo,
 }
 
+/// How much a tool may do at once. Rows that were told the same are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// So many layers, or images.
+    AtOnce(usize),
+    /// Nothing: its defaults.
+    Nothing,
+    /// Nothing either, as it cannot be told: it is compared with everybody.
+    Cannot,
+    /// Something that no peer can be told.
+    Other,
+}
+
+impl Told {
+    /// Whether two rows can be compared.
+    pub fn is_beside(self, other: Told) -> bool {
+        self == other || other == Told::Cannot
+    }
+
+    fn at_once(self) -> Option<usize> {
+        match self {
+            Told::AtOnce(most) => Some(most),
+            Told::Nothing | Told::Cannot | Told::Other => None,
+        }
+    }
+}
+
 /// Images to be copied, over TLS or not.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -52,12 +79,12 @@ impl Tool {
         }
     }
 
-    /// How it does a job with so many layers at once, or as it comes. Its files go into `folder`.
-    pub fn line(self, programs: &Programs, job: &Job, at_once: Option<usize>, folder: &Path) -> Result<Option<Line>> {
+    /// How it does a job. Its files go into `folder`.
+    pub fn line(self, programs: &Programs, job: &Job, told: Told, folder: &Path) -> Result<Option<Line>> {
         let Some(program) = self.program(programs) else {
             return Ok(None);
         };
-        let program = program.display().to_string();
+        let (program, at_once) = (program.display().to_string(), told.at_once());
         let line = match self {
             Tool::Keeper => keeper(&program, job, at_once, folder)?,
             Tool::Crane => crane(&program, job, at_once, folder)?,
@@ -76,7 +103,7 @@ fn keeper(program: &str, job: &Job, at_once: Option<usize>, folder: &Path) -> Re
             Some(folder) => format!("  {host}: {{ca: '{}/ca.pem'}}\n", folder.display()),
         };
     }
-    // A layer needs two connections.
+    // A layer has two connections, as every peer's has: one that reads it, one that writes it.
     settings += &at_once.map_or_else(String::new, |most| format!("direct: {{connections: {}}}\n", 2 * most));
     let file = write(folder, "settings.yaml", &settings)?;
     let (source, targets) = job.images.first().context("an image")?;
@@ -179,7 +206,7 @@ fn skopeo(program: &str, job: &Job, folder: &Path) -> Result<Line> {
             }
         }
     };
-    let mut script = String::new();
+    let mut copies = Vec::new();
     for (source, targets) in &job.images {
         for target in targets {
             let host = |image: &str| image.split('/').next().unwrap_or_default().to_owned();
@@ -187,13 +214,17 @@ fn skopeo(program: &str, job: &Job, folder: &Path) -> Result<Line> {
                 certificates(&host(source), "src")?,
                 certificates(&host(target), "dest")?,
             );
-            script += &format!(
-                "{program} copy -q --preserve-digests {from} {to} docker://{source} docker://{target} || exit\n"
-            );
+            copies.push(format!("{from} {to} docker://{source} docker://{target}"));
         }
     }
+    let list = write(folder, "copies", &copies.join("\n"))?;
+    let processes = copies.len().min(4);
+    let script = format!("xargs -P {processes} -n 4 {program} copy -q --preserve-digests <{list}");
     Ok(Line {
-        label: "skopeo copy --preserve-digests".to_owned(),
+        label: match processes {
+            1 => "skopeo copy --preserve-digests".to_owned(),
+            _ => format!("xargs -P {processes} skopeo copy --preserve-digests"),
+        },
         words: ["sh", "-c", &script].map(str::to_owned).to_vec(),
         environment: Vec::new(),
     })

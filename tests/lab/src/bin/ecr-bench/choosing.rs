@@ -1,0 +1,102 @@
+//! Many tags: what it costs to choose among them beside listing them.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use ecr_lab::Lab;
+use ecr_lab::images::tiny;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::measure::{self, Line, clean, median};
+use crate::table::{Goal, Table};
+use crate::tools::{Programs, Told, Tool};
+
+/// Tags that are pushed at once.
+const PUSHES: usize = 8;
+
+const RULES: [&str; 6] = [
+    "--constraint",
+    ">= 1.2, < 9",
+    "--suffix",
+    "alpine",
+    "--newest-per",
+    "minor",
+];
+
+/// `3.14.15-alpine3.2` and the like; each once.
+fn tag(number: usize) -> String {
+    let core = format!("{}.{}.{}", number / 2000, number / 20 % 100, number / 2 % 10);
+    match number % 2 {
+        0 => core,
+        _ => format!("{core}-alpine3.{}", number % 20),
+    }
+}
+
+pub async fn measure(lab: &Lab, programs: &Programs, rounds: usize, tags: usize, alone: usize) -> Result<Table> {
+    let title = format!("Choosing among {tags} tags, and among {alone} without a registry");
+    let mut table = Table::new(&title);
+    let registry = lab.bare_registry(None, false).await?;
+    stream::iter(0..tags)
+        .map(async |number| tiny("app").push(&registry.place(), "team/app", &tag(number)).await)
+        .buffer_unordered(PUSHES)
+        .try_collect::<Vec<_>>()
+        .await?;
+    let folder = lab.dir().join("run");
+    let upstream = format!("{}/team/app", registry.host());
+    let keeper = programs.keeper.display().to_string();
+    let listing = ("ecr-keeper tags", vec![upstream.clone()]);
+    let choosing = (
+        "ecr-keeper tags, with rules",
+        [vec![upstream], RULES.map(str::to_owned).to_vec()].concat(),
+    );
+    let mut medians = Vec::new();
+    for (label, arguments) in [listing, choosing] {
+        let line = Line {
+            label: label.to_owned(),
+            words: [vec![keeper.clone(), "tags".to_owned()], arguments].concat(),
+            environment: Vec::new(),
+        };
+        let mut walls = Vec::new();
+        for _ in 0..rounds {
+            clean(&folder)?;
+            let before = registry.asked().await?;
+            let mut run = measure::run(&line, &folder).await?;
+            run.upstream = registry.asked().await?.since(&before);
+            eprintln!("{title}: {label}: {:.3} s", run.wall);
+            walls.push(run.wall);
+            table.add(Tool::Keeper, Told::Other, line.label.clone(), run);
+        }
+        medians.push(median(walls));
+    }
+    registry.remove().await?;
+    clean(&folder)?;
+    let file = folder.join("tags");
+    let all: Vec<String> = (0..alone).map(tag).collect();
+    fs::write(&file, all.join("\n"))?;
+    let mut walls = Vec::new();
+    for _ in 0..rounds * 3 {
+        let began = Instant::now();
+        let chosen = tokio::process::Command::new(&programs.keeper)
+            .args(["tags", "--from-file"])
+            .arg(&file)
+            .args(RULES)
+            .output()
+            .await?;
+        walls.push(began.elapsed().as_secs_f64() * 1000.0);
+        ensure!(
+            chosen.status.success() && !chosen.stdout.is_empty(),
+            "nothing was chosen: {chosen:?}"
+        );
+    }
+    let goals = [
+        Goal::at_most("wall with rules ÷ listing alone", medians[1] / medians[0], 1.2),
+        Goal::at_most(
+            "ms to read, choose and print without a registry, median",
+            median(walls),
+            100.0,
+        ),
+    ];
+    table.goals.extend(goals);
+    Ok(table)
+}
