@@ -91,6 +91,12 @@ is. Logins: the settings' and Docker's, and AWS's for registries of ECR."
     /// Tell all that is known of one tag, and what sync would do with it
     #[command(after_help = "Example: ecr-keeper explain base/image/grafana/grafana:11.0")]
     Explain(commands::explain::Options),
+    /// List the tags of an upstream that rules choose, one a line
+    #[command(
+        after_help = "Example: ecr-keeper tags docker.io/grafana/grafana --constraint '>= 11, < 12' --newest-per minor\n\nThe \
+order: plain tags by their letters, then versions from the newest on. Without rules, all tags are listed."
+    )]
+    Tags(commands::tags::Options),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ecr-keeper completions bash > /etc/bash_completion.d/ecr-keeper")]
     Completions(commands::shell::Completions),
@@ -153,6 +159,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Apply(options) => commands::apply::run(options, &context).await,
         Command::Copy(options) => commands::copy::run(options, &context).await,
         Command::Explain(options) => commands::explain::run(options, &context).await,
+        Command::Tags(options) => commands::tags::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`settings`]: what a run is told, checked whole.
-//! - [`image`]: the words of registries. [`mapping`]: which repository follows which.
+//! - [`image`]: the words of registries. [`mapping`]: which repository follows which. [`selection`]: which of its tags.
 //! - [`aws`], [`credentials`], [`ledger`]: Amazon's APIs, who we are at a registry, what was made from what.
 //! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
@@ -33,6 +33,7 @@ pub mod record;
 pub mod registry;
 pub mod report;
 pub mod retry;
+pub mod selection;
 pub mod settings;
 pub mod stop;
 pub mod survey;

@@ -5,14 +5,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::image::{ImageRef, InvalidReference, Repository, Tag};
+use crate::selection::Selection;
 
-/// One target repository and the upstream repository whose images it should hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
+/// An upstream that was named together with where its images go: an entry of `images`.
+#[derive(Debug, Clone)]
+pub struct Named {
     /// Where the images come from.
     pub upstream: Repository,
-    /// Where they go.
-    pub target: Repository,
+    /// The repository that they go to, by its name in the target registry.
+    pub repository: String,
+    /// Which of the upstream's tags.
+    pub tags: Selection,
+    /// Where it is said: the file and the entry.
+    pub from: String,
 }
 
 /// A repository, or one tag of it, that a run is narrowed down to.

@@ -8,6 +8,7 @@ use std::path::Path;
 const ORDER: &[&[&str]] = &[
     &["atomic", "retry", "stop"],
     &["image"],
+    &["selection"],
     &["mapping", "registry", "aws"],
     &["credentials"],
     &["ledger"],
@@ -25,7 +26,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Rooms that see no I/O: none of these crates may be named in them.
-const PURE: &[&str] = &["image", "mapping", "plan"];
+const PURE: &[&str] = &["image", "mapping", "selection", "plan"];
 const IO: &[&str] = &[
     "tokio",
     "reqwest",

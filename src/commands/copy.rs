@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 
-use super::desk::{Targets, open_session};
+use super::desk::{Targets, keyring, open_session};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::aws::ecr::Ecr;
-use crate::credentials::Keyring;
 use crate::engine::{EngineError, Session, Side};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
@@ -122,8 +120,9 @@ async fn attempt(
     let looked = async {
         let session = open(settings, &targets[0].repository.host).await?;
         events.send(Event::Opened(session.describe()));
-        let there = targets.iter().map(|target| look(&session, target));
-        let (upstream, there) = tokio::join!(session.observe(source, Side::Upstream), join_all(there));
+        let there = stream::iter(targets).map(|target| look(&session, target));
+        let there = there.buffered(settings.concurrency).collect::<Vec<_>>();
+        let (upstream, there) = tokio::join!(session.observe(source, Side::Upstream), there);
         let seen = |(target, there): (&ImageRef, _)| Ok(view(source, upstream.clone()?, target, there?));
         let viewed: Vec<Result<Viewed, EngineError>> = targets.iter().zip(there).map(seen).collect();
         Ok::<_, Failure>((session, viewed))
@@ -164,17 +163,8 @@ async fn attempt(
     Ok(())
 }
 
-/// The registry that the settings name has AWS's login, as in a sync; every other one its own.
 async fn open(settings: &Settings, target: &str) -> Result<Session, Failure> {
-    let mut keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
-    if let Some(registry) = &settings.registry {
-        // Without AWS's login the registry says itself that it wants one.
-        match Ecr::connect(&settings.aws, settings.account.clone()).await {
-            Ok(ecr) => keyring = keyring.with_ecr(ecr, registry.clone(), None),
-            Err(error) if registry == target => return Err(Failure::from(&error)),
-            Err(error) => tracing::debug!("{error}"),
-        }
-    }
+    let keyring = keyring(settings, Some(target)).await?;
     open_session(settings, keyring, target, Targets::Several)
         .await
         .map_err(|error| Failure::from(&error))

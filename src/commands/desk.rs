@@ -28,7 +28,7 @@ pub(super) struct Range {
 impl Range {
     /// What the settings and the command line say together. One of them has to say something.
     pub(super) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
-        match (&settings.keyword, only.is_empty()) {
+        match (&settings.keyword, only.is_empty() && settings.images.is_empty()) {
             (None, true) => Err(SettingsError::Invalid(vec![Mistake {
                 origin: match &context.file {
                     Some(file) => file.display().to_string(),
@@ -36,7 +36,8 @@ impl Range {
                 },
                 key: "keyword".to_owned(),
                 problem:
-                    "is not set; name a part of the repositories' names there, in KEYWORD, or whole names with --only"
+                    "is not set, nor are images; name a part of the repositories' names there, in KEYWORD, or whole names \
+                     with --only"
                         .to_owned(),
             }])),
             _ => Ok(Self {
@@ -116,6 +117,7 @@ impl Desk {
                 keyword: range.keyword,
                 only: range.only,
                 naming: settings.naming.clone(),
+                images: settings.images.clone(),
                 compare: settings.compare,
                 fixed_tags: settings.immutable_tags.clone(),
                 missing_only: settings.missing_only,
@@ -168,6 +170,26 @@ pub(super) enum Targets {
     Several,
 }
 
+/// Logins for what is done by hand: the registry that the settings name has AWS's, as in a sync; every other one its own. Without AWS's
+/// a registry says itself that it wants a login, but for the one that is `needed`.
+pub(super) async fn keyring(settings: &Settings, needed: Option<&str>) -> Result<Keyring, Failure> {
+    let mut keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
+    if let Some(registry) = &settings.registry {
+        match Ecr::connect(&settings.aws, settings.account.clone()).await {
+            Ok(ecr) => keyring = keyring.with_ecr(ecr, registry.clone(), None),
+            Err(error) if needed == Some(registry) => return Err(Failure::from(&error)),
+            Err(error) => tracing::debug!("{error}"),
+        }
+    }
+    Ok(keyring)
+}
+
+/// Registries, as this program itself asks them.
+pub(super) fn registries(settings: &Settings, keyring: &Keyring) -> Registries {
+    let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
+    Registries::new(client, settings.mirrors.clone())
+}
+
 /// Opens the engine that the settings name, for the registry `target`. A daemon logs in there in any case.
 pub(super) async fn open_session(
     settings: &Settings,
@@ -175,8 +197,7 @@ pub(super) async fn open_session(
     target: &str,
     targets: Targets,
 ) -> Result<Session, EngineError> {
-    let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
-    let registries = Registries::new(client, settings.mirrors.clone());
+    let registries = registries(settings, &keyring);
     Ok(match settings.engine {
         EngineKind::Docker => {
             let session = docker::Session::open(&settings.docker, registries, keyring, target).await?;

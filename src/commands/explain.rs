@@ -45,7 +45,10 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Explanation, Failure> {
     let range = Range {
         // It is told of although sync would pass it over, and that is told too.
-        keyword: None,
+        keyword: settings
+            .keyword
+            .clone()
+            .filter(|keyword| image.repository.contains(keyword.as_str())),
         only: vec![image.clone()],
     };
     let desk = Desk::open(settings, range, watch).await?;
@@ -60,14 +63,16 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
         return Err(Failure::stopped("looking at the image"));
     };
     let repository = &viewed.target.repository.path;
+    let named = settings.images.iter().find(|named| named.repository == **repository);
     let passed_over = settings
         .keyword
         .clone()
-        .filter(|keyword| !repository.contains(keyword.as_str()));
+        .filter(|keyword| !repository.contains(keyword.as_str()) && named.is_none());
     let overridden = settings.naming.overrides.contains_key(repository.as_ref());
     let plan = plan::sync(vec![viewed.clone()], &desk.policy);
     Ok(Explanation {
         limits: desk.limits(),
+        named_in: named.map(|named| named.from.clone()),
         ..Explanation::new(viewed, plan, overridden, passed_over)
     })
 }

@@ -5,8 +5,10 @@ pub mod config;
 pub mod copy;
 pub mod explain;
 pub mod plan;
+pub mod rules;
 pub mod shell;
 pub mod sync;
+pub mod tags;
 
 mod desk;
 mod page;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::credentials::CredentialError;
-use crate::image::{Digest, ImageRef};
+use crate::image::{Digest, ImageRef, Repository};
 use crate::registry::{Cause, RegistryError};
 
 /// Which side of a copy something happened on.
@@ -161,6 +161,16 @@ pub enum EngineError {
         side: Side,
         /// Which image.
         image: ImageRef,
+        /// What it means.
+        trouble: Trouble,
+        /// What was asked of whom, and what came back.
+        message: String,
+    },
+    /// A registry did not list an upstream's tags.
+    #[error("list the tags of upstream {repository}: {message}")]
+    Tags {
+        /// Whose.
+        repository: Repository,
         /// What it means.
         trouble: Trouble,
         /// What was asked of whom, and what came back.

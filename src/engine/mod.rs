@@ -16,7 +16,7 @@ use std::fmt;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::CopyStep;
-use crate::image::{Digest, ImageRef, Observed, Platform, Repository};
+use crate::image::{Digest, ImageRef, Observed, Platform, Repository, Tag};
 use crate::plan::{Brings, Keeps};
 use crate::registry::Limit;
 
@@ -92,6 +92,14 @@ impl Session {
         match self {
             Self::Docker(session) => session.observe(image, side).await,
             Self::Direct(session) => session.registries().observe(image, side).await,
+        }
+    }
+
+    /// All tags of an upstream. No daemon can list them: this program itself does.
+    pub async fn tags(&self, upstream: &Repository) -> Result<Vec<Tag>, EngineError> {
+        match self {
+            Self::Docker(session) => session.registries().tags(upstream).await,
+            Self::Direct(session) => session.registries().tags(upstream).await,
         }
     }
 

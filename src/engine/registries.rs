@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{EngineError, Side, Trouble};
 use crate::credentials::CredentialError;
-use crate::image::{Digest, ImageRef, Manifest, Observed, Platform, Reference, Repository, platform_of_config};
+use crate::image::{Digest, ImageRef, Manifest, Observed, Platform, Reference, Repository, Tag, platform_of_config};
 use crate::registry::{Cause, Client, Mirrors, RegistryError, Remote};
 
 /// No config of an image is larger; one that is tells no platform.
@@ -92,6 +92,24 @@ impl Registries {
         let read = async |remote: Remote| remote.small_blob(config, LARGEST_CONFIG).await;
         let config = self.first("read the config of", side, &image, read).await?;
         Ok(config.and_then(|config| platform_of_config(&config).ok()?))
+    }
+
+    /// All tags of an upstream, in its registry's order.
+    pub async fn tags(&self, upstream: &Repository) -> Result<Vec<Tag>, EngineError> {
+        let list = async {
+            let places = self.mirrors.repositories_of(upstream);
+            let remotes: Result<Vec<Remote>, RegistryError> =
+                places.iter().map(|place| self.client.source(place)).collect();
+            first(&remotes?, async |remote: Remote| remote.tags().await).await
+        };
+        list.await.map_err(|error| {
+            let trouble = Trouble::from(&error);
+            of_credential(error).unwrap_or_else(|message| EngineError::Tags {
+                repository: upstream.clone(),
+                trouble,
+                message,
+            })
+        })
     }
 
     /// Where an image can be read from, the first place first.

@@ -220,29 +220,28 @@ pub struct Mirrors(pub BTreeMap<String, Vec<String>>);
 impl Mirrors {
     /// Where an image is asked for, the first place first; never none.
     pub fn places_of(&self, image: &ImageRef) -> Vec<ImageRef> {
-        let repository = &image.repository;
+        let repositories = self.repositories_of(&image.repository).into_iter();
+        repositories
+            .map(|repository| repository.image(image.reference.clone()))
+            .collect()
+    }
+
+    /// Where a repository is asked for.
+    pub fn repositories_of(&self, repository: &Repository) -> Vec<Repository> {
         let place = |mirror: &String| {
             let (host, path) = match mirror.split_once('/') {
                 Some((host, prefix)) => (host, format!("{prefix}/{}", repository.path).into()),
                 None => (mirror.as_str(), repository.path.clone()),
             };
-            ImageRef {
-                repository: Repository {
-                    host: host.into(),
-                    path,
-                },
-                reference: image.reference.clone(),
+            Repository {
+                host: host.into(),
+                path,
             }
         };
-        let places: Vec<ImageRef> = self
-            .0
-            .get(repository.host.as_ref())
-            .into_iter()
-            .flatten()
-            .map(place)
-            .collect();
+        let mirrors = self.0.get(repository.host.as_ref()).into_iter().flatten();
+        let places: Vec<Repository> = mirrors.map(place).collect();
         match places.is_empty() {
-            true => vec![image.clone()],
+            true => vec![repository.clone()],
             false => places,
         }
     }

@@ -21,6 +21,9 @@ pub struct Explanation {
     pub upstream: Side,
     /// Whether the settings name the upstream (`discovery.upstream`); else it is read from the target's name.
     pub upstream_is_said: bool,
+    /// The entry of `images` that names the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_in: Option<String>,
     /// What the ledger remembers of the target.
     pub ledger: Option<Made>,
     /// The keyword that the repository's name lacks, so that `sync` passes it over.
@@ -77,6 +80,7 @@ impl Explanation {
                 is_asked,
             },
             upstream_is_said,
+            named_in: None,
             ledger: viewed.made.map(|made| *made),
             passed_over_for,
             limits: BTreeMap::new(),
@@ -90,9 +94,10 @@ impl Explanation {
         self.upstream.write_text(out, "upstream")?;
         more(
             out,
-            match self.upstream_is_said {
-                true => "named in discovery.upstream",
-                false => "read from the target's name (discovery.strip_components)",
+            &match (&self.named_in, self.upstream_is_said) {
+                (Some(entry), _) => format!("named in {entry}"),
+                (None, true) => "named in discovery.upstream".to_owned(),
+                (None, false) => "read from the target's name (discovery.strip_components)".to_owned(),
             },
         )?;
         match &self.ledger {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
 use crate::plan::{Refused, RefusedBecause};
-use crate::survey::{Absent, Survey, SurveyError};
+use crate::survey::{Absent, Closed, Survey};
 
 use super::hints::trouble_hint;
 use super::text::{listed, one_line};
@@ -73,7 +73,21 @@ impl Failure {
             .chain(absent)
     }
 
-    fn of_absent(Absent { only, near, keyword }: &Absent) -> Self {
+    fn of_absent(
+        Absent {
+            only,
+            near,
+            keyword,
+            passed_over,
+        }: &Absent,
+    ) -> Self {
+        if let Some(why) = passed_over {
+            return Self {
+                message: format!("{only} is not looked after"),
+                causes: vec![why.clone()],
+                hint: Some("`ecr-keeper tags` with the same rules and --explain tells of every tag"),
+            };
+        }
         let meant = match near {
             Some(near) => format!("; did you mean {near}?"),
             None => String::new(),
@@ -119,12 +133,15 @@ impl Failure {
         }
     }
 
-    fn of_closed((repository, error): &(String, SurveyError)) -> Self {
-        let inner = Self::from(error);
+    fn of_closed(Closed { repository, from, why }: &Closed) -> Self {
+        let inner = Self::from(why);
         let mut causes = vec![inner.message];
         causes.extend(inner.causes);
         Self {
-            message: format!("repository {repository} is passed over"),
+            message: match from {
+                Some(from) => format!("{from}, for repository {repository}, is passed over"),
+                None => format!("repository {repository} is passed over"),
+            },
             causes,
             hint: inner.hint,
         }

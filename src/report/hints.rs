@@ -46,6 +46,15 @@ impl From<&SurveyError> for Failure {
                 Some("name its upstream in discovery.upstream, or change discovery.strip_components"),
             ),
             SurveyError::Engine(error) => Self::from(&**error),
+            SurveyError::TooMany(_) => Self::new(
+                error,
+                Some("narrow the rules (`ecr-keeper tags` shows what they choose), or raise max_selected"),
+            ),
+            SurveyError::NoRepository { .. } => Self::new(error, Some("check the name, the region and the account")),
+            SurveyError::TwoUpstreams { .. } => Self::new(
+                error,
+                Some("name the same upstream in discovery.upstream, or bring the images to another repository"),
+            ),
         }
     }
 }
@@ -130,6 +139,13 @@ impl From<&EngineError> for Failure {
                 ),
             ),
             EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
+            EngineError::Tags {
+                trouble: Trouble::Gone, ..
+            } => Self::new(
+                error,
+                Some("check the repository's name: its registry knows none of that name"),
+            ),
+            EngineError::Tags { trouble, .. } => Self::new(error, direct_hint(Side::Upstream, *trouble)),
             EngineError::Login {
                 trouble: Some(trouble), ..
             } if !trouble.is_of_login() => Self::new(error, direct_hint(Side::Target, *trouble)),

@@ -4,11 +4,13 @@ mod explanation;
 mod failure;
 mod hints;
 mod preview;
+mod tags;
 mod text;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
 pub use preview::{Preview, copied_because, kept_because};
+pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};
 
 use std::borrow::Cow;

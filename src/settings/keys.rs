@@ -1,9 +1,11 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
+use super::rule_keys::{OF_ENTRIES, OF_SETS};
+
 /// One setting.
 #[derive(Debug)]
 pub struct Key {
-    /// Its place, with `.` between the parts; `*` stands for a name that the user chooses.
+    /// Its place, with `.` between the parts; `*` stands for a name that the user chooses, `#` for an entry of a list, counted from 1.
     pub path: &'static str,
     /// What it is when nobody says.
     pub default: Option<&'static str>,
@@ -34,7 +36,7 @@ pub enum Shape {
     List,
 }
 
-const fn key(path: &'static str, default: Option<&'static str>, allowed: &'static str) -> Key {
+pub(super) const fn key(path: &'static str, default: Option<&'static str>, allowed: &'static str) -> Key {
     Key {
         path,
         default,
@@ -52,27 +54,27 @@ impl Key {
         self
     }
 
-    const fn number(mut self, least: usize, most: usize) -> Self {
+    pub(super) const fn number(mut self, least: usize, most: usize) -> Self {
         self.shape = Shape::Number(least, most);
         self
     }
 
-    const fn choice(mut self, words: &'static [&'static str]) -> Self {
+    pub(super) const fn choice(mut self, words: &'static [&'static str]) -> Self {
         self.shape = Shape::Choice(words);
         self
     }
 
-    const fn about(mut self, about: &'static str) -> Self {
+    pub(super) const fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }
 
-    const fn list(mut self) -> Self {
+    pub(super) const fn list(mut self) -> Self {
         self.shape = Shape::List;
         self
     }
 
-    const fn flag(mut self) -> Self {
+    pub(super) const fn flag(mut self) -> Self {
         self.shape = Shape::Flag;
         self
     }
@@ -89,28 +91,40 @@ impl Key {
 
     /// Whether this is the key of a setting found at `place`.
     pub fn is_at(&self, place: &[String]) -> bool {
-        self.parts().count() == place.len()
-            && self
-                .parts()
-                .zip(place)
-                .all(|(part, found)| part == "*" || part == found)
+        self.parts().count() == place.len() && self.has_beginning(place)
+    }
+
+    fn has_beginning(&self, place: &[String]) -> bool {
+        let is_entry = |found: &String| found.parse::<usize>().is_ok();
+        self.parts().zip(place).all(|(part, found)| match part {
+            "*" => true,
+            "#" => is_entry(found),
+            part => part == found,
+        })
+    }
+
+    /// Whether what is found at `place` is a list that this key is in an entry of.
+    pub fn is_of_list_at(&self, place: &[String]) -> bool {
+        self.parts().nth(place.len()) == Some("#") && self.has_beginning(place)
     }
 
     /// Whether a setting found at `place` is a section that this key is in.
     pub fn is_below(&self, place: &[String]) -> bool {
-        self.parts().count() > place.len()
-            && self
-                .parts()
-                .zip(place)
-                .all(|(part, found)| part == "*" || part == found)
+        self.parts().count() > place.len() && self.has_beginning(place)
     }
 }
 
 /// Docker asks for TLS by any value of this variable.
 pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
-/// All settings, in the order of `settings.yaml`.
-pub const KEYS: &[Key] = &[
+/// All settings.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    const ALL: [&[Key]; 3] = [KEYS, &OF_ENTRIES, &OF_SETS];
+    ALL.into_iter().flatten()
+}
+
+/// All but the rules for tags, in the order of `settings.yaml`.
+const KEYS: &[Key] = &[
     key("ecr", None, "the registry's host[:port], without a scheme or a path")
         .also(&["ECR"])
         .about("The registry. Without it, the registry of the AWS account. An ECR host also says the account and the region."),
@@ -129,6 +143,15 @@ pub const KEYS: &[Key] = &[
         "a repository, such as quay.io/prometheus/prometheus",
     )
     .about("The upstream of a repository that cannot be read from its name, by that name."),
+    key("images.#.upstream", None, "a repository, such as docker.io/grafana/grafana")
+        .about("Where the images come from. Each entry is an upstream whose tags rules choose (docs/rules.md), and where they go."),
+    key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana")
+        .about("The repository that they go to. Or repo_prefix."),
+    key("images.#.repo_prefix", None, "the beginning of a repository's name, such as base/image")
+        .about("What is put before the upstream's name, and a /, to make the repository's."),
+    key("images.#.max_selected", None, "a whole number from 1 to 100000")
+        .number(1, 100_000)
+        .about("How many tags the rules may choose; 1000 unless said. More are taken for a mistake, and none is followed."),
     key("missing_upstream", Some("fail"), "fail or keep")
         .choice(&["fail", "keep"])
         .about("What a tag is whose upstream has gone: refused (fail), or left as it is (keep)."),
@@ -235,7 +258,7 @@ pub const KEYS: &[Key] = &[
         .about("The session token of temporary keys."),
     key("concurrency", Some("4"), "a whole number from 1 to 64")
         .number(1, 64)
-        .about("How many images, and questions to registries, at once."),
+        .about("How many images, and questions to registries, at once; engine: direct asks four times as many questions."),
     key("retry.tries", Some("3"), "a whole number from 1 to 20")
         .number(1, 20)
         .about("How often something is tried that passes by itself: 429, 5xx, a broken connection. A no is taken for one."),
@@ -284,10 +307,10 @@ pub fn nearest(place: &[String]) -> Option<String> {
     let written = place.join(".");
     let last = place.last().map(String::as_str);
     let named = |key: &&Key| key.path == written || last.is_some() && key.parts().last() == last;
-    if let Some(elsewhere) = KEYS.iter().find(named) {
+    if let Some(elsewhere) = keys().find(named) {
         return Some(elsewhere.path.to_owned());
     }
-    KEYS.iter()
+    keys()
         .map(|key| (strsim::damerau_levenshtein(&written, &as_written(key, place)), key))
         .filter(|(distance, _)| *distance <= TYPOS)
         .min_by_key(|(distance, _)| *distance)
@@ -297,7 +320,7 @@ pub fn nearest(place: &[String]) -> Option<String> {
 /// A key's place with the user's own names where it has `*`.
 fn as_written(key: &Key, place: &[String]) -> String {
     let parts = key.parts().enumerate().map(|(at, part)| match (part, place.get(at)) {
-        ("*", Some(own)) => own.as_str(),
+        ("*" | "#", Some(own)) => own.as_str(),
         (part, _) => part,
     });
     parts.collect::<Vec<_>>().join(".")
@@ -314,9 +337,9 @@ mod tests {
     #[test]
     fn every_key_says_what_it_is_for_and_stands_in_the_sample_file() {
         let sample = include_str!("../../settings.yaml");
-        for key in KEYS {
+        for key in keys() {
             assert!(key.about.ends_with('.'), "{}", key.path);
-            let last = key.parts().filter(|part| *part != "*").last().unwrap();
+            let last = key.parts().filter(|part| !["*", "#"].contains(part)).last().unwrap();
             assert!(
                 sample.contains(&format!("{last}:")),
                 "{} is not in settings.yaml",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
-use super::keys::KEYS;
+use super::keys::keys;
 use super::{Mistake, SettingsError};
 
 /// What is given beside the file.
@@ -143,7 +143,7 @@ pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, Setting
         }])
     })?;
     for (key, value) in root {
-        flatten(vec![key], value, &mut places);
+        flatten(vec![key], value, "settings", &mut places);
     }
     places.append(&mut misplaced);
     Ok(places)
@@ -161,15 +161,16 @@ fn take_misplaced(table: &mut Map<String, Value>, place: &mut Vec<String>, file:
             }
             ValueKind::Nil => true,
             _ => {
-                let is_section = KEYS.iter().any(|key| key.is_below(place)) && !KEYS.iter().any(|key| key.is_at(place));
-                if is_section {
+                let is_list = matches!(value.kind, ValueKind::Array(_)) && keys().any(|key| key.is_of_list_at(place));
+                let is_section = keys().any(|key| key.is_below(place)) && !keys().any(|key| key.is_at(place));
+                if is_section && !is_list {
                     let found = Found {
                         value: value.clone(),
                         origin: file.to_owned(),
                     };
                     misplaced.insert(place.clone(), found);
                 }
-                !is_section
+                !is_section || is_list
             }
         };
         place.pop();
@@ -217,12 +218,12 @@ fn defaults() -> Layer {
         let place = key.parts().map(str::to_owned).collect();
         key.default.map(|value| (place, value.to_owned(), DEFAULT.to_owned()))
     };
-    Layer(KEYS.iter().filter_map(default).collect())
+    Layer(keys().filter_map(default).collect())
 }
 
 fn other_variables(environment: &BTreeMap<String, String>) -> Layer {
     let mut values = Vec::new();
-    for key in KEYS {
+    for key in keys() {
         for name in key.variables {
             // An empty variable is how a pipeline says that there is none.
             if let Some(value) = environment.get(*name).filter(|value| !value.is_empty()) {
@@ -255,6 +256,10 @@ fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> La
             return None;
         }
         let mut place: Vec<String> = place.split("__").map(str::to_lowercase).collect();
+        // An entry of a list is told by its number alone: the whole list would go.
+        if keys().any(|key| key.is_of_list_at(&place[..1])) {
+            return Some((vec![place.join(".")], value.clone(), of_variable(name)));
+        }
         if let [section, host, _] = &mut place[..]
             && section == "registries"
         {
@@ -267,7 +272,7 @@ fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> La
 
 /// Whether an environment variable is one that settings are read from.
 pub(super) fn is_setting(name: &str) -> bool {
-    name.starts_with(PREFIX) || KEYS.iter().any(|key| key.variables.contains(&name))
+    name.starts_with(PREFIX) || keys().any(|key| key.variables.contains(&name))
 }
 
 fn of_variable(name: &str) -> String {
@@ -290,15 +295,23 @@ fn of_plan(given: &Given) -> Layer {
     Layer(given.plan.iter().map(said).collect())
 }
 
-fn flatten(place: Vec<String>, value: Value, places: &mut Places) {
-    let origin = value.origin().unwrap_or("settings").to_owned();
+/// `from` is the origin of what it is in.
+fn flatten(place: Vec<String>, value: Value, from: &str, places: &mut Places) {
+    let origin = value.origin().unwrap_or(from).to_owned();
     match value.kind {
         ValueKind::Nil => {}
+        ValueKind::Array(entries) if keys().any(|key| key.is_of_list_at(&place)) => {
+            for (at, entry) in entries.into_iter().enumerate() {
+                let mut inner = place.clone();
+                inner.push((at + 1).to_string());
+                flatten(inner, entry, &origin, places);
+            }
+        }
         ValueKind::Table(table) => {
             for (key, value) in table {
                 let mut inner = place.clone();
                 inner.push(key);
-                flatten(inner, value, places);
+                flatten(inner, value, &origin, places);
             }
         }
         kind => {

@@ -4,14 +4,16 @@
 //! top of the repository tells what each key is for.
 
 mod access;
+mod images;
 mod keys;
 mod layers;
 mod read;
 mod reader;
+mod rule_keys;
 mod schema;
 mod values;
 
-pub use keys::{KEYS, Key, Shape};
+pub use keys::{Key, Shape, keys};
 pub use layers::Given;
 pub use read::usual_ledger;
 pub use schema::schema;
@@ -23,17 +25,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
-use regex::Regex;
 
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::ledger::Place;
-use crate::mapping::Naming;
+use crate::mapping::{Named, Naming};
 use crate::notify::Webhook;
 use crate::plan::EngineKind;
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
+use crate::selection::Pattern;
 use crate::survey::Compare;
 
 use self::layers::Places;
@@ -51,6 +53,8 @@ pub struct Settings {
     pub allow_no_match: bool,
     /// How a repository's name tells its upstream.
     pub naming: Naming,
+    /// Upstreams that are named, with where their images go.
+    pub images: Vec<Named>,
     /// Whether a tag that has gone upstream is well.
     pub keep_missing: bool,
     /// Which platforms are wanted.
@@ -70,7 +74,7 @@ pub struct Settings {
     /// Whether a tag that is there is let alone.
     pub missing_only: bool,
     /// Tags that never move.
-    pub immutable_tags: Option<Regex>,
+    pub immutable_tags: Option<Pattern>,
     /// Logins by registry host.
     pub logins: BTreeMap<String, Credential>,
     /// Who we are at AWS.
@@ -201,9 +205,9 @@ pub fn environment() -> Result<BTreeMap<String, String>, SettingsError> {
 pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
     let mut places: Places = layers::read(file, given)?;
     let mut shown = Vec::new();
-    for key in KEYS {
+    for key in keys() {
         let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();
-        if own.is_empty() && !key.path.contains('*') {
+        if own.is_empty() && !key.path.contains(['*', '#']) {
             let usual = (key.path == "ledger").then(|| read::usual_ledger().display().to_string());
             shown.push(Shown {
                 key: key.path.to_owned(),

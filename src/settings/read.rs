@@ -8,8 +8,8 @@ use super::keys::TLS_VERIFY;
 use super::layers::{DEFAULT, Places};
 use super::reader::{Reader, Setting, shown, text_of};
 use super::values::{
-    bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, platforms, tags, text,
-    url, within,
+    bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pattern, platforms,
+    text, url, within,
 };
 use super::{Settings, SettingsError};
 use crate::atomic::meant_by;
@@ -45,6 +45,7 @@ impl Reader {
         let registry = self.parse("ecr", host);
         let keyword = self.parse("keyword", |text| (!text.is_empty()).then(|| text.to_owned()));
         let naming = self.naming();
+        let images = self.images();
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
         let keep_missing = self.parse("missing_upstream", |text| {
             choice(text, &[("fail", false), ("keep", true)])
@@ -56,7 +57,7 @@ impl Reader {
         });
         let compares = [("digest", false), ("missing-only", true)];
         let missing_only = self.parse("compare", |text| choice(text, &compares));
-        let immutable_tags = self.parse_told("immutable_tags", tags);
+        let immutable_tags = self.parse_told("immutable_tags", pattern);
         let retry = self.retry();
         let timeouts = self.timeouts();
         let transfer = self.parse("timeouts.transfer", bound);
@@ -80,6 +81,7 @@ impl Reader {
             keyword,
             allow_no_match: allow_no_match?,
             naming: naming?,
+            images,
             keep_missing: keep_missing?,
             platforms: platforms.unwrap_or_default(),
             engine: engine?,

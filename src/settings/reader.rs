@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config::{Value, ValueKind};
 
 use super::Mistake;
-use super::keys::{KEYS, Key, Shape, nearest};
+use super::keys::{Key, Shape, keys, nearest};
 use super::layers::{Found, Places};
 use super::values::host;
 
@@ -31,11 +31,11 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 }
 
 /// What is wrong with a value, where it does not show in what is allowed.
-type Why = Option<String>;
+pub(super) type Why = Option<String>;
 
 pub(super) struct Reader {
     pub(super) mistakes: Vec<Mistake>,
-    places: Places,
+    pub(super) places: Places,
 }
 
 /// A key's value, and what it takes to complain about it.
@@ -55,8 +55,12 @@ impl Reader {
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Setting> {
-        let key = KEYS.iter().find(|key| key.path == path)?;
-        let place: Vec<String> = path.split('.').map(str::to_owned).collect();
+        self.find_at(path.split('.').map(str::to_owned).collect())
+    }
+
+    /// What is found at a place.
+    pub(super) fn find_at(&self, place: Vec<String>) -> Option<Setting> {
+        let key = keys().find(|key| key.is_at(&place))?;
         let found = self.places.get(&place)?.clone();
         Some(Setting { key, place, found })
     }
@@ -88,7 +92,7 @@ impl Reader {
     }
 
     fn read_each<T>(&mut self, path: &str, parse: &impl Fn(&str) -> Result<T, Why>) -> BTreeMap<String, T> {
-        let Some(key) = KEYS.iter().find(|key| key.path == path) else {
+        let Some(key) = keys().find(|key| key.path == path) else {
             return BTreeMap::new();
         };
         let star = key.parts().position(|part| part == "*").unwrap_or_default();
@@ -115,7 +119,8 @@ impl Reader {
         values
     }
 
-    fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Result<T, Why>) -> Option<T> {
+    /// The value of what was found; a wrong one is noted as a mistake and is none.
+    pub(super) fn read<T>(&mut self, setting: &Setting, parse: &impl Fn(&str) -> Result<T, Why>) -> Option<T> {
         let text = text_of(&setting.found.value);
         let kind = &setting.found.value.kind;
         let fits = match (setting.key.shape, kind) {
@@ -179,14 +184,10 @@ impl Setting {
 
 fn unknown(places: &Places) -> Vec<Mistake> {
     let mistake = |(place, found): (&Vec<String>, &Found)| {
-        if KEYS.iter().any(|key| key.is_at(place)) {
+        if keys().any(|key| key.is_at(place)) {
             return None;
         }
-        let inside: Vec<&str> = KEYS
-            .iter()
-            .filter(|key| key.is_below(place))
-            .map(|key| key.path)
-            .collect();
+        let inside: Vec<&str> = keys().filter(|key| key.is_below(place)).map(|key| key.path).collect();
         let problem = match (inside.is_empty(), nearest(place)) {
             (false, _) => format!("is a section; allowed in it: {}", inside.join(", ")),
             (true, Some(near)) => format!("no such setting; did you mean {near}?"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{KEYS, Key, Shape};
+use super::keys::{Key, Shape, keys};
 
 /// A JSON Schema (draft 2020-12) of the settings file. Each property also says which environment variables set it, under
 /// `x-environment`, the strongest first.
@@ -14,7 +14,7 @@ pub fn schema() -> Value {
         "additionalProperties": false,
         "properties": {},
     });
-    for key in KEYS {
+    for key in keys() {
         let parts: Vec<&str> = key.parts().collect();
         insert(&mut root, &parts, property(key));
     }
@@ -26,6 +26,8 @@ fn insert(section: &mut Value, parts: &[&str], property: Value) {
     let slot = match *first {
         // Names that the user chooses.
         "*" => &mut section["additionalProperties"],
+        // Entries of a list.
+        "#" => &mut section["items"],
         name => &mut section["properties"][name],
     };
     if rest.is_empty() {
@@ -34,7 +36,10 @@ fn insert(section: &mut Value, parts: &[&str], property: Value) {
     }
     if !slot.is_object() {
         // A section whose settings are all left out is nothing in YAML.
-        *slot = json!({ "type": ["object", "null"], "additionalProperties": false });
+        *slot = match rest.first() {
+            Some(&"#") => json!({ "type": ["array", "null"] }),
+            _ => json!({ "type": ["object", "null"], "additionalProperties": false }),
+        };
     }
     insert(slot, rest, property);
 }
@@ -77,8 +82,8 @@ fn typed(shape: Shape, text: &str) -> Value {
 }
 
 fn variables(key: &Key) -> Vec<String> {
-    // A name with slashes and dots is none that a variable could have; a registry's host can stand in one.
-    let own = match key.path.starts_with("discovery.upstream.") {
+    // A name with slashes and dots is none that a variable could have, nor an entry of a list; a registry's host can stand in one.
+    let own = match key.path.starts_with("discovery.upstream.") || key.path.contains('#') {
         true => None,
         false => Some(format!(
             "ECR_KEEPER_{}",

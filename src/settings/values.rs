@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use regex::Regex;
 use reqwest::Certificate;
 
 use crate::image::{Platforms, Repository};
 use crate::ledger::Place;
+use crate::selection::{InvalidPattern, Pattern, Suffix};
 
 pub(super) fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -130,17 +130,15 @@ pub(super) fn ledger_place(text: &str) -> Option<Place> {
 }
 
 /// For whole tags.
-pub(super) fn tags(text: &str) -> Result<Regex, String> {
-    // By itself first: `a)|(b` would be none, and yet be one between the anchors.
-    Regex::new(text).map_err(|error| cause_of(&error))?;
-    Regex::new(&format!("^(?:{text})$")).map_err(|error| cause_of(&error))
+pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
+    text.parse().map_err(|why: InvalidPattern| why.to_string())
 }
 
-/// A mistake in a pattern is told below a drawing of where it is; the last line is what it is.
-fn cause_of(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+pub(super) fn suffix(text: &str) -> Result<Suffix, String> {
+    match text.is_empty() {
+        true => Err("write none for versions without one".to_owned()),
+        false => text.parse().map_err(|why: InvalidPattern| why.to_string()),
+    }
 }
 
 /// Without a login: a daemon has none, and it would be shown.

@@ -2,6 +2,7 @@
 
 mod again;
 mod closer;
+mod named;
 
 pub use again::{Seen, look_again};
 
@@ -9,16 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use regex::Regex;
 
+use self::named::Chosen;
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository};
+use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
 use crate::image::{Digest, ImageRef, Kind, Repository};
 use crate::ledger::Ledger;
-use crate::mapping::{Mapping, Naming, NoUpstream, Only};
+use crate::mapping::{Named, Naming, NoUpstream, Only};
 use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
+use crate::selection::{Pattern, TooMany};
 use crate::stop::Stop;
 
 /// What a survey looks at.
@@ -26,16 +28,18 @@ use crate::stop::Stop;
 pub struct Scope {
     /// The registry's `host[:port]`.
     pub registry: String,
-    /// Repositories whose name contains this, letter case as written; none for all.
+    /// Repositories whose name contains this, letter case as written. None for all that `only` names, or else for none.
     pub keyword: Option<String>,
     /// Of those, only these; empty for all.
     pub only: Vec<Only>,
     /// How a repository's name tells its upstream.
     pub naming: Naming,
+    /// Upstreams that are named, with where their images go.
+    pub images: Vec<Named>,
     /// How the content of a target is compared.
     pub compare: Compare,
     /// Tags that never move: where they are there, nobody is asked about them.
-    pub fixed_tags: Option<Regex>,
+    pub fixed_tags: Option<Pattern>,
     /// Whether a target that is there is let alone.
     pub missing_only: bool,
     /// How many questions are open at once.
@@ -53,12 +57,16 @@ pub enum Compare {
 
 impl Scope {
     fn has_keyword(&self, name: &str) -> bool {
-        self.keyword.as_ref().is_none_or(|keyword| name.contains(keyword))
+        match &self.keyword {
+            Some(keyword) => name.contains(keyword),
+            None => !self.only.is_empty(),
+        }
     }
 
-    fn has(&self, name: &str) -> bool {
+    /// Whether the run is not narrowed down to other repositories.
+    fn is_about(&self, name: &str) -> bool {
         let only = |only: &Only| only.is_repository(&self.registry, name);
-        self.has_keyword(name) && (self.only.is_empty() || self.only.iter().any(only))
+        self.only.is_empty() || self.only.iter().any(only)
     }
 
     /// Whether the run was narrowed down to just this tag, among others.
@@ -74,7 +82,7 @@ impl Scope {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// How many repositories the keyword matched.
+    /// How many repositories are looked after: those that the keyword matched, and those that are named.
     pub repositories: usize,
     /// How many of their images have no tag, and so no upstream.
     pub untagged: usize,
@@ -86,14 +94,25 @@ pub struct Survey {
     pub unread: Vec<Unread>,
     /// Repositories that ECR itself keeps current, as a cache of an upstream registry.
     pub cached: Vec<String>,
-    /// Repositories of which nothing could be read.
-    pub closed: Vec<(String, SurveyError)>,
+    /// Repositories, or entries of `images` for them, of which nothing could be read.
+    pub closed: Vec<Closed>,
     /// Repositories that were not listed, because the run was stopped.
     pub unlisted: Vec<String>,
     /// Targets that nobody was asked about, because the run was stopped.
     pub unasked: Vec<Followed>,
     /// What the run was narrowed down to, and is not there.
     pub absent: Vec<Absent>,
+}
+
+/// A repository that is passed over, or what an entry of `images` would bring there.
+#[derive(Debug)]
+pub struct Closed {
+    /// Its name in the registry.
+    pub repository: String,
+    /// The entry; none where the repository's own tags are passed over.
+    pub from: Option<String>,
+    /// Why.
+    pub why: SurveyError,
 }
 
 /// A name that the run was narrowed down to, and that nothing has.
@@ -105,6 +124,8 @@ pub struct Absent {
     pub near: Option<String>,
     /// Whether a keyword leaves repositories out.
     pub keyword: bool,
+    /// What the rules of an entry of `images` say of it.
+    pub passed_over: Option<String>,
 }
 
 /// A target's tag and the upstream's that it follows.
@@ -143,6 +164,29 @@ pub enum SurveyError {
     /// A registry did not answer for an image.
     #[error(transparent)]
     Engine(Arc<EngineError>),
+    /// The rules choose more than they may.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// The target has no such repository.
+    #[error(
+        "there is no such repository; create it: aws ecr create-repository --region {region} --repository-name {name}"
+    )]
+    NoRepository {
+        /// Its name.
+        name: String,
+        /// Where.
+        region: String,
+    },
+    /// Its name tells another upstream than the entry that names it.
+    #[error("{from} brings {named} there, and discovery, by its name, {found}")]
+    TwoUpstreams {
+        /// The entry of `images`.
+        from: String,
+        /// Whose images that brings.
+        named: Repository,
+        /// What discovery tells.
+        found: Repository,
+    },
 }
 
 /// Asks ECR for its images and the upstreams for theirs.
@@ -170,20 +214,23 @@ pub async fn survey(
             scope.registry
         );
     }
-    listed.retain(|one| scope.has_keyword(&one.name));
-    let names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
+    let is_named = |name: &str| scope.images.iter().any(|named| named.repository == name);
+    listed.retain(|one| scope.has_keyword(&one.name) || is_named(&one.name));
+    let mut names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
+    names.extend(scope.images.iter().map(|named| named.repository.clone()));
     let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
     let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
-    listed.retain(|one| scope.has(&one.name));
-    survey.repositories = listed.len();
+    listed.retain(|one| scope.is_about(&one.name));
     survey.leave_caches(ecr, &mut listed).await;
+    survey.repositories = listed.len() + survey.cached.len();
     events.send(Event::Listing {
         repositories: listed.len(),
     });
-    let mut followed = survey.list(scope, ecr, listed, stop).await;
+    let chosen = survey.choose(scope, &listed, ecr, session, stop).await;
+    let mut followed = survey.list(scope, ecr, listed, &chosen, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {
-            let closed = |(name, _): &(String, SurveyError)| only.is_repository(&scope.registry, name);
+            let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
             !followed.iter().any(|one| only.is(&one.target)) && !survey.closed.iter().any(closed)
         };
         let absent = scope.only.iter().zip(nearest).filter(|(only, _)| is_absent(only));
@@ -192,11 +239,14 @@ pub async fn survey(
                 only: only.clone(),
                 near,
                 keyword: scope.keyword.is_some(),
+                passed_over: chosen
+                    .iter()
+                    .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
             })
             .collect();
     }
 
-    // A registry may have some hundred thousand tags: they are in memory once.
+    // A registry may have some hundred thousand tags.
     survey.viewed.reserve_exact(followed.len());
     for one in followed.extract_if(.., |one| scope.settles(one).is_some()) {
         let because = scope.settles(&one).unwrap_or(KeptBecause::Present);
@@ -243,8 +293,15 @@ impl Survey {
         self.cached.sort();
     }
 
-    /// The tags of every repository, and what each follows.
-    async fn list(&mut self, scope: &Scope, ecr: &Ecr, listed: Vec<ListedRepository>, stop: &Stop) -> Vec<Followed> {
+    /// The tags of every repository that are looked after, and what each follows.
+    async fn list(
+        &mut self,
+        scope: &Scope,
+        ecr: &Ecr,
+        listed: Vec<ListedRepository>,
+        chosen: &BTreeMap<String, Chosen>,
+        stop: &Stop,
+    ) -> Vec<Followed> {
         let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
         let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
         let mut answers = stream::iter(fixed.keys())
@@ -256,33 +313,31 @@ impl Survey {
         // Each answer is let go before the next is read: all of them weigh more than what is kept of them.
         while let Some((images, name)) = answers.next().await {
             unlisted.remove(name);
-            let mapping = scope.naming.upstream_of(name).map(|upstream| Mapping {
-                upstream,
-                target: Repository {
-                    host: scope.registry.as_str().into(),
-                    path: name.as_str().into(),
-                },
-            });
-            match (images, mapping) {
-                (Ok(images), Ok(mapping)) => {
-                    self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
-                    let tags = images.iter().flat_map(|image| follow(image, &mapping, fixed.get(name)));
-                    for one in tags.filter(|one| scope.means(&one.target)) {
-                        match one.target.reference.is_of_referrers() && !scope.names(&one.target) {
-                            true => self.signature_tags += 1,
-                            false => followed.push(one),
-                        }
-                    }
+            let images = match images {
+                Ok(images) => images,
+                Err(error) => {
+                    self.close(name, None, error);
+                    continue;
                 }
-                (Err(error), _) => self.closed.push((name.clone(), error.into())),
-                (Ok(_), Err(error)) => self.closed.push((name.clone(), error.into())),
+            };
+            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
+                self.follow(scope, &follows, &images, &fixed[name], &mut followed);
             }
         }
         drop(answers);
-        self.closed.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.closed
+            .sort_by(|one, other| (&one.repository, &one.from).cmp(&(&other.repository, &other.from)));
         self.unlisted = unlisted.into_iter().collect();
         followed.sort_unstable_by(|one, other| one.target.cmp(&other.target));
         followed
+    }
+
+    fn close(&mut self, repository: &str, from: Option<&str>, why: impl Into<SurveyError>) {
+        self.closed.push(Closed {
+            repository: repository.to_owned(),
+            from: from.map(str::to_owned),
+            why: why.into(),
+        });
     }
 }
 
@@ -308,6 +363,8 @@ impl Scope {
     /// Why nobody needs to be asked about a target.
     fn settles(&self, one: &Followed) -> Option<KeptBecause> {
         let tag = one.target.reference.as_str();
+        // What is to come for the first time has to be asked for.
+        one.digest.as_ref()?;
         match &self.fixed_tags {
             Some(fixed) if fixed.is_match(tag) => Some(KeptBecause::FixedTag),
             _ if self.missing_only => Some(KeptBecause::Present),
@@ -326,20 +383,6 @@ impl From<Viewed> for Followed {
             can_move: one.can_move,
         }
     }
-}
-
-fn follow<'a>(
-    image: &'a ListedImage,
-    mapping: &'a Mapping,
-    fixed: Option<&'a FixedTags>,
-) -> impl Iterator<Item = Followed> + 'a {
-    image.tags.iter().map(move |tag| Followed {
-        can_move: !fixed.is_some_and(|fixed| fixed.has(tag.as_str())),
-        target: mapping.target.image(tag.clone()),
-        digest: Some(image.digest.clone()),
-        kind: Some(image.kind.clone()),
-        follows: mapping.upstream.image(tag.clone()),
-    })
 }
 
 async fn ask_upstreams(

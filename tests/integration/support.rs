@@ -277,6 +277,12 @@ impl Run {
         self
     }
 
+    /// With a file as its standard input.
+    pub fn reading(mut self, file: &str) -> Self {
+        self.0.stdin(std::fs::File::open(file).expect("the file opens"));
+        self
+    }
+
     /// Where /run is empty: the machine's own daemon would be found first.
     pub fn without_sockets_of_the_machine(self) -> Self {
         let mut command = Command::new("unshare");

@@ -1,0 +1,115 @@
+//! `tags`: the tags of an upstream that rules choose.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::desk::{keyring, registries};
+use super::rules::RuleOptions;
+use super::watch::Watch;
+use super::{CommandError, Context, ExitCode};
+use crate::image::{Repository, Tag};
+use crate::report::{Failure, Tags};
+use crate::selection::{MAX_SELECTED, Selection};
+use crate::settings::Settings;
+
+/// What `tags` is told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Whose tags: a repository, such as docker.io/grafana/grafana
+    #[arg(value_name = "UPSTREAM", required_unless_present = "from_file")]
+    pub upstream: Option<Repository>,
+    /// Take the tags from a file, one a line, and ask no registry; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "upstream")]
+    pub from_file: Option<PathBuf>,
+    /// Tell of every tag that is passed over too, and why
+    #[arg(long)]
+    pub explain: bool,
+    /// Which of them.
+    #[command(flatten)]
+    pub rules: RuleOptions,
+}
+
+/// Prints what the rules choose.
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    let selection = Selection {
+        any: vec![options.rules.rules().map_err(CommandError::Unusable)?],
+        // Nothing comes of a long list but its being read.
+        max_selected: usize::MAX,
+    };
+    let tags = match (&options.from_file, &options.upstream) {
+        (Some(file), _) => read(file).map_err(CommandError::Unusable)?,
+        (None, Some(upstream)) => ask(upstream, context).await?,
+        (None, None) => Vec::new(),
+    };
+    let choice = selection
+        .choose(&tags)
+        .map_err(|error| CommandError::Unusable(Failure::new(&error, None)))?;
+    if choice.chosen.len() > MAX_SELECTED {
+        tracing::warn!(
+            "{} tags are chosen, which a sync takes for a mistake: it follows no more than {MAX_SELECTED}",
+            choice.chosen.len()
+        );
+    }
+    let tags = Tags::new(options.upstream.clone(), choice, options.explain);
+    context.print(&tags, |tags, out| tags.write_text(out))?;
+    Ok(0)
+}
+
+async fn ask(upstream: &Repository, context: &Context) -> Result<Vec<Tag>, CommandError> {
+    let settings = context.settings()?;
+    let mut watch = Watch::begin(context, settings.grace)?;
+    let tags = match watch
+        .stop
+        .soft
+        .clone()
+        .run_until_cancelled(list(upstream, &settings))
+        .await
+    {
+        Some(tags) => tags,
+        None => Err(Failure::stopped("listing tags")),
+    };
+    let asked = watch.end_view().await;
+    tags.map_err(|failure| CommandError::without_an_answer(failure, asked))
+}
+
+async fn list(upstream: &Repository, settings: &Settings) -> Result<Vec<Tag>, Failure> {
+    let keyring = keyring(settings, Some(&upstream.host)).await?;
+    let tags = registries(settings, &keyring).tags(upstream).await;
+    tags.map_err(|error| Failure::from(&error))
+}
+
+/// The tags in a file. Every line that is none is a mistake, and all of them are told.
+fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
+    let is_stdin = file == Path::new("-");
+    let name = match is_stdin {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
+    };
+    let mut text = String::new();
+    let read = match is_stdin {
+        true => std::io::stdin().lock().read_to_string(&mut text).map(drop),
+        false => std::fs::read_to_string(file).map(|read| text = read),
+    };
+    read.map_err(|error| Failure {
+        message: format!("read the tags in {name}"),
+        causes: vec![error.to_string()],
+        hint: Some("name a text file with a tag on each line, or - for standard input"),
+    })?;
+    let mut tags = Vec::new();
+    let mut mistakes = Vec::new();
+    let text = text.trim_start_matches('\u{feff}');
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match line.trim().parse() {
+            Ok(tag) => tags.push(tag),
+            Err(error) => mistakes.push(format!("line {}: {error}", at + 1)),
+        }
+    }
+    match mistakes.is_empty() {
+        true => Ok(tags),
+        false => Err(Failure {
+            message: format!("read the tags in {name}"),
+            causes: mistakes,
+            hint: Some("write one tag on each line, without a repository before it"),
+        }),
+    }
+}

@@ -1,0 +1,304 @@
+//! Which versions are wanted, in HashiCorp go-version's words.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::version::{InvalidVersion, Version};
+
+/// Conditions on a version: `>= 1.2, < 2` (all of them), and `~> 1.2 || ~> 2.0` (any of those).
+///
+/// The words and their meaning are [go-version's][go]: `= != > >= < <= ~>`, none for `=`; `=>` and `=<` are taken for `>=` and
+/// `<=`. `~> 1.2` lets the last number that is written grow: from 1.2 on, and below 2. `||` is ours.
+///
+/// [go]: https://pkg.go.dev/github.com/hashicorp/go-version#Constraint
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    any: Vec<Vec<Condition>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Condition {
+    word: Word,
+    version: Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Is,
+    IsNot,
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+    Pessimistic,
+}
+
+/// Each word, the longer ones first. Those with letters are for where AWS allows no others: in a repository's resource tags.
+const WORDS: [(&str, Word); 16] = [
+    ("!=", Word::IsNot),
+    (">=", Word::AtLeast),
+    ("=>", Word::AtLeast),
+    ("<=", Word::AtMost),
+    ("=<", Word::AtMost),
+    ("~>", Word::Pessimistic),
+    ("=", Word::Is),
+    (">", Word::Above),
+    ("<", Word::Below),
+    ("-eq", Word::Is),
+    ("-ne", Word::IsNot),
+    ("-gt", Word::Above),
+    ("-ge", Word::AtLeast),
+    ("-lt", Word::Below),
+    ("-le", Word::AtMost),
+    ("-pe", Word::Pessimistic),
+];
+
+/// A text that is no constraint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConstraint {
+    /// Nothing stands where a condition should.
+    #[error("a condition is missing: write one such as >= 1.2, with a comma between several")]
+    Empty,
+    /// What follows the word is no version.
+    #[error("{condition:?}: {why}")]
+    Version {
+        /// The condition.
+        condition: String,
+        /// What is wrong.
+        why: InvalidVersion,
+    },
+    /// Several words follow each other.
+    #[error("{0:?} is no condition: write a word (= != > >= < <= ~>) and a version, with a comma between several")]
+    Condition(String),
+}
+
+impl Constraint {
+    /// Whether a version is one of those.
+    ///
+    /// What is before a release (`1.2-rc1`) only fits a condition that names such a one itself, of the same numbers; but `=` and
+    /// `!=` compare as they are.
+    pub fn holds_for(&self, version: &Version) -> bool {
+        self.any
+            .iter()
+            .any(|all| all.iter().all(|condition| condition.holds_for(version)))
+    }
+
+    /// Of a resource tag of a repository, in which AWS allows no `<`, `>`, `~`, `!` and no comma: its words are `-gt`, `-ge`, `-lt`,
+    /// `-le`, `-eq`, `-ne` and `-pe`, with a comma or spaces between.
+    pub fn of_resource_tag(text: &str) -> Result<Self, InvalidConstraint> {
+        let mut all = Vec::new();
+        let mut word = None;
+        for part in text.split([',', ' ']).filter(|part| !part.is_empty()) {
+            match (WORDS.iter().find(|(name, _)| *name == part), word.take()) {
+                (Some((_, found)), None) => word = Some(*found),
+                (Some(_), Some(_)) => return Err(InvalidConstraint::Condition(text.to_owned())),
+                (None, Some(word)) => all.push(Condition {
+                    word,
+                    version: version(part, text)?,
+                }),
+                (None, None) => all.push(condition(part)?),
+            }
+        }
+        match (word, all.is_empty()) {
+            (None, false) => Ok(Self { any: vec![all] }),
+            (None, true) => Err(InvalidConstraint::Empty),
+            (Some(_), _) => Err(InvalidConstraint::Condition(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for Constraint {
+    type Err = InvalidConstraint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidConstraint> {
+        let all = |all: &str| all.split(',').map(condition).collect();
+        Ok(Self {
+            any: text.split("||").map(all).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn condition(text: &str) -> Result<Condition, InvalidConstraint> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InvalidConstraint::Empty);
+    }
+    let with_word = WORDS
+        .iter()
+        .find_map(|(name, word)| text.strip_prefix(name).map(|rest| (*word, rest)));
+    let (word, rest) = with_word.unwrap_or((Word::Is, text));
+    Ok(Condition {
+        word,
+        version: version(rest.trim(), text)?,
+    })
+}
+
+fn version(text: &str, condition: &str) -> Result<Version, InvalidConstraint> {
+    // Two conditions without a comma between are a mistake of their own.
+    if text.contains(char::is_whitespace) {
+        return Err(InvalidConstraint::Condition(condition.to_owned()));
+    }
+    text.parse().map_err(|why| InvalidConstraint::Version {
+        condition: condition.to_owned(),
+        why,
+    })
+}
+
+impl Condition {
+    fn holds_for(&self, version: &Version) -> bool {
+        let own = &self.version;
+        match self.word {
+            Word::Is => version == own,
+            Word::IsNot => version != own,
+            Word::Above => self.may_compare(version) && version > own,
+            Word::AtLeast => self.may_compare(version) && version >= own,
+            Word::Below => self.may_compare(version) && version < own,
+            Word::AtMost => self.may_compare(version) && version <= own,
+            Word::Pessimistic => {
+                let fixed = own.segments().len() - 1;
+                let is_same = (0..fixed).all(|at| version.segment(at) == own.segment(at));
+                let is_release_of_another = !own.suffix().is_empty() && version.suffix().is_empty();
+                self.may_compare(version) && !is_release_of_another && version >= own && is_same
+            }
+        }
+    }
+
+    /// Versions before a release are nobody's who did not ask for them.
+    fn may_compare(&self, version: &Version) -> bool {
+        match (self.version.suffix().is_empty(), version.suffix().is_empty()) {
+            (_, true) => true,
+            (true, false) => false,
+            (false, false) => version.has_core_of(&self.version),
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |all: &Vec<Condition>| all.iter().map(Condition::to_string).collect::<Vec<_>>().join(", ");
+        f.write_str(&self.any.iter().map(all).collect::<Vec<_>>().join(" || "))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = WORDS.iter().find(|(_, word)| *word == self.word);
+        write!(f, "{} {}", name.map_or("", |(name, _)| name), self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::array::uniform3;
+
+    use super::*;
+
+    fn holds(constraint: &str, version: &str) -> bool {
+        let constraint: Constraint = constraint.parse().unwrap();
+        constraint.holds_for(&version.parse().unwrap())
+    }
+
+    #[test]
+    fn each_word_means_what_go_version_s_documentation_says() {
+        // README of hashicorp/go-version; Terraform's "Version Constraints" for ~> and prereleases.
+        for (constraint, version, expected) in [
+            (">= 1.0, < 1.4", "1.3.9", true),
+            (">= 1.0, < 1.4", "1.4", false),
+            (">= 1.0, < 1.4", "0.9", false),
+            ("1.2", "1.2.0", true),
+            ("= 1.2", "1.2.1", false),
+            ("!= 1.2", "1.2.1", true),
+            ("!= 1.2", "1.2.0", false),
+            ("> 1.2", "1.2.0.1", true),
+            ("> 1.2", "1.2", false),
+            ("<= 1.2", "1.2", true),
+            ("=> 1.2", "1.2", true),
+            ("=< 1.2", "1.2.1", false),
+            ("~> 1.2", "1.2", true),
+            ("~> 1.2", "1.10", true),
+            ("~> 1.2", "2.0", false),
+            ("~> 1.2", "1.1", false),
+            ("~> 1.2.3", "1.2.3", true),
+            ("~> 1.2.3", "1.2.10", true),
+            ("~> 1.2.3", "1.3.0", false),
+            ("~> 1.0.4", "1.1", false),
+            ("~> 1", "1.7", true),
+            ("~> 1", "2", true),
+            (">= 1.2", "1.3-rc1", false),
+            (">= 1.3-rc1", "1.3-rc2", true),
+            (">= 1.3-rc1", "1.3", true),
+            (">= 1.3-rc1", "1.4-rc1", false),
+            ("= 1.3-rc1", "1.3-rc1", true),
+            ("!= 1.3", "1.3-rc1", true),
+            ("~> 1.3-rc1", "1.3-rc2", true),
+            ("~> 1.3-rc1", "1.3", false),
+            ("~> 1.2 || ~> 3.0", "3.5", true),
+            ("~> 1.2 || ~> 3.0", "2.5", false),
+        ] {
+            assert_eq!(holds(constraint, version), expected, "{constraint} {version}");
+        }
+    }
+
+    #[test]
+    fn a_resource_tag_says_the_same_in_letters() {
+        for (tag, constraint) in [
+            ("-ge 1.2 -lt 2", ">= 1.2, < 2"),
+            ("-ge 1.2, -lt 2", ">= 1.2, < 2"),
+            ("-gt 1.2", "> 1.2"),
+            ("-le 1.2", "<= 1.2"),
+            ("-eq 1.2", "= 1.2"),
+            ("1.2", "= 1.2"),
+            ("-ne 1.2,-pe 1.1", "!= 1.2, ~> 1.1"),
+            ("=1.2", "= 1.2"),
+        ] {
+            let of_tag = Constraint::of_resource_tag(tag).unwrap();
+            assert_eq!(of_tag, constraint.parse().unwrap(), "{tag}");
+        }
+        for bad in ["", "-ge", "-ge -lt 2", "1.x", "-xx 1"] {
+            assert!(Constraint::of_resource_tag(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_by_what_is_wrong() {
+        let why = |text: &str| text.parse::<Constraint>().unwrap_err().to_string();
+        assert_eq!(
+            why(">= 1.x"),
+            "\">= 1.x\": \"1.x\" is no version, such as 1.2, v1.2.3 or 1.2.3-rc1"
+        );
+        assert!(why(">= 1.2, ").starts_with("a condition is missing"));
+        assert!(why("").starts_with("a condition is missing"));
+        assert!(why(">= 1.2 < 2").starts_with("\">= 1.2 < 2\" is no condition"));
+        assert!(why(">= 1.2 ||").starts_with("a condition is missing"));
+    }
+
+    #[test]
+    fn it_is_shown_as_it_is_written() {
+        for text in [">= 1.2, < 2", "~> 1.2 || = 3.0-rc1", "!= 1"] {
+            assert_eq!(text.parse::<Constraint>().unwrap().to_string(), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pessimistic_one_lets_the_last_written_number_grow(own in uniform3(0_u64..4), other in uniform3(0_u64..4)) {
+            let [a, b, c] = own;
+            let [x, y, z] = other;
+            let version = format!("{x}.{y}.{z}");
+            // Terraform's "Version Constraints": ~> allows only the rightmost number to increment.
+            assert_eq!(holds(&format!("~> {a}.{b}.{c}"), &version), (x, y) == (a, b) && z >= c);
+            assert_eq!(holds(&format!("~> {a}.{b}"), &version), x == a && y >= b);
+            assert_eq!(holds(&format!("~> {a}"), &version), x >= a);
+        }
+
+        #[test]
+        fn of_two_opposites_one_holds_for_a_release(own in uniform3(0_u64..3), other in uniform3(0_u64..3)) {
+            let text = |[a, b, c]: [u64; 3]| format!("{a}.{b}.{c}");
+            let (own, other) = (text(own), text(other));
+            for (word, opposite) in [("=", "!="), (">", "<="), ("<", ">=")] {
+                let (one, two) = (format!("{word} {own}"), format!("{opposite} {own}"));
+                assert_ne!(holds(&one, &other), holds(&two, &other), "{one} and {two} for {other}");
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `images`: upstreams that are named, with where they go and the rules for their tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::ValueKind;
+
+use super::reader::{Reader, Setting, Why, text_of};
+use super::values::{choice, flag, from_str, pattern, suffix, within};
+use crate::image::Repository;
+use crate::mapping::Named;
+use crate::selection::{Constraint, MAX_SELECTED, Pattern, Per, Rules, Selection, words};
+
+const MOST: usize = 100_000;
+
+impl Reader {
+    /// All entries. One that has a mistake is left out: it is noted.
+    pub(super) fn images(&mut self) -> Vec<Named> {
+        let entries: Vec<Named> = self
+            .entries(&["images".to_owned()])
+            .into_iter()
+            .filter_map(|entry| self.image(vec!["images".to_owned(), entry.to_string()]))
+            .collect();
+        self.agree_on_upstreams(&entries);
+        entries
+    }
+
+    /// The numbers of the entries of a list.
+    fn entries(&self, list: &[String]) -> BTreeSet<usize> {
+        let inside = self.places.keys().filter(|place| place.starts_with(list));
+        inside.filter_map(|place| place.get(list.len())?.parse().ok()).collect()
+    }
+
+    fn image(&mut self, entry: Vec<String>) -> Option<Named> {
+        let upstream = self.value(&entry, "upstream", from_str::<Repository>);
+        if upstream.is_none() && self.at(&entry, "upstream").is_none() {
+            self.lacking(&entry, "upstream: the repository that the images come from");
+        }
+        let name = |text: &str| is_name(text).then(|| text.to_owned());
+        let repository = self.value(&entry, "repository", name);
+        let prefix = self.value(&entry, "repo_prefix", name);
+        match (self.at(&entry, "repository"), self.at(&entry, "repo_prefix")) {
+            (None, None) => self.lacking(&entry, "repository, or repo_prefix: where the images go"),
+            (Some(_), Some(prefix)) => self
+                .mistakes
+                .push(prefix.mistake("repository says where the images go: only one of both can".to_owned())),
+            _ => {}
+        }
+        let mut any = vec![self.rules(&entry)];
+        let sets = [&entry[..], &["any".to_owned()]].concat();
+        let inner: Vec<Rules> = self
+            .entries(&sets)
+            .into_iter()
+            .map(|set| self.rules(&[&sets[..], &[set.to_string()]].concat()))
+            .collect();
+        if !inner.is_empty() {
+            self.only_sets(&entry);
+            any = inner;
+        }
+        let max_selected = self.value(&entry, "max_selected", |text| within(text, 1..=MOST));
+        let origin = self
+            .places
+            .iter()
+            .find(|(place, _)| place.starts_with(&entry))?
+            .1
+            .origin
+            .clone();
+        let upstream = upstream?;
+        let repository = match (repository, prefix) {
+            (Some(repository), None) => repository,
+            (None, Some(prefix)) => format!("{prefix}/{}", upstream.path),
+            _ => return None,
+        };
+        Some(Named {
+            upstream,
+            repository,
+            tags: Selection {
+                any,
+                max_selected: max_selected.unwrap_or(MAX_SELECTED),
+            },
+            from: format!("{} of {origin}", entry.join(".")),
+        })
+    }
+
+    fn rules(&mut self, at: &[String]) -> Rules {
+        let pers = [("minor", Per::Minor), ("major", Per::Major), ("suffix", Per::Suffix)];
+        let rules = Rules {
+            include_tags: self.words(at, "include_tags"),
+            exclude_tags: self.words(at, "exclude_tags"),
+            include_rls: self.words(at, "include_rls"),
+            exclude_rls: self.words(at, "exclude_rls"),
+            constraint: self.told(at, "constraint", |text| {
+                text.parse::<Constraint>().map_err(|why| why.to_string())
+            }),
+            release_only: self.value(at, "release_only", flag).unwrap_or_default(),
+            max_results: self
+                .value(at, "max_results", |text| within(text, 0..=MOST))
+                .unwrap_or_default(),
+            allow: self.patterns(at, "allow"),
+            deny: self.patterns(at, "deny"),
+            suffix: self.told(at, "suffix", suffix),
+            newest: self.value(at, "newest", |text| within(text, 1..=MOST)),
+            newest_per: self.value(at, "newest_per", |text| choice(text, &pers)),
+        };
+        if rules.suffix.is_some() {
+            for other in ["include_rls", "exclude_rls", "release_only"] {
+                if let Some(setting) = self.at(at, other) {
+                    self.mistakes
+                        .push(setting.mistake("suffix takes its place: only one of both can be said".to_owned()));
+                }
+            }
+        }
+        rules
+    }
+
+    /// Rules beside sets of rules would choose for none of them.
+    fn only_sets(&mut self, entry: &[String]) {
+        let sets = [entry, &["any".to_owned()]].concat();
+        let beside: Vec<Setting> = super::rule_keys::OF_ENTRIES
+            .iter()
+            .filter_map(|key| self.at(entry, key.parts().last()?))
+            .collect();
+        for setting in beside {
+            let problem = format!(
+                "put it into each of the sets of {}: beside them it says nothing",
+                sets.join(".")
+            );
+            self.mistakes.push(setting.mistake(problem));
+        }
+    }
+
+    /// Two upstreams in one repository would take each other's tags.
+    fn agree_on_upstreams(&mut self, entries: &[Named]) {
+        let mut known: BTreeMap<&str, &Named> = BTreeMap::new();
+        for entry in entries {
+            let first = *known.entry(&entry.repository).or_insert(entry);
+            if first.upstream != entry.upstream {
+                self.mistakes.push(super::Mistake {
+                    origin: entry.from.split(" of ").nth(1).unwrap_or_default().to_owned(),
+                    key: entry.from.split(" of ").next().unwrap_or_default().to_owned(),
+                    problem: format!(
+                        "{} would follow both {} and {}, which {} says; name another repository",
+                        entry.repository, entry.upstream, first.upstream, first.from
+                    ),
+                });
+            }
+        }
+    }
+
+    fn at(&self, section: &[String], key: &str) -> Option<Setting> {
+        self.find_at([section, &[key.to_owned()]].concat())
+    }
+
+    fn value<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let setting = self.at(section, key)?;
+        self.read(&setting, &|text| parse(text).ok_or(None))
+    }
+
+    fn told<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = self.at(section, key)?;
+        self.read(&setting, &|text| parse(text).map_err(Some))
+    }
+
+    /// A list of words; in one text there are commas or spaces between.
+    fn words(&mut self, section: &[String], key: &str) -> Vec<String> {
+        let parse = |text: &str| match words(text) {
+            words if words.is_empty() => Err("it names nothing; leave it out".to_owned()),
+            words => Ok(words),
+        };
+        self.told(section, key, parse).unwrap_or_default()
+    }
+
+    /// A list of patterns; one text is one of them, since a comma may be a part of it.
+    fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
+        let Some(setting) = self.at(section, key) else {
+            return Vec::new();
+        };
+        let texts: Option<Vec<String>> = match &setting.found.value.kind {
+            ValueKind::Array(items) => items.iter().map(text_of).collect(),
+            _ => text_of(&setting.found.value).map(|text| vec![text]),
+        };
+        let parse = |_: &str| -> Result<Vec<Pattern>, Why> {
+            let texts = texts.as_deref().filter(|texts| !texts.is_empty()).ok_or(None)?;
+            texts.iter().map(|text| pattern(text).map_err(Some)).collect()
+        };
+        self.read(&setting, &parse).unwrap_or_default()
+    }
+
+    fn lacking(&mut self, entry: &[String], what: &str) {
+        let origin = self.places.iter().find(|(place, _)| place.starts_with(entry));
+        self.mistakes.push(super::Mistake {
+            origin: origin.map(|(_, found)| found.origin.clone()).unwrap_or_default(),
+            key: entry.join("."),
+            problem: format!("needs {what}"),
+        });
+    }
+}
+
+/// Of a repository of ECR (API reference, CreateRepository): 2 to 256 characters.
+fn is_name(text: &str) -> bool {
+    (2..=256).contains(&text.len()) && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
+}
