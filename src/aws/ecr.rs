@@ -33,6 +33,8 @@ pub struct Ecr {
 pub struct ListedRepository {
     /// Its name in the registry.
     pub name: String,
+    /// Its Amazon Resource Name.
+    pub arn: String,
     /// Which of its tags stay where they are.
     pub fixed: FixedTags,
 }
@@ -153,6 +155,21 @@ impl Ecr {
         Ok(repositories)
     }
 
+    /// A repository's resource tags.
+    pub async fn resource_tags(&self, repository: &ListedRepository) -> Result<BTreeMap<String, String>, AwsError> {
+        const CALL: &str = "ListTagsForResource";
+        tracing::debug!("ask AWS: {CALL} of {}", repository.name);
+        let answer = self
+            .client
+            .list_tags_for_resource()
+            .resource_arn(&repository.arn)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {}", repository.name), error))?;
+        let tags = answer.tags().iter();
+        Ok(tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
+    }
+
     /// The prefixes of repositories that ECR itself keeps as a cache of an upstream registry.
     pub async fn cache_prefixes(&self) -> Result<Vec<String>, AwsError> {
         const CALL: &str = "DescribePullThroughCacheRules";
@@ -268,6 +285,7 @@ fn listed_repository(repository: &Repository) -> Option<ListedRepository> {
     let filters = filters.map(|filter| filter.filter().to_owned()).collect();
     Some(ListedRepository {
         name: repository.repository_name.clone()?,
+        arn: repository.repository_arn.clone()?,
         fixed: match repository.image_tag_mutability() {
             Some(ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion) => {
                 FixedTags::AllBut(filters)

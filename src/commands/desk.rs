@@ -28,7 +28,8 @@ pub(super) struct Range {
 impl Range {
     /// What the settings and the command line say together. One of them has to say something.
     pub(super) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
-        match (&settings.keyword, only.is_empty() && settings.images.is_empty()) {
+        let is_named = !settings.images.is_empty() || settings.resource_tags;
+        match (&settings.keyword, only.is_empty() && !is_named) {
             (None, true) => Err(SettingsError::Invalid(vec![Mistake {
                 origin: match &context.file {
                     Some(file) => file.display().to_string(),
@@ -36,7 +37,7 @@ impl Range {
                 },
                 key: "keyword".to_owned(),
                 problem:
-                    "is not set, nor are images; name a part of the repositories' names there, in KEYWORD, or whole names \
+                    "is not set, nor are images or discovery.resource_tags; name a part of the repositories' names there, in KEYWORD, or whole names \
                      with --only"
                         .to_owned(),
             }])),
@@ -118,6 +119,7 @@ impl Desk {
                 only: range.only,
                 naming: settings.naming.clone(),
                 images: settings.images.clone(),
+                resource_tags: settings.resource_tags,
                 compare: settings.compare,
                 fixed_tags: settings.immutable_tags.clone(),
                 missing_only: settings.missing_only,
@@ -136,7 +138,7 @@ impl Desk {
 
     /// Asks both sides. A keyword that matches nothing is a failure unless the settings allow it.
     pub(super) async fn survey(&self, stop: &Stop) -> Result<Survey, Failure> {
-        let found = survey(
+        let mut found = survey(
             &self.scope,
             &self.policy,
             &self.ecr,
@@ -147,11 +149,14 @@ impl Desk {
         )
         .await
         .map_err(|error| Failure::from(&error))?;
-        match &self.scope.keyword {
-            Some(keyword) if found.is_empty() && !self.allow_no_match && !stop.is_asked() => {
-                Err(Failure::no_match(keyword, &self.registry, self.ecr.region()))
-            }
-            _ => Ok(found),
+        if self.allow_no_match || stop.is_asked() {
+            found.unmatched = None;
+        }
+        // What is named beside it is done all the same.
+        let is_all = found.is_empty() && found.named.is_empty();
+        match found.unmatched.take_if(|_| is_all) {
+            Some(unmatched) => Err(Failure::from(&unmatched)),
+            None => Ok(found),
         }
     }
 

@@ -53,17 +53,15 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
     };
     let desk = Desk::open(settings, range, watch).await?;
     let survey = desk.survey(&watch.stop).await?;
-    if let Some(failure) = Failure::of_survey(&survey).next() {
-        return Err(failure);
-    }
-    if let Some(unread) = survey.unread.first() {
-        return Err(Failure::from(&*unread.why));
-    }
+    let failure = Failure::of_survey(&survey).next();
     let Some(viewed) = survey.viewed.into_iter().next() else {
-        return Err(Failure::stopped("looking at the image"));
+        let unread = survey.unread.first().map(|unread| Failure::from(&*unread.why));
+        return Err(unread
+            .or(failure)
+            .unwrap_or_else(|| Failure::stopped("looking at the image")));
     };
     let repository = &viewed.target.repository.path;
-    let named = settings.images.iter().find(|named| named.repository == **repository);
+    let named = survey.named.iter().find(|named| named.repository == **repository);
     let passed_over = settings
         .keyword
         .clone()

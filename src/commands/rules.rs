@@ -1,7 +1,7 @@
 //! Rules for tags on the command line.
 
 use crate::report::Failure;
-use crate::selection::{Constraint, InvalidPattern, Pattern, Per, Rules, Suffix, words};
+use crate::selection::{Constraint, Pattern, Per, Rules, Suffix, words};
 
 /// Which tags of an upstream are wanted. Lists repeat, or have commas between.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -35,35 +35,19 @@ pub struct RuleOptions {
     #[arg(long, value_name = "REGEX")]
     pub deny: Vec<Pattern>,
     /// Versions with this suffix alone: none, a word such as alpine (whatever numbers come with it), or a regular expression
-    #[arg(long, value_name = "none|WORD|REGEX", value_parser = suffix, conflicts_with_all = ["include_rls", "exclude_rls", "release_only"])]
+    #[arg(long, value_name = "none|WORD|REGEX", conflicts_with_all = ["include_rls", "exclude_rls", "release_only"])]
     pub suffix: Option<Suffix>,
     /// Only the newest so many versions
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub newest: Option<usize>,
     /// The newest versions of each of these, one unless --newest says more
-    #[arg(long, value_name = "minor|major|suffix", value_parser = per)]
+    #[arg(long, value_name = "minor|major|suffix")]
     pub newest_per: Option<Per>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| "write a whole number from 1 on".to_owned())
-}
-
-fn suffix(text: &str) -> Result<Suffix, String> {
-    match text.is_empty() {
-        true => Err("write none for versions without a suffix".to_owned()),
-        false => text.parse().map_err(|why: InvalidPattern| why.to_string()),
-    }
-}
-
-fn per(text: &str) -> Result<Per, String> {
-    match text {
-        "minor" => Ok(Per::Minor),
-        "major" => Ok(Per::Major),
-        "suffix" => Ok(Per::Suffix),
-        _ => Err("write minor, major or suffix".to_owned()),
-    }
 }
 
 impl RuleOptions {

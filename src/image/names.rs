@@ -1,6 +1,6 @@
 //! How Docker's names are read.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 use std::str::FromStr;
 
 use super::{InvalidReference, Repository, Tag};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
 use crate::plan::{Refused, RefusedBecause};
-use crate::survey::{Absent, Closed, Survey};
+use crate::survey::{Absent, Closed, Survey, Unmatched};
 
 use super::hints::trouble_hint;
 use super::text::{listed, one_line};
@@ -21,6 +21,25 @@ pub struct Failure {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<&'static str>,
+}
+
+impl From<&Unmatched> for Failure {
+    fn from(
+        Unmatched {
+            keyword,
+            registry,
+            region,
+        }: &Unmatched,
+    ) -> Self {
+        Self {
+            message: format!("no repository of {registry} in {region} has {keyword:?} in its name"),
+            causes: Vec::new(),
+            hint: Some(
+                "check `keyword` (letter case counts), the region and the account; discovery.allow_no_match: true makes \
+                 this no failure",
+            ),
+        }
+    }
 }
 
 impl Failure {
@@ -43,18 +62,6 @@ impl Failure {
         one_line(&line)
     }
 
-    /// Nothing carries the keyword.
-    pub fn no_match(keyword: &str, registry: &str, region: &str) -> Self {
-        Self {
-            message: format!("no repository of {registry} in {region} has {keyword:?} in its name"),
-            causes: Vec::new(),
-            hint: Some(
-                "check `keyword` (letter case counts), the region and the account; discovery.allow_no_match: true makes \
-                 this no failure",
-            ),
-        }
-    }
-
     /// The run was stopped while it was at something.
     pub fn stopped(at: &str) -> Self {
         Self {
@@ -68,7 +75,9 @@ impl Failure {
     pub fn of_survey(survey: &Survey) -> impl Iterator<Item = Self> {
         let closed = survey.closed.iter().map(Self::of_closed);
         let absent = survey.absent.iter().map(Self::of_absent);
-        closed
+        let unmatched = survey.unmatched.iter().map(Self::from);
+        unmatched
+            .chain(closed)
             .chain(survey.unlisted.iter().map(Self::of_unlisted))
             .chain(absent)
     }

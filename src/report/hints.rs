@@ -51,9 +51,16 @@ impl From<&SurveyError> for Failure {
                 Some("narrow the rules (`ecr-keeper tags` shows what they choose), or raise max_selected"),
             ),
             SurveyError::NoRepository { .. } => Self::new(error, Some("check the name, the region and the account")),
-            SurveyError::TwoUpstreams { .. } => Self::new(
+            SurveyError::TwoUpstreams(_) => Self::new(
                 error,
-                Some("name the same upstream in discovery.upstream, or bring the images to another repository"),
+                Some("name the same upstream in both (discovery.upstream), or bring the images to another repository"),
+            ),
+            SurveyError::Cached => Self::new(error, Some("name another repository for it")),
+            SurveyError::Tag(_) => Self::new(
+                error,
+                Some(
+                    "mend the tag (docs/rules.md), or set ecr_sync_opt to out; AWS allows no < > ~ ! * and no comma in it",
+                ),
             ),
         }
     }

@@ -5,7 +5,7 @@ mod rules;
 mod version;
 
 pub use constraint::{Constraint, InvalidConstraint};
-pub use rules::{InvalidPattern, Pattern, Per, Rules, Suffix};
+pub use rules::{InvalidPattern, InvalidPer, Pattern, Per, Rules, Suffix};
 pub use version::{InvalidVersion, Version};
 
 use std::cmp::{Ordering, Reverse};
@@ -67,7 +67,7 @@ pub enum PassedOver {
     NoVersion,
     /// It is no version, and the rules are about versions.
     Plain,
-    /// It is no version, and include_tags does not name it.
+    /// include_tags does not name it, and no other rule chooses it.
     NotNamed,
     /// exclude_tags names it.
     Excluded,
@@ -110,7 +110,7 @@ impl fmt::Display for PassedOver {
             Self::PlaceOfReferrers => f.write_str("it is the place of signatures or other referrers"),
             Self::NoVersion => f.write_str("it looks like a version and is none, and include_tags does not name it"),
             Self::Plain => f.write_str("it is no version, and the rules are about versions"),
-            Self::NotNamed => f.write_str("it is no version, and include_tags does not name it"),
+            Self::NotNamed => f.write_str("include_tags does not name it"),
             Self::Excluded => f.write_str("exclude_tags names it"),
             Self::Denied { deny } => write!(f, "deny matches it: {deny}"),
             Self::NotAllowed => f.write_str("nothing in allow matches it"),
@@ -527,6 +527,34 @@ mod tests {
             chosen(rules, &["1.0", "1.1", "1.2", "latest"]),
             ["latest", "1.2", "1.0"]
         );
+    }
+
+    #[test]
+    fn what_is_named_comes_beside_what_our_own_rules_choose() {
+        let named = |tag: &str| Rules {
+            include_tags: list(&[tag]),
+            ..Rules::default()
+        };
+        let suffix = Rules {
+            suffix: Some("alpine".parse().unwrap()),
+            ..named("1.25")
+        };
+        assert_eq!(chosen(suffix, &["1.25", "1.26-alpine"]), ["1.26-alpine", "1.25"]);
+        let newest = Rules {
+            newest: Some(1),
+            ..named("latest")
+        };
+        assert_eq!(chosen(newest, &["1.0", "1.1", "edge", "latest"]), ["latest", "1.1"]);
+        let allow = Rules {
+            allow: vec!["1\\..*".parse().unwrap()],
+            ..named("latest")
+        };
+        assert_eq!(
+            chosen(allow, &["1.0", "1.1", "edge", "latest"]),
+            ["latest", "1.1", "1.0"]
+        );
+        let why = passed_over(named("latest"), &["1.0", "1.0-alpine", "latest"]);
+        assert!(why.iter().all(|(_, why)| *why == PassedOver::NotNamed), "{why:?}");
     }
 
     #[test]

@@ -9,10 +9,11 @@ use super::constraint::Constraint;
 use super::version::Version;
 use super::{Candidate, Class, PassedOver};
 
-/// Which tags are wanted. A tag has to pass all that is set; nothing set wants everything.
+/// Which tags are wanted; nothing set wants everything.
 ///
-/// The first seven are those of lambda-ecr-image-sync. Together they choose: a plain tag, when it is named, or others are excluded;
-/// a version, when it is named, or others are excluded, or else by what follows its numbers and by its numbers.
+/// The first seven are those of lambda-ecr-image-sync. Together they choose, by the first that applies: a plain tag, when it is named, or
+/// others are excluded; a version, when it is named, or others are excluded, or else by what follows its numbers and by its
+/// numbers. Of what they choose, `allow`, `deny`, `newest` and `newest_per` leave some.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// These tags, whatever else is said.
@@ -110,12 +111,29 @@ impl FromStr for Suffix {
     /// `none`, a word of letters, or a regular expression.
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         Ok(match text {
+            "" => return Err(InvalidPattern("write none for versions without one".to_owned())),
             "none" => Self::None,
-            word if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
-                Self::Word(word.to_owned())
-            }
+            word if word.bytes().all(|byte| byte.is_ascii_alphabetic()) => Self::Word(word.to_owned()),
             pattern => Self::Matches(pattern.parse()?),
         })
+    }
+}
+
+/// A word that makes no groups of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write minor, major or suffix")]
+pub struct InvalidPer;
+
+impl FromStr for Per {
+    type Err = InvalidPer;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPer> {
+        match text {
+            "minor" => Ok(Self::Minor),
+            "major" => Ok(Self::Major),
+            "suffix" => Ok(Self::Suffix),
+            _ => Err(InvalidPer),
+        }
     }
 }
 
@@ -154,10 +172,10 @@ impl Rules {
         judged
     }
 
-    /// How many are chosen at most. Named tags are as many as are named, unless a constraint chooses others beside them.
+    /// How many are chosen at most. Named tags are as many as are named, unless other rules choose others beside them.
     fn limit(&self) -> Option<usize> {
         match (self.include_tags.len(), &self.constraint, self.max_results) {
-            (named, None, _) if named > 0 => Some(named),
+            (named, None, _) if named > 0 && !self.has_own() => Some(named),
             (_, _, 0) => None,
             (_, _, limit) => Some(limit),
         }
@@ -199,15 +217,18 @@ impl Rules {
         })
     }
 
+    /// Whether a rule is set that lambda-ecr-image-sync has not got. What is named there comes beside what these choose.
+    fn has_own(&self) -> bool {
+        !self.allow.is_empty() || self.suffix.is_some() || self.newest.is_some() || self.newest_per.is_some()
+    }
+
     /// Whether none of the rules is set that choose: then everything is chosen.
     fn choose_all(&self) -> bool {
-        let lists = [
-            &self.include_tags,
-            &self.exclude_tags,
-            &self.include_rls,
-            &self.exclude_rls,
-        ];
-        lists.iter().all(|list| list.is_empty()) && self.constraint.is_none() && self.suffix.is_none()
+        let lists = [&self.exclude_tags, &self.include_rls, &self.exclude_rls];
+        lists.iter().all(|list| list.is_empty())
+            && self.constraint.is_none()
+            && self.suffix.is_none()
+            && (self.include_tags.is_empty() || self.has_own())
     }
 
     fn judge_plain(&self, tag: &str) -> Result<(), PassedOver> {
@@ -233,6 +254,9 @@ impl Rules {
         }
         if self.choose_all() {
             return Ok(());
+        }
+        if self.constraint.is_none() && self.include_rls.is_empty() && self.exclude_rls.is_empty() {
+            return Err(PassedOver::NotNamed);
         }
         let parts = || version.suffix().split('-');
         let begins = |word: &&String| parts().any(|part| part.starts_with(word.as_str()));

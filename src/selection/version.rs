@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// names (which in image tags is mostly a flavour), and metadata that no comparison looks at.
 ///
 /// The grammar is that of [go-version][go], which is more lenient than Semantic Versioning: `1`, `1.2.3.4` and `1.25rc1` are
-/// versions too. The order is [Semantic Versioning's][order], but for numbers within a word of what is before the release,
-/// which count as numbers: `r32` is after `r9`.
+/// versions too. The order is [Semantic Versioning's][order], which go-version means to follow (there `5.4-alpha` is after
+/// `5.4-alpha.beta`), but for numbers within a word of what is before the release, which count as numbers: `r32` is after `r9`.
 ///
 /// [go]: https://pkg.go.dev/github.com/hashicorp/go-version
 /// [order]: https://semver.org/spec/v2.0.0.html#spec-item-11
@@ -100,6 +100,8 @@ fn parse(text: &str) -> Option<Version> {
         }
     }
     let before = match rest.strip_prefix('-') {
+        // One `-` alone is before the release, too.
+        Some("") => "-",
         Some(before) => before,
         // Digits would have been a segment's.
         None => rest,
@@ -240,6 +242,7 @@ mod tests {
             "v1.7rc2",
             "1.25-alpine3.18",
             "17.04.0-ce",
+            "1.0-",
         ] {
             assert!(text.parse::<Version>().is_ok(), "{text}");
         }
@@ -252,7 +255,6 @@ mod tests {
             "latest",
             "7.3.x-foo",
             "1.2_3",
-            "1.2.3-",
             "1.2.3-a..b",
             "1.2.3+",
             "1.2.3+a_b",

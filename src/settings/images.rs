@@ -4,72 +4,98 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use config::ValueKind;
 
+use super::Mistake;
+use super::layers::Found;
 use super::reader::{Reader, Setting, Why, text_of};
 use super::values::{choice, flag, from_str, pattern, suffix, within};
+use crate::aws::ecr::account_and_region;
 use crate::image::Repository;
 use crate::mapping::Named;
 use crate::selection::{Constraint, MAX_SELECTED, Pattern, Per, Rules, Selection, words};
 
 const MOST: usize = 100_000;
 
+/// A repository's name in ECR (API reference, CreateRepository).
+const LONGEST: usize = 256;
+
 impl Reader {
     /// All entries. One that has a mistake is left out: it is noted.
     pub(super) fn images(&mut self) -> Vec<Named> {
-        let entries: Vec<Named> = self
-            .entries(&["images".to_owned()])
-            .into_iter()
-            .filter_map(|entry| self.image(vec!["images".to_owned(), entry.to_string()]))
-            .collect();
-        self.agree_on_upstreams(&entries);
+        let list = ["images".to_owned()];
+        let mut known: BTreeMap<String, Named> = BTreeMap::new();
+        let mut entries = Vec::new();
+        for entry in self.entries(&list) {
+            let entry = [&list[..], &[entry.to_string()]].concat();
+            let Some(named) = self.image(&entry) else { continue };
+            let first = known.entry(named.repository.clone()).or_insert_with(|| named.clone());
+            // They would take each other's tags.
+            if first.upstream != named.upstream {
+                let problem = format!(
+                    "{} would follow both {} and {}, which {} says; name another repository",
+                    named.repository, named.upstream, first.upstream, first.from
+                );
+                self.wrong_with(&entry, problem);
+            }
+            entries.push(named);
+        }
         entries
     }
 
     /// The numbers of the entries of a list.
     fn entries(&self, list: &[String]) -> BTreeSet<usize> {
-        let inside = self.places.keys().filter(|place| place.starts_with(list));
-        inside.filter_map(|place| place.get(list.len())?.parse().ok()).collect()
+        let inside = self.inside(list);
+        inside
+            .filter_map(|(place, _)| place.get(list.len())?.parse().ok())
+            .collect()
     }
 
-    fn image(&mut self, entry: Vec<String>) -> Option<Named> {
-        let upstream = self.value(&entry, "upstream", from_str::<Repository>);
-        if upstream.is_none() && self.at(&entry, "upstream").is_none() {
-            self.lacking(&entry, "upstream: the repository that the images come from");
+    /// All that was found within a section.
+    fn inside<'a>(&'a self, section: &'a [String]) -> impl Iterator<Item = (&'a Vec<String>, &'a Found)> {
+        let from = self.places.range(section.to_vec()..);
+        from.take_while(move |(place, _)| place.starts_with(section))
+    }
+
+    fn image(&mut self, entry: &[String]) -> Option<Named> {
+        let upstream = self.value(entry, "upstream", from_str::<Repository>);
+        if upstream.is_none() && self.at(entry, "upstream").is_none() {
+            self.lacking(entry, "upstream: the repository that the images come from");
         }
         let name = |text: &str| is_name(text).then(|| text.to_owned());
-        let repository = self.value(&entry, "repository", name);
-        let prefix = self.value(&entry, "repo_prefix", name);
-        match (self.at(&entry, "repository"), self.at(&entry, "repo_prefix")) {
-            (None, None) => self.lacking(&entry, "repository, or repo_prefix: where the images go"),
+        let repository = self.value(entry, "repository", |text| name(text).filter(|name| name.len() > 1));
+        let prefix = self.value(entry, "repo_prefix", name);
+        match (self.at(entry, "repository"), self.at(entry, "repo_prefix")) {
+            (None, None) => self.lacking(entry, "repository, or repo_prefix: where the images go"),
             (Some(_), Some(prefix)) => self
                 .mistakes
                 .push(prefix.mistake("repository says where the images go: only one of both can".to_owned())),
             _ => {}
         }
-        let mut any = vec![self.rules(&entry)];
-        let sets = [&entry[..], &["any".to_owned()]].concat();
+        let mut any = vec![self.rules(entry)];
+        let sets = [entry, &["any".to_owned()]].concat();
         let inner: Vec<Rules> = self
             .entries(&sets)
             .into_iter()
             .map(|set| self.rules(&[&sets[..], &[set.to_string()]].concat()))
             .collect();
         if !inner.is_empty() {
-            self.only_sets(&entry);
+            self.only_sets(entry);
             any = inner;
         }
-        let max_selected = self.value(&entry, "max_selected", |text| within(text, 1..=MOST));
-        let origin = self
-            .places
-            .iter()
-            .find(|(place, _)| place.starts_with(&entry))?
-            .1
-            .origin
-            .clone();
+        let max_selected = self.value(entry, "max_selected", |text| within(text, 1..=MOST));
+        let origin = self.inside(entry).next()?.1.origin.clone();
         let upstream = upstream?;
         let repository = match (repository, prefix) {
             (Some(repository), None) => repository,
             (None, Some(prefix)) => format!("{prefix}/{}", upstream.path),
             _ => return None,
         };
+        if repository.len() > LONGEST {
+            self.wrong_with(
+                entry,
+                format!("{repository} is longer than the {LONGEST} characters of a name in ECR"),
+            );
+            return None;
+        }
         Some(Named {
             upstream,
             repository,
@@ -103,7 +129,9 @@ impl Reader {
         };
         if rules.suffix.is_some() {
             for other in ["include_rls", "exclude_rls", "release_only"] {
-                if let Some(setting) = self.at(at, other) {
+                let says_something =
+                    |setting: &Setting| text_of(&setting.found.value).is_some_and(|text| text != "false");
+                if let Some(setting) = self.at(at, other).filter(says_something) {
                     self.mistakes
                         .push(setting.mistake("suffix takes its place: only one of both can be said".to_owned()));
                 }
@@ -128,24 +156,6 @@ impl Reader {
         }
     }
 
-    /// Two upstreams in one repository would take each other's tags.
-    fn agree_on_upstreams(&mut self, entries: &[Named]) {
-        let mut known: BTreeMap<&str, &Named> = BTreeMap::new();
-        for entry in entries {
-            let first = *known.entry(&entry.repository).or_insert(entry);
-            if first.upstream != entry.upstream {
-                self.mistakes.push(super::Mistake {
-                    origin: entry.from.split(" of ").nth(1).unwrap_or_default().to_owned(),
-                    key: entry.from.split(" of ").next().unwrap_or_default().to_owned(),
-                    problem: format!(
-                        "{} would follow both {} and {}, which {} says; name another repository",
-                        entry.repository, entry.upstream, first.upstream, first.from
-                    ),
-                });
-            }
-        }
-    }
-
     fn at(&self, section: &[String], key: &str) -> Option<Setting> {
         self.find_at([section, &[key.to_owned()]].concat())
     }
@@ -162,6 +172,9 @@ impl Reader {
 
     /// A list of words; in one text there are commas or spaces between.
     fn words(&mut self, section: &[String], key: &str) -> Vec<String> {
+        if self.is_empty_list(section, key) {
+            return Vec::new();
+        }
         let parse = |text: &str| match words(text) {
             words if words.is_empty() => Err("it names nothing; leave it out".to_owned()),
             words => Ok(words),
@@ -169,9 +182,15 @@ impl Reader {
         self.told(section, key, parse).unwrap_or_default()
     }
 
+    /// Whether it is what a sample file has in the place of a list.
+    fn is_empty_list(&self, section: &[String], key: &str) -> bool {
+        let setting = self.at(section, key);
+        setting.is_some_and(|setting| matches!(&setting.found.value.kind, ValueKind::Array(items) if items.is_empty()))
+    }
+
     /// A list of patterns; one text is one of them, since a comma may be a part of it.
     fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
-        let Some(setting) = self.at(section, key) else {
+        let Some(setting) = self.at(section, key).filter(|_| !self.is_empty_list(section, key)) else {
             return Vec::new();
         };
         let texts: Option<Vec<String>> = match &setting.found.value.kind {
@@ -186,16 +205,24 @@ impl Reader {
     }
 
     fn lacking(&mut self, entry: &[String], what: &str) {
-        let origin = self.places.iter().find(|(place, _)| place.starts_with(entry));
-        self.mistakes.push(super::Mistake {
-            origin: origin.map(|(_, found)| found.origin.clone()).unwrap_or_default(),
+        self.wrong_with(entry, format!("needs {what}"));
+    }
+
+    fn wrong_with(&mut self, entry: &[String], problem: String) {
+        let origin = self.inside(entry).next().map(|(_, found)| found.origin.clone());
+        self.mistakes.push(Mistake {
+            origin: origin.unwrap_or_default(),
             key: entry.join("."),
-            problem: format!("needs {what}"),
+            problem,
         });
     }
 }
 
-/// Of a repository of ECR (API reference, CreateRepository): 2 to 256 characters.
+/// Of a repository of ECR (API reference, CreateRepository), without the registry before it.
 fn is_name(text: &str) -> bool {
-    (2..=256).contains(&text.len()) && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
+    let is_of_ecr = text
+        .split('/')
+        .next()
+        .is_some_and(|first| account_and_region(first).is_some());
+    !is_of_ecr && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
 }

@@ -143,6 +143,9 @@ const KEYS: &[Key] = &[
         "a repository, such as quay.io/prometheus/prometheus",
     )
     .about("The upstream of a repository that cannot be read from its name, by that name."),
+    key("discovery.resource_tags", Some("false"), "true or false")
+        .flag()
+        .about("Whether the tags ecr_sync_… of ECR's repositories, whatever their names, are read: they name an upstream and rules."),
     key("images.#.upstream", None, "a repository, such as docker.io/grafana/grafana")
         .about("Where the images come from. Each entry is an upstream whose tags rules choose (docs/rules.md), and where they go."),
     key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana")
@@ -308,7 +311,7 @@ pub fn nearest(place: &[String]) -> Option<String> {
     let last = place.last().map(String::as_str);
     let named = |key: &&Key| key.path == written || last.is_some() && key.parts().last() == last;
     if let Some(elsewhere) = keys().find(named) {
-        return Some(elsewhere.path.to_owned());
+        return Some(elsewhere.path.replace('#', "N"));
     }
     keys()
         .map(|key| (strsim::damerau_levenshtein(&written, &as_written(key, place)), key))

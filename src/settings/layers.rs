@@ -134,6 +134,7 @@ pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, Setting
         .add_source(of_plan(given))
         .build()
         .and_then(|config| config.collect());
+    misplaced.append(&mut of_lists(&given.environment));
     let mut places = Places::new();
     let root = config.map_err(|error| {
         SettingsError::Invalid(vec![Mistake {
@@ -256,9 +257,8 @@ fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> La
             return None;
         }
         let mut place: Vec<String> = place.split("__").map(str::to_lowercase).collect();
-        // An entry of a list is told by its number alone: the whole list would go.
-        if keys().any(|key| key.is_of_list_at(&place[..1])) {
-            return Some((vec![place.join(".")], value.clone(), of_variable(name)));
+        if is_in_list(&place) {
+            return None;
         }
         if let [section, host, _] = &mut place[..]
             && section == "registries"
@@ -268,6 +268,25 @@ fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> La
         Some((place, value.clone(), of_variable(name)))
     };
     Layer(environment.iter().filter_map(own).collect())
+}
+
+/// An entry of a list is told by its number alone, and the whole list would go.
+fn is_in_list(place: &[String]) -> bool {
+    keys().any(|key| key.is_of_list_at(&place[..1]))
+}
+
+/// Variables that would set an entry of a list, under a name that no setting has.
+fn of_lists(environment: &BTreeMap<String, String>) -> Places {
+    let own = environment.iter().filter(|(_, value)| !value.is_empty());
+    let own = own.filter_map(|(name, value)| {
+        let place: Vec<String> = name.strip_prefix(PREFIX)?.split("__").map(str::to_lowercase).collect();
+        let found = Found {
+            value: Value::from(value.clone()),
+            origin: of_variable(name),
+        };
+        is_in_list(&place).then(|| (vec![place.join(".")], found))
+    });
+    own.collect()
 }
 
 /// Whether an environment variable is one that settings are read from.
@@ -304,7 +323,13 @@ fn flatten(place: Vec<String>, value: Value, from: &str, places: &mut Places) {
             for (at, entry) in entries.into_iter().enumerate() {
                 let mut inner = place.clone();
                 inner.push((at + 1).to_string());
-                flatten(inner, entry, &origin, places);
+                let known = places.len();
+                flatten(inner.clone(), entry, &origin, places);
+                // One that says nothing is a mistake, and no entry less.
+                if places.len() == known {
+                    let (value, origin) = (Value::new(Some(&origin), ValueKind::Nil), origin.clone());
+                    places.insert(inner, Found { value, origin });
+                }
             }
         }
         ValueKind::Table(table) => {

@@ -55,6 +55,8 @@ pub struct Settings {
     pub naming: Naming,
     /// Upstreams that are named, with where their images go.
     pub images: Vec<Named>,
+    /// Whether repositories name theirs in resource tags.
+    pub resource_tags: bool,
     /// Whether a tag that has gone upstream is well.
     pub keep_missing: bool,
     /// Which platforms are wanted.

@@ -46,6 +46,7 @@ impl Reader {
         let keyword = self.parse("keyword", |text| (!text.is_empty()).then(|| text.to_owned()));
         let naming = self.naming();
         let images = self.images();
+        let resource_tags = self.parse("discovery.resource_tags", flag);
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
         let keep_missing = self.parse("missing_upstream", |text| {
             choice(text, &[("fail", false), ("keep", true)])
@@ -82,6 +83,7 @@ impl Reader {
             allow_no_match: allow_no_match?,
             naming: naming?,
             images,
+            resource_tags: resource_tags?,
             keep_missing: keep_missing?,
             platforms: platforms.unwrap_or_default(),
             engine: engine?,

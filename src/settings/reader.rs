@@ -124,12 +124,19 @@ impl Reader {
         let text = text_of(&setting.found.value);
         let kind = &setting.found.value.kind;
         let fits = match (setting.key.shape, kind) {
-            (_, ValueKind::String(_)) | (Shape::List, ValueKind::Array(_)) => true,
+            (_, ValueKind::String(_)) => true,
+            // YAML would make 1.1 of 1.10 here, too.
+            (Shape::List, ValueKind::Array(items)) => {
+                items.iter().all(|item| matches!(item.kind, ValueKind::String(_)))
+            }
             (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_)) => false,
             (Shape::Number(..) | Shape::Flag, _) => true,
         };
         if !fits {
             let mend = match kind {
+                ValueKind::Array(_) if setting.key.shape == Shape::List => {
+                    "has something that is not text in YAML: put each in quotes"
+                }
                 ValueKind::Array(_) => "is a list, and takes one value",
                 _ => "is not text in YAML: put it in quotes",
             };
@@ -187,8 +194,10 @@ fn unknown(places: &Places) -> Vec<Mistake> {
         if keys().any(|key| key.is_at(place)) {
             return None;
         }
-        let inside: Vec<&str> = keys().filter(|key| key.is_below(place)).map(|key| key.path).collect();
+        let inside = keys().filter(|key| key.is_below(place));
+        let inside: Vec<String> = inside.map(|key| key.path.replace('#', "N")).collect();
         let problem = match (inside.is_empty(), nearest(place)) {
+            _ if is_of_list(&place[0]) => "is in a list, which only a settings file can name the entries of".to_owned(),
             (false, _) => format!("is a section; allowed in it: {}", inside.join(", ")),
             (true, Some(near)) => format!("no such setting; did you mean {near}?"),
             (true, None) => "no such setting; `ecr-keeper config show` lists all".to_owned(),
@@ -209,4 +218,10 @@ fn own_name(path: &str, written: &str) -> Option<String> {
         (true, written) => host(written),
         (false, written) => Some(written.to_owned()),
     }
+}
+
+/// Whether a name is what a variable for an entry of a list comes to.
+fn is_of_list(name: &str) -> bool {
+    let list = name.split_once('.').map(|(list, _)| [list.to_owned()]);
+    list.is_some_and(|list| keys().any(|key| key.is_of_list_at(&list)))
 }

@@ -135,10 +135,7 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
 }
 
 pub(super) fn suffix(text: &str) -> Result<Suffix, String> {
-    match text.is_empty() {
-        true => Err("write none for versions without one".to_owned()),
-        false => text.parse().map_err(|why: InvalidPattern| why.to_string()),
-    }
+    text.parse().map_err(|why: InvalidPattern| why.to_string())
 }
 
 /// Without a login: a daemon has none, and it would be shown.

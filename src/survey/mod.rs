@@ -18,7 +18,7 @@ use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
 use crate::image::{Digest, ImageRef, Kind, Repository};
 use crate::ledger::Ledger;
-use crate::mapping::{Named, Naming, NoUpstream, Only};
+use crate::mapping::{Named, Naming, NoUpstream, Only, TagMistake};
 use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
 use crate::selection::{Pattern, TooMany};
 use crate::stop::Stop;
@@ -36,6 +36,8 @@ pub struct Scope {
     pub naming: Naming,
     /// Upstreams that are named, with where their images go.
     pub images: Vec<Named>,
+    /// Whether the repositories' own resource tags may name some too.
+    pub resource_tags: bool,
     /// How the content of a target is compared.
     pub compare: Compare,
     /// Tags that never move: where they are there, nobody is asked about them.
@@ -84,6 +86,8 @@ impl Scope {
 pub struct Survey {
     /// How many repositories are looked after: those that the keyword matched, and those that are named.
     pub repositories: usize,
+    /// The keyword, where no repository has it in its name.
+    pub unmatched: Option<Unmatched>,
     /// How many of their images have no tag, and so no upstream.
     pub untagged: usize,
     /// How many tags are no versions but places of what refers to an image.
@@ -92,6 +96,8 @@ pub struct Survey {
     pub viewed: Vec<Viewed>,
     /// Targets of which something could not be read.
     pub unread: Vec<Unread>,
+    /// What the settings and resource tags name, by whom.
+    pub named: Vec<Named>,
     /// Repositories that ECR itself keeps current, as a cache of an upstream registry.
     pub cached: Vec<String>,
     /// Repositories, or entries of `images` for them, of which nothing could be read.
@@ -102,6 +108,17 @@ pub struct Survey {
     pub unasked: Vec<Followed>,
     /// What the run was narrowed down to, and is not there.
     pub absent: Vec<Absent>,
+}
+
+/// A keyword that no repository has in its name.
+#[derive(Debug)]
+pub struct Unmatched {
+    /// The keyword.
+    pub keyword: String,
+    /// The registry's host.
+    pub registry: String,
+    /// The region that was asked.
+    pub region: String,
 }
 
 /// A repository that is passed over, or what an entry of `images` would bring there.
@@ -122,7 +139,7 @@ pub struct Absent {
     pub only: Only,
     /// The repository that was most likely meant.
     pub near: Option<String>,
-    /// Whether a keyword leaves repositories out.
+    /// Whether the keyword leaves it out.
     pub keyword: bool,
     /// What the rules of an entry of `images` say of it.
     pub passed_over: Option<String>,
@@ -177,16 +194,15 @@ pub enum SurveyError {
         /// Where.
         region: String,
     },
-    /// Its name tells another upstream than the entry that names it.
-    #[error("{from} brings {named} there, and discovery, by its name, {found}")]
-    TwoUpstreams {
-        /// The entry of `images`.
-        from: String,
-        /// Whose images that brings.
-        named: Repository,
-        /// What discovery tells.
-        found: Repository,
-    },
+    /// ECR itself keeps it current.
+    #[error("the repository belongs to a pull-through cache, which ECR keeps current itself")]
+    Cached,
+    /// A resource tag of it says nothing.
+    #[error(transparent)]
+    Tag(#[from] TagMistake),
+    /// Two say what its upstream is, and not the same.
+    #[error("{} brings {} there, and {} {}", .0[0].0, .0[0].1, .0[1].0, .0[1].1)]
+    TwoUpstreams([(String, Repository); 2]),
 }
 
 /// Asks ECR for its images and the upstreams for theirs.
@@ -214,19 +230,26 @@ pub async fn survey(
             scope.registry
         );
     }
-    let is_named = |name: &str| scope.images.iter().any(|named| named.repository == name);
-    listed.retain(|one| scope.has_keyword(&one.name) || is_named(&one.name));
+    let named = survey.named(scope, &listed, ecr, stop).await;
+    let are_named: BTreeSet<&str> = named.iter().map(|named| named.repository.as_str()).collect();
+    listed.retain(|one| scope.has_keyword(&one.name) || are_named.contains(one.name.as_str()));
     let mut names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
-    names.extend(scope.images.iter().map(|named| named.repository.clone()));
+    names.extend(named.iter().map(|named| named.repository.clone()));
     let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
     let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
+    let is_matched = listed.iter().any(|one| scope.has_keyword(&one.name));
+    survey.unmatched = scope.keyword.clone().filter(|_| !is_matched).map(|keyword| Unmatched {
+        keyword,
+        registry: scope.registry.clone(),
+        region: ecr.region().to_owned(),
+    });
     listed.retain(|one| scope.is_about(&one.name));
+    survey.repositories = listed.len();
     survey.leave_caches(ecr, &mut listed).await;
-    survey.repositories = listed.len() + survey.cached.len();
     events.send(Event::Listing {
         repositories: listed.len(),
     });
-    let chosen = survey.choose(scope, &listed, ecr, session, stop).await;
+    let chosen = survey.choose(scope, &named, &listed, ecr, session, stop).await;
     let mut followed = survey.list(scope, ecr, listed, &chosen, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {
@@ -238,7 +261,10 @@ pub async fn survey(
             .map(|(only, near)| Absent {
                 only: only.clone(),
                 near,
-                keyword: scope.keyword.is_some(),
+                keyword: scope
+                    .keyword
+                    .as_ref()
+                    .is_some_and(|keyword| !only.repository.contains(keyword.as_str())),
                 passed_over: chosen
                     .iter()
                     .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
@@ -266,6 +292,7 @@ pub async fn survey(
         }
     }
     survey.look_closer(scope, policy, ecr, session, stop).await;
+    survey.named = named;
     Ok(survey)
 }
 

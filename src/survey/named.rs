@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::{Followed, Scope, Survey, SurveyError};
+use crate::aws::Trouble;
 use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository};
-use crate::engine::{EngineError, Session};
+use crate::engine::Session;
 use crate::image::{Repository, Tag};
-use crate::mapping::{Named, Only};
+use crate::mapping::{Named, Only, named_by_tags};
 use crate::stop::Stop;
 
 /// What entries of `images` bring to one repository.
@@ -17,10 +18,12 @@ use crate::stop::Stop;
 pub(super) struct Chosen {
     upstream: Repository,
     tags: BTreeSet<Tag>,
-    /// The first of the entries.
+    /// The first that names it.
     from: String,
+    /// What another names: then nothing is followed.
+    conflict: Option<(String, Repository)>,
     /// Of those tags that the run was narrowed down to, why not.
-    passed_over: BTreeMap<Tag, String>,
+    passed_over: BTreeMap<Tag, Vec<String>>,
 }
 
 impl Chosen {
@@ -30,7 +33,7 @@ impl Chosen {
             .tag
             .as_ref()
             .filter(|_| only.is_repository(&scope.registry, name))?;
-        self.passed_over.get(tag).cloned()
+        Some(self.passed_over.get(tag)?.join("; "))
     }
 }
 
@@ -44,51 +47,97 @@ pub(super) struct Follows<'a> {
 }
 
 impl Survey {
+    /// What is named, in the settings and in the repositories' resource tags.
+    pub(super) async fn named(
+        &mut self,
+        scope: &Scope,
+        listed: &[ListedRepository],
+        ecr: &Ecr,
+        stop: &Stop,
+    ) -> Vec<Named> {
+        let mut all = scope.images.clone();
+        if scope.resource_tags {
+            let mut answers = stream::iter(listed.iter().filter(|one| scope.is_about(&one.name)))
+                .map(|one| async move { (one, ecr.resource_tags(one).await) })
+                .buffer_unordered(scope.at_once)
+                .take_until(stop.soft.cancelled())
+                .boxed_local();
+            while let Some((one, tags)) = answers.next().await {
+                match tags.map(|tags| named_by_tags(&one.name, &tags)) {
+                    Ok(Ok(named)) => all.extend(named),
+                    Ok(Err(mistakes)) => {
+                        let from = format!("what the tags ecr_sync_… of {} name", one.name);
+                        mistakes
+                            .into_iter()
+                            .for_each(|why| self.close(&one.name, Some(&from), why));
+                    }
+                    Err(why) => {
+                        // Who may not read one repository's may read none.
+                        let is_denied = why.trouble == Trouble::Denied;
+                        self.close(&one.name, Some("what its tags ecr_sync_… name"), why);
+                        if is_denied {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        all.retain(|named| scope.is_about(&named.repository));
+        // Answers come in no order.
+        all.sort_by(|one, other| one.from.cmp(&other.from));
+        all
+    }
+
     /// What the entries of `images` choose, by the repository's name. An entry that comes to nothing leaves the others alone.
     pub(super) async fn choose(
         &mut self,
         scope: &Scope,
+        all: &[Named],
         listed: &[ListedRepository],
         ecr: &Ecr,
         session: &Session,
         stop: &Stop,
     ) -> BTreeMap<String, Chosen> {
-        let mut there = Vec::new();
-        for named in scope.images.iter().filter(|named| scope.is_about(&named.repository)) {
-            if listed.iter().any(|one| one.name == named.repository) {
-                there.push(named);
-            } else if !self.cached.contains(&named.repository) {
-                let why = SurveyError::NoRepository {
+        let listed: BTreeSet<&str> = listed.iter().map(|one| one.name.as_str()).collect();
+        let mut chosen = BTreeMap::new();
+        let mut upstreams: BTreeMap<&Repository, Vec<&Named>> = BTreeMap::new();
+        for named in all {
+            let why = match listed.contains(named.repository.as_str()) {
+                // Whose it is counts also where nothing can be chosen: discovery would have it follow another.
+                true => {
+                    note_upstream(named, &mut chosen);
+                    upstreams.entry(&named.upstream).or_default().push(named);
+                    continue;
+                }
+                false if self.cached.contains(&named.repository) => SurveyError::Cached,
+                false => SurveyError::NoRepository {
                     name: named.repository.clone(),
                     region: ecr.region().to_owned(),
-                };
-                self.close(&named.repository, Some(&named.from), why);
-            }
+                },
+            };
+            self.close(&named.repository, Some(&named.from), why);
         }
-        let upstreams: BTreeSet<Repository> = there.iter().map(|named| named.upstream.clone()).collect();
-        let lists: BTreeMap<Repository, Result<Vec<Tag>, Arc<EngineError>>> = stream::iter(upstreams)
-            .map(|upstream| async move {
-                let tags = session.tags(&upstream).await;
-                (upstream, tags.map_err(Arc::new))
-            })
+        let mut answers = stream::iter(upstreams)
+            .map(|(upstream, all)| async move { (session.tags(upstream).await, all) })
             .buffer_unordered(scope.at_once)
             .take_until(stop.soft.cancelled())
-            .collect()
-            .await;
-        let mut chosen = BTreeMap::new();
-        for named in there {
-            match lists.get(&named.upstream) {
-                Some(Ok(tags)) => self.choose_of(named, tags, scope, &mut chosen),
-                Some(Err(error)) => {
-                    self.close(
-                        &named.repository,
-                        Some(&named.from),
-                        SurveyError::Engine(Arc::clone(error)),
-                    );
+            .boxed_local();
+        while let Some((tags, all)) = answers.next().await {
+            let tags = tags.map_err(Arc::new);
+            for named in all {
+                match &tags {
+                    Ok(tags) => self.choose_of(named, tags, scope, &mut chosen),
+                    Err(error) => {
+                        self.close(
+                            &named.repository,
+                            Some(&named.from),
+                            SurveyError::Engine(Arc::clone(error)),
+                        );
+                    }
                 }
-                None => self.unlisted.push(named.repository.clone()),
             }
         }
+        drop(answers);
         chosen
     }
 
@@ -97,12 +146,17 @@ impl Survey {
             Ok(choice) => choice,
             Err(error) => return self.close(&named.repository, Some(&named.from), error),
         };
-        let own = chosen.entry(named.repository.clone()).or_insert_with(|| Chosen {
-            upstream: named.upstream.clone(),
-            tags: BTreeSet::new(),
-            from: named.from.clone(),
-            passed_over: BTreeMap::new(),
-        });
+        if choice.chosen.is_empty() {
+            tracing::warn!(
+                "{} chooses none of the {} tags of {}",
+                named.from,
+                tags.len(),
+                named.upstream
+            );
+        }
+        let Some(own) = chosen.get_mut(&named.repository) else {
+            return;
+        };
         own.tags.extend(choice.chosen);
         for only in scope
             .only
@@ -116,7 +170,7 @@ impl Survey {
             if let Some((tag, why)) = passed_over {
                 let why: Vec<String> = why.iter().map(ToString::to_string).collect();
                 let why = format!("{} passes it over: {}", named.from, why.join("; "));
-                own.passed_over.insert(tag.clone(), why);
+                own.passed_over.entry(tag.clone()).or_default().push(why);
             }
         }
     }
@@ -126,23 +180,24 @@ impl Survey {
         // Without a keyword everything that the run is narrowed down to is looked after, unless it is named.
         let own = scope.has_keyword(name) && (scope.keyword.is_some() || chosen.is_none());
         let found = own.then(|| scope.naming.upstream_of(name));
-        let upstream = match (found, chosen) {
-            (Some(Ok(found)), Some(chosen)) if found != chosen.upstream => {
-                let why = SurveyError::TwoUpstreams {
-                    from: chosen.from.clone(),
-                    named: chosen.upstream.clone(),
-                    found,
-                };
-                self.close(name, None, why);
+        let of_name = found.as_ref().and_then(|found| found.as_ref().ok()).cloned();
+        let of_name = of_name.map(|found| ("discovery, by its name,".to_owned(), found));
+        if let Some(chosen) = chosen {
+            let other = chosen.conflict.clone().or(of_name);
+            if let Some(other) = other.filter(|(_, upstream)| *upstream != chosen.upstream) {
+                let both = [(chosen.from.clone(), chosen.upstream.clone()), other];
+                self.close(name, None, SurveyError::TwoUpstreams(both));
                 return None;
             }
+        }
+        let upstream = match (found, chosen) {
             (_, Some(chosen)) => chosen.upstream.clone(),
             (Some(Ok(found)), None) => found,
             (Some(Err(error)), None) => {
                 self.close(name, None, error);
                 return None;
             }
-            // What was named for it came to nothing.
+            // It is listed for no reason that is left.
             (None, None) => return None,
         };
         Some(Follows {
@@ -176,14 +231,17 @@ impl Survey {
         for tag in tags {
             let image = there.get(tag);
             let one = Followed {
-                can_move: !fixed.has(tag.as_str()),
+                // What is not there can come.
+                can_move: image.is_none() || !fixed.has(tag.as_str()),
                 target: follows.target.image(tag.clone()),
                 digest: image.map(|image| image.digest.clone()),
                 kind: image.map(|image| image.kind.clone()),
                 follows: follows.upstream.image(tag.clone()),
             };
+            if !scope.means(&one.target) {
+                continue;
+            }
             match one.target.reference.is_of_referrers() && !scope.names(&one.target) {
-                _ if !scope.means(&one.target) => {}
                 true => self.signature_tags += 1,
                 false => followed.push(one),
             }
@@ -191,5 +249,19 @@ impl Survey {
         if follows.own {
             self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
         }
+    }
+}
+
+/// Two that name one repository may not bring it two upstreams' images.
+fn note_upstream(named: &Named, chosen: &mut BTreeMap<String, Chosen>) {
+    let own = chosen.entry(named.repository.clone()).or_insert_with(|| Chosen {
+        upstream: named.upstream.clone(),
+        tags: BTreeSet::new(),
+        from: named.from.clone(),
+        conflict: None,
+        passed_over: BTreeMap::new(),
+    });
+    if own.upstream != named.upstream {
+        own.conflict = Some((named.from.clone(), named.upstream.clone()));
     }
 }

@@ -1,7 +1,7 @@
 //! `images`: new versions that arrive by themselves.
 
-use ecr_lab::LabOptions;
 use ecr_lab::images::tiny;
+use ecr_lab::{ApiFault, LabOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Ran, World};
@@ -107,6 +107,61 @@ async fn immutable_tags_that_are_not_there_yet_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_tags_come_to_an_immutable_repository() {
+    let world = world().await;
+    world.lab.ecr().create_immutable_repository("mirror/fixed");
+    settings(
+        &world,
+        "images:\n  - {upstream: team/tool, repository: mirror/fixed, constraint: '~> 1.1'}\n",
+    );
+    let ran = world.sync().await.well();
+    assert_eq!(ran.outcome("/mirror/fixed:1.1"), "updated");
+    assert_eq!(ran.outcome("/mirror/fixed:1.2"), "updated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_entry_names_stays_its_own_when_its_upstream_does_not_answer() {
+    let world = world().await;
+    world.ecr("mirror/image/app", "1.0", tiny("theirs")).await;
+    let before = world.digest_in_ecr("mirror/image/app", "1.0");
+    settings(
+        &world,
+        "images:\n  - {upstream: quay.io/other/app, repository: mirror/image/app}\n  \
+         - {upstream: quay.io/other/app, repository: base/image/app}\n",
+    );
+    // By their names both would follow Docker Hub's app.
+    for only in ["mirror/image/app", "base/image/app"] {
+        let run = world.keeper(&["sync", "--only", only, "--output", "json"]);
+        let run = if only.starts_with("mirror") {
+            run.without("KEYWORD")
+        } else {
+            run
+        };
+        let ran = run.ran().await.code_is(1);
+        assert_eq!(outcomes(&ran), pairs(&[]), "{only}");
+        assert!(
+            ran.json()["failures"].to_string().contains("quay.io/other/app"),
+            "{only}"
+        );
+    }
+    assert_eq!(world.digest_in_ecr("mirror/image/app", "1.0"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyword_that_matches_nothing_is_told_beside_what_is_named() {
+    let world = world().await;
+    settings(
+        &world,
+        "images:\n  - {upstream: team/tool, repo_prefix: mirror, include_tags: ['1.0']}\n",
+    );
+    let run = world.keeper(&["sync", "--output", "json"]).env("KEYWORD", "no/such");
+    let ran = run.ran().await.code_is(1);
+    assert_eq!(outcomes(&ran), pairs(&[("mirror/team/tool:1.0", "updated")]));
+    let failures = ran.json()["failures"].to_string();
+    assert!(failures.contains("has \\\"no/such\\\" in its name"), "{failures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_comes_to_nothing_leaves_the_others_alone() {
     let world = world().await;
     world.lab.ecr().create_repository("mirror/gone");
@@ -160,6 +215,97 @@ async fn an_entry_that_comes_to_nothing_leaves_the_others_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_names_its_upstream_and_rules_in_its_resource_tags() {
+    let world = world().await;
+    let ecr = world.lab.ecr();
+    for (name, tags) in [
+        (
+            "mirror/team/tool",
+            &[
+                ("ecr_sync_opt", "in"),
+                ("ecr_sync_source", "team/tool"),
+                ("ecr_sync_constraint", "-ge 1.1 -lt 2"),
+            ][..],
+        ),
+        (
+            "mirror/broken",
+            &[
+                ("ecr_sync_opt", "in"),
+                ("ecr_sync_source", "team/tool"),
+                ("ecr_sync_constraint", "1.x"),
+            ],
+        ),
+        (
+            "mirror/out",
+            &[("ecr_sync_opt", "out"), ("ecr_sync_source", "team/tool")],
+        ),
+        (
+            "base/image/app",
+            &[("ecr_sync_opt", "in"), ("ecr_sync_source", "quay.io/other/app")],
+        ),
+    ] {
+        if !ecr.repositories().contains(&name.to_owned()) {
+            ecr.create_repository(name);
+        }
+        ecr.tag_repository(name, tags);
+    }
+    world.upstream("other/app", "1", tiny("other")).await;
+    // All three sources in one run.
+    world.ecr("base/image/team/tool", "1.0", tiny("old")).await;
+    ecr.create_repository("by/settings");
+    settings(
+        &world,
+        "discovery: {resource_tags: true}\nimages:\n  - {upstream: app, repository: by/settings, newest: 1, suffix: none}\n",
+    );
+    let ran = world.sync().await.code_is(1);
+    assert_eq!(
+        outcomes(&ran),
+        pairs(&[
+            ("base/image/team/tool:1.0", "updated"),
+            ("by/settings:1.2", "updated"),
+            ("mirror/team/tool:1.1", "updated"),
+            ("mirror/team/tool:1.2", "updated"),
+        ])
+    );
+    let told = ran.json()["failures"].clone();
+    let told: Vec<String> = told.as_array().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    let two = "the tags ecr_sync_… of base/image/app brings quay.io/other/app there, and discovery, by its name, \
+               docker.io/library/app";
+    assert!(told[0].contains(two), "{}", told[0]);
+    let told_of_tags = world
+        .keeper(&["explain", "mirror/team/tool:1.1"])
+        .ran()
+        .await
+        .well()
+        .stdout;
+    assert!(
+        told_of_tags.contains("named in the tags ecr_sync_… of mirror/team/tool"),
+        "{told_of_tags}"
+    );
+    let malformed = "tag ecr_sync_constraint of repository mirror/broken: \\\"1.x\\\": \\\"1.x\\\" is no version";
+    assert!(told[1].contains(malformed), "{}", told[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_resource_tags_is_told_so_once() {
+    let world = world().await;
+    world
+        .lab
+        .ecr()
+        .api_fault(ApiFault::access_denied("ListTagsForResource"));
+    settings(&world, "discovery: {resource_tags: true}\n");
+    let ran = world.sync().await.code_is(1);
+    assert_eq!(outcomes(&ran), pairs(&[("base/image/app:1.0", "updated")]));
+    let failures = ran.json()["failures"].clone();
+    assert_eq!(failures.as_array().map(Vec::len), Some(1), "{failures}");
+    assert!(
+        failures[0]["causes"].to_string().contains("ListTagsForResource"),
+        "{failures}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_tells_which_entry_names_a_tag_and_why_it_passes_one_over() {
     let world = world().await;
     settings(
@@ -193,7 +339,9 @@ async fn every_mistake_in_images_is_told_at_once() {
          - {repository: base/image/app, repo_prefix: base/image}\n  \
          - {upstream: app, newest: 0, newest_per: patch, allow: ['a(', 'b{1,2}'], sufix: none}\n  \
          - {upstream: app, repository: base/one, suffix: none, release_only: true, include_tags: []}\n  \
-         - {upstream: tool, repository: base/one, any: [{constraint: '1'}], newest: 1}\n  - text\n",
+         - {upstream: tool, repository: base/one, any: [{constraint: '1'}], newest: 1}\n  - text\n  -\n  \
+         - {upstream: app, repository: base/two, include_tags: [1.10], any: [{constraint: }]}\n  \
+         - {upstream: app, repository: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/three}\nconstraint: '1'\n",
     );
     let ran = world.keeper(&["config", "check"]).ran().await.code_is(2);
     for says in [
@@ -210,12 +358,32 @@ async fn every_mistake_in_images_is_told_at_once() {
         "images.5: base/one would follow both docker.io/library/tool and docker.io/library/app, which images.4 of",
         "images.5.newest: put it into each of the sets of images.5.any",
         "images.6: is a section",
+        "images.7: is a section; allowed in it: images.N.upstream",
+        "images.7: needs upstream",
+        "images.8.include_tags: has something that is not text in YAML",
+        "images.8.any.1: is a section",
+        "images.9.repository: \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/three\" is not allowed",
+        "settings.yaml: constraint: no such setting; did you mean images.N.constraint?",
     ] {
         assert!(ran.stderr.contains(says), "{says}\nis not in\n{}", ran.stderr);
     }
-    let by_variable = world
-        .keeper(&["config", "check"])
-        .env("ECR_KEEPER_IMAGES__1__NEWEST", "1");
+    // A variable cannot name an entry of a list, and never takes the others away.
+    settings(&world, "images:\n  - {upstream: app, repository: base/image/app}\n");
+    let by_variable = world.keeper(&["config", "check"]);
+    let by_variable = by_variable.env("ECR_KEEPER_IMAGES__1__UPSTREAM", "tool");
     let ran = by_variable.ran().await.code_is(2);
-    assert!(ran.stderr.contains("ECR_KEEPER_IMAGES__1__NEWEST"), "{}", ran.stderr);
+    let says = "environment variable ECR_KEEPER_IMAGES__1__UPSTREAM: images.1.upstream: is in a list";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_of_images_is_one_that_can_be_used() {
+    let world = World::without_daemon(LabOptions::default()).await;
+    let sample = include_str!("../../settings.yaml");
+    let (_, rest) = sample.split_once("\nimages: []\n").unwrap();
+    let lines = rest.lines().map_while(|line| line.strip_prefix('#'));
+    let yaml: Vec<&str> = lines.filter(|line| line.starts_with("  ")).collect();
+    settings(&world, &format!("images:\n{}\n", yaml.join("\n")));
+    world.keeper(&["config", "check"]).ran().await.well();
+    assert!(yaml.len() > 15, "{yaml:?}");
 }

@@ -94,8 +94,8 @@ async fn every_tag_that_is_passed_over_has_its_reason() {
         told.stdout,
         "1.25\n\npassed over:\n\
          \x20 2.x-odd          it looks like a version and is none, and include_tags does not name it\n\
-         \x20 3                it is no version, and include_tags does not name it\n\
-         \x20 latest           it is no version, and include_tags does not name it\n\
+         \x20 3                include_tags does not name it\n\
+         \x20 latest           include_tags does not name it\n\
          \x20 1.27-rc1         what follows its numbers is not wanted\n\
          \x20 1.26             deny matches it: 1\\.26\n\
          \x20 1.26-alpine      what follows its numbers is not wanted\n\

@@ -103,6 +103,14 @@ impl EcrRegion {
         self.create(name, Mutability::Immutable { except });
     }
 
+    /// Gives a repository resource tags; without it nothing happens.
+    pub fn tag_repository(&self, name: &str, tags: &[(&str, &str)]) {
+        if let Some(found) = self.account.repositories().get_mut(name) {
+            let tags = tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+            found.resource_tags.extend(tags);
+        }
+    }
+
     /// Forgets a repository and its images.
     pub fn remove_repository(&self, name: &str) {
         self.account.repositories().remove(name);

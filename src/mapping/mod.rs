@@ -1,4 +1,8 @@
-//! What should follow what: the upstream repository of each target repository, read from the target's name.
+//! What should follow what: the upstream repository of each target repository, read from the target's name, or named.
+
+mod resource_tags;
+
+pub use resource_tags::{TagMistake, named_by_tags};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +11,7 @@ use std::str::FromStr;
 use crate::image::{ImageRef, InvalidReference, Repository, Tag};
 use crate::selection::Selection;
 
-/// An upstream that was named together with where its images go: an entry of `images`.
+/// An upstream that was named together with where its images go: an entry of `images`, or a repository's own resource tags.
 #[derive(Debug, Clone)]
 pub struct Named {
     /// Where the images come from.
@@ -16,7 +20,7 @@ pub struct Named {
     pub repository: String,
     /// Which of the upstream's tags.
     pub tags: Selection,
-    /// Where it is said: the file and the entry.
+    /// Where it is said: the file and the entry, or the tags.
     pub from: String,
 }
 
