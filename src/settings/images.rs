@@ -7,7 +7,7 @@ use config::ValueKind;
 use super::Mistake;
 use super::layers::Found;
 use super::reader::{Reader, Setting, Why, text_of};
-use super::values::{choice, flag, from_str, pattern, suffix, within};
+use super::values::{flag, from_str, pattern, suffix, within};
 use crate::aws::ecr::account_and_region;
 use crate::image::Repository;
 use crate::mapping::Named;
@@ -108,7 +108,6 @@ impl Reader {
     }
 
     fn rules(&mut self, at: &[String]) -> Rules {
-        let pers = [("minor", Per::Minor), ("major", Per::Major), ("suffix", Per::Suffix)];
         let rules = Rules {
             include_tags: self.words(at, "include_tags"),
             exclude_tags: self.words(at, "exclude_tags"),
@@ -125,7 +124,7 @@ impl Reader {
             deny: self.patterns(at, "deny"),
             suffix: self.told(at, "suffix", suffix),
             newest: self.value(at, "newest", |text| within(text, 1..=MOST)),
-            newest_per: self.value(at, "newest_per", |text| choice(text, &pers)),
+            newest_per: self.value(at, "newest_per", from_str::<Per>),
         };
         if rules.suffix.is_some() {
             for other in ["include_rls", "exclude_rls", "release_only"] {

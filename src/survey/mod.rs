@@ -2,9 +2,11 @@
 
 mod again;
 mod closer;
+mod found;
 mod named;
 
 pub use again::{Seen, look_again};
+pub use found::{Absent, Closed, Followed, SurveyError, Unmatched, Unread};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,11 +18,11 @@ use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
-use crate::image::{Digest, ImageRef, Kind, Repository};
+use crate::image::ImageRef;
 use crate::ledger::Ledger;
-use crate::mapping::{Named, Naming, NoUpstream, Only, TagMistake};
+use crate::mapping::{Named, Naming, Only};
 use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
-use crate::selection::{Pattern, TooMany};
+use crate::selection::Pattern;
 use crate::stop::Stop;
 
 /// What a survey looks at.
@@ -108,101 +110,6 @@ pub struct Survey {
     pub unasked: Vec<Followed>,
     /// What the run was narrowed down to, and is not there.
     pub absent: Vec<Absent>,
-}
-
-/// A keyword that no repository has in its name.
-#[derive(Debug)]
-pub struct Unmatched {
-    /// The keyword.
-    pub keyword: String,
-    /// The registry's host.
-    pub registry: String,
-    /// The region that was asked.
-    pub region: String,
-}
-
-/// A repository that is passed over, or what an entry of `images` would bring there.
-#[derive(Debug)]
-pub struct Closed {
-    /// Its name in the registry.
-    pub repository: String,
-    /// The entry; none where the repository's own tags are passed over.
-    pub from: Option<String>,
-    /// Why.
-    pub why: SurveyError,
-}
-
-/// A name that the run was narrowed down to, and that nothing has.
-#[derive(Debug)]
-pub struct Absent {
-    /// Which.
-    pub only: Only,
-    /// The repository that was most likely meant.
-    pub near: Option<String>,
-    /// Whether the keyword leaves it out.
-    pub keyword: bool,
-    /// What the rules of an entry of `images` say of it.
-    pub passed_over: Option<String>,
-}
-
-/// A target's tag and the upstream's that it follows.
-#[derive(Debug, Clone)]
-pub struct Followed {
-    /// The target's tag.
-    pub target: ImageRef,
-    /// What it names; none where there is no such tag.
-    pub digest: Option<Digest>,
-    /// What that is.
-    pub kind: Option<Kind>,
-    /// The upstream's tag.
-    pub follows: ImageRef,
-    /// Whether the repository lets the tag move.
-    pub can_move: bool,
-}
-
-/// A target of which something could not be read.
-#[derive(Debug)]
-pub struct Unread {
-    /// Which target.
-    pub target: Followed,
-    /// Why. Several targets may follow one upstream tag, and share its error.
-    pub why: Arc<EngineError>,
-}
-
-/// What could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum SurveyError {
-    /// ECR did not list its images.
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    /// Its name tells no upstream.
-    #[error(transparent)]
-    NoUpstream(#[from] NoUpstream),
-    /// A registry did not answer for an image.
-    #[error(transparent)]
-    Engine(Arc<EngineError>),
-    /// The rules choose more than they may.
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
-    /// The target has no such repository.
-    #[error(
-        "there is no such repository; create it: aws ecr create-repository --region {region} --repository-name {name}"
-    )]
-    NoRepository {
-        /// Its name.
-        name: String,
-        /// Where.
-        region: String,
-    },
-    /// ECR itself keeps it current.
-    #[error("the repository belongs to a pull-through cache, which ECR keeps current itself")]
-    Cached,
-    /// A resource tag of it says nothing.
-    #[error(transparent)]
-    Tag(#[from] TagMistake),
-    /// Two say what its upstream is, and not the same.
-    #[error("{} brings {} there, and {} {}", .0[0].0, .0[0].1, .0[1].0, .0[1].1)]
-    TwoUpstreams([(String, Repository); 2]),
 }
 
 /// Asks ECR for its images and the upstreams for theirs.
