@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::desk::{keyring, registries};
 use super::rules::RuleOptions;
@@ -41,9 +42,11 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         (None, Some(upstream)) => ask(upstream, context).await?,
         (None, None) => Vec::new(),
     };
+    let began = Instant::now();
     let choice = selection
         .choose(&tags)
         .map_err(|error| CommandError::Unusable(Failure::new(&error, None)))?;
+    tracing::debug!("chose among {} tags in {:?}", tags.len(), began.elapsed());
     if choice.chosen.len() > MAX_SELECTED {
         tracing::warn!(
             "{} tags are chosen, which a sync takes for a mistake: it follows no more than {MAX_SELECTED}",

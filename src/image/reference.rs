@@ -83,6 +83,10 @@ impl Tag {
     /// Whether it is no version but the place of what refers to a digest: the index of its referrers (OCI distribution
     /// specification, "Referrers Tag Schema"), or what cosign signs it with.
     pub fn is_of_referrers(&self) -> bool {
+        // Of a hundred thousand tags hardly one is.
+        if !self.0.starts_with("sha") {
+            return false;
+        }
         let suffix = |suffix: &&str| self.0.strip_suffix(suffix);
         let digest = SIGNATURE_SUFFIXES.iter().find_map(suffix).unwrap_or(&self.0);
         let is_hex = |digits: &str| digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

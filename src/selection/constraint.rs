@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::version::{InvalidVersion, Version};
 
@@ -14,6 +15,8 @@ use super::version::{InvalidVersion, Version};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constraint {
     any: Vec<Vec<Condition>>,
+    /// As it is told beside each of thousands of tags.
+    text: Arc<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +81,28 @@ impl Constraint {
     /// What is before a release (`1.2-rc1`) only fits a condition that names such a one itself, of the same numbers; but `=` and
     /// `!=` compare as they are.
     pub fn holds_for(&self, version: &Version) -> bool {
-        self.any
-            .iter()
-            .any(|all| all.iter().all(|condition| condition.holds_for(version)))
+        self.holds(version, version.suffix())
+    }
+
+    /// Whether a version's numbers alone are one of those.
+    pub fn holds_for_core_of(&self, version: &Version) -> bool {
+        self.holds(version, "")
+    }
+
+    fn holds(&self, version: &Version, suffix: &str) -> bool {
+        let mut any = self.any.iter();
+        any.any(|all| all.iter().all(|condition| condition.holds(version, suffix)))
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    fn new(any: Vec<Vec<Condition>>) -> Self {
+        let all = |all: &Vec<Condition>| all.iter().map(Condition::to_string).collect::<Vec<_>>().join(", ");
+        let text = any.iter().map(all).collect::<Vec<_>>().join(" || ").into();
+        Self { any, text }
     }
 
     /// Of a resource tag of a repository, in which AWS allows no `<`, `>`, `~`, `!` and no comma: its words are `-gt`, `-ge`, `-lt`,
@@ -100,7 +122,7 @@ impl Constraint {
             }
         }
         match (word, all.is_empty()) {
-            (None, false) => Ok(Self { any: vec![all] }),
+            (None, false) => Ok(Self::new(vec![all])),
             (None, true) => Err(InvalidConstraint::Empty),
             (Some(_), _) => Err(InvalidConstraint::Condition(text.to_owned())),
         }
@@ -112,9 +134,8 @@ impl FromStr for Constraint {
 
     fn from_str(text: &str) -> Result<Self, InvalidConstraint> {
         let all = |all: &str| all.split(',').map(condition).collect();
-        Ok(Self {
-            any: text.split("||").map(all).collect::<Result<_, _>>()?,
-        })
+        let any: Result<_, _> = text.split("||").map(all).collect();
+        any.map(Self::new)
     }
 }
 
@@ -145,27 +166,29 @@ fn version(text: &str, condition: &str) -> Result<Version, InvalidConstraint> {
 }
 
 impl Condition {
-    fn holds_for(&self, version: &Version) -> bool {
+    /// For a version's numbers with this suffix.
+    fn holds(&self, version: &Version, suffix: &str) -> bool {
         let own = &self.version;
+        let ordering = || version.compare_with(suffix, own);
         match self.word {
-            Word::Is => version == own,
-            Word::IsNot => version != own,
-            Word::Above => self.may_compare(version) && version > own,
-            Word::AtLeast => self.may_compare(version) && version >= own,
-            Word::Below => self.may_compare(version) && version < own,
-            Word::AtMost => self.may_compare(version) && version <= own,
+            Word::Is => ordering().is_eq(),
+            Word::IsNot => ordering().is_ne(),
+            Word::Above => self.may_compare(version, suffix) && ordering().is_gt(),
+            Word::AtLeast => self.may_compare(version, suffix) && ordering().is_ge(),
+            Word::Below => self.may_compare(version, suffix) && ordering().is_lt(),
+            Word::AtMost => self.may_compare(version, suffix) && ordering().is_le(),
             Word::Pessimistic => {
                 let fixed = own.segments().len() - 1;
                 let is_same = (0..fixed).all(|at| version.segment(at) == own.segment(at));
-                let is_release_of_another = !own.suffix().is_empty() && version.suffix().is_empty();
-                self.may_compare(version) && !is_release_of_another && version >= own && is_same
+                let is_release_of_another = !own.suffix().is_empty() && suffix.is_empty();
+                self.may_compare(version, suffix) && !is_release_of_another && ordering().is_ge() && is_same
             }
         }
     }
 
     /// Versions before a release are nobody's who did not ask for them.
-    fn may_compare(&self, version: &Version) -> bool {
-        match (self.version.suffix().is_empty(), version.suffix().is_empty()) {
+    fn may_compare(&self, version: &Version, suffix: &str) -> bool {
+        match (self.version.suffix().is_empty(), suffix.is_empty()) {
             (_, true) => true,
             (true, false) => false,
             (false, false) => version.has_core_of(&self.version),
@@ -175,8 +198,7 @@ impl Condition {
 
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = |all: &Vec<Condition>| all.iter().map(Condition::to_string).collect::<Vec<_>>().join(", ");
-        f.write_str(&self.any.iter().map(all).collect::<Vec<_>>().join(" || "))
+        f.write_str(&self.text)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ pub enum PassedOver {
     /// The constraint does not hold for its numbers.
     Outside {
         /// Which.
-        constraint: String,
+        constraint: Arc<str>,
     },
     /// Nothing follows its numbers, and only what has a suffix is wanted.
     NoSuffix,

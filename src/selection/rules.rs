@@ -141,21 +141,20 @@ impl Suffix {
     fn fits(&self, suffix: &str) -> bool {
         match self {
             Self::None => suffix.is_empty(),
-            Self::Word(word) => family(suffix) == *word,
+            Self::Word(word) => family(suffix).eq([word.as_str()]),
             Self::Matches(pattern) => pattern.is_match(suffix),
         }
     }
 }
 
-/// A suffix without its numbers and revisions: `debian` of `debian-12-r32`, `alpine-slim` of `alpine3.18-slim`.
-fn family(suffix: &str) -> String {
+/// A suffix without its numbers and revisions: `debian` of `debian-12-r32`, `alpine` and `slim` of `alpine3.18-slim`.
+fn family(suffix: &str) -> impl Iterator<Item = &str> {
     let is_numeric = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let words = suffix.split('-').filter_map(|part| {
+    suffix.split('-').filter_map(move |part| {
         let word = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let is_revision = part.strip_prefix('r').is_some_and(is_numeric);
         (!word.is_empty() && !is_revision).then_some(word)
-    });
-    words.collect::<Vec<_>>().join("-")
+    })
 }
 
 impl Rules {
@@ -280,13 +279,13 @@ impl Rules {
     }
 
     fn has_core_in_constraint(&self, version: &Version) -> bool {
-        let holds = |constraint: &Constraint| constraint.holds_for(&version.core());
+        let holds = |constraint: &Constraint| constraint.holds_for_core_of(version);
         self.constraint.as_ref().is_none_or(holds)
     }
 
     fn outside(&self) -> PassedOver {
         PassedOver::Outside {
-            constraint: self.constraint.as_ref().map(Constraint::to_string).unwrap_or_default(),
+            constraint: self.constraint.as_ref().map(Constraint::text).unwrap_or_default(),
         }
     }
 
@@ -296,7 +295,7 @@ impl Rules {
             (None, None) => return,
             (newest, _) => newest.unwrap_or(1),
         };
-        let mut seen: HashMap<(u64, u64, String), usize> = HashMap::new();
+        let mut seen: HashMap<(u64, u64, Vec<&str>), usize> = HashMap::new();
         for (candidate, judged) in candidates.iter().zip(judged) {
             let Class::Version(version) = &candidate.class else {
                 continue;
@@ -306,9 +305,9 @@ impl Rules {
             }
             let group = match self.newest_per {
                 None => Default::default(),
-                Some(Per::Major) => (version.segment(0), 0, String::new()),
-                Some(Per::Minor) => (version.segment(0), version.segment(1), String::new()),
-                Some(Per::Suffix) => (0, 0, family(version.suffix())),
+                Some(Per::Major) => (version.segment(0), 0, Vec::new()),
+                Some(Per::Minor) => (version.segment(0), version.segment(1), Vec::new()),
+                Some(Per::Suffix) => (0, 0, family(version.suffix()).collect()),
             };
             let seen = seen.entry(group).or_default();
             *seen += 1;

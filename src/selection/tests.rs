@@ -122,7 +122,7 @@ fn a_constraint_alone_chooses_releases() {
     assert_eq!(why("latest"), PassedOver::NotNamed);
     assert_eq!(why("1.26-alpine3.19"), PassedOver::OtherSuffix);
     let outside = PassedOver::Outside {
-        constraint: ">= 1.26".to_owned(),
+        constraint: ">= 1.26".into(),
     };
     assert_eq!(why("1.25"), outside);
 }
@@ -344,7 +344,7 @@ fn a_tag_is_wanted_when_one_of_the_sets_wants_it() {
         ["2.1", "1.9"]
     );
     let outside = |text: &str| PassedOver::Outside {
-        constraint: text.to_owned(),
+        constraint: text.into(),
     };
     let why: Vec<_> = choice.passed_over.into_iter().map(|(_, why)| why).collect();
     let older = PassedOver::Older { newest: 1 };

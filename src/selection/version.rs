@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 /// A version: `v1.25.3-alpine3.18+build.7`. Any number of segments, an optional `v`, what is before the release it
 /// names (which in image tags is mostly a flavour), and metadata that no comparison looks at.
 ///
@@ -15,8 +17,9 @@ use std::str::FromStr;
 /// [order]: https://semver.org/spec/v2.0.0.html#spec-item-11
 #[derive(Debug, Clone)]
 pub struct Version {
-    segments: Vec<u64>,
-    before: String,
+    /// Beside the rest of it, as a hundred thousand are sorted by them.
+    segments: SmallVec<[u64; 4]>,
+    before: Box<str>,
 }
 
 /// A text that is no version.
@@ -35,14 +38,6 @@ impl Version {
         &self.before
     }
 
-    /// Its numbers alone.
-    pub fn core(&self) -> Self {
-        Self {
-            segments: self.segments.clone(),
-            before: String::new(),
-        }
-    }
-
     /// The segment at `at`, counted from 0. Those that are not written are 0.
     pub fn segment(&self, at: usize) -> u64 {
         self.segments.get(at).copied().unwrap_or_default()
@@ -53,10 +48,24 @@ impl Version {
         self.compare_cores(other).is_eq()
     }
 
+    /// As if this were its suffix.
+    pub(super) fn compare_with(&self, suffix: &str, other: &Self) -> Ordering {
+        let before = || match (suffix.is_empty(), other.before.is_empty()) {
+            (true, true) => Ordering::Equal,
+            // A release is after all that was before it.
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) => compare_parts(suffix, &other.before),
+        };
+        self.compare_cores(other).then_with(before)
+    }
+
     fn compare_cores(&self, other: &Self) -> Ordering {
-        let length = self.segments.len().max(other.segments.len());
-        let mut both = (0..length).map(|at| self.segment(at).cmp(&other.segment(at)));
-        both.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+        let both = self.segments.len().min(other.segments.len());
+        let (ones, others) = (self.segments.split_at(both), other.segments.split_at(both));
+        let some = |rest: &[u64]| rest.iter().any(|&number| number > 0);
+        let rest = || some(ones.1).cmp(&some(others.1));
+        ones.0.cmp(others.0).then_with(rest)
     }
 }
 
@@ -88,7 +97,7 @@ fn parse(text: &str) -> Option<Version> {
         return None;
     }
     let mut rest = text.strip_prefix('v').unwrap_or(text);
-    let mut segments = Vec::new();
+    let mut segments = SmallVec::new();
     loop {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         segments.push(rest[..digits].parse().ok()?);
@@ -112,7 +121,7 @@ fn parse(text: &str) -> Option<Version> {
     };
     is_fine.then(|| Version {
         segments,
-        before: before.to_owned(),
+        before: before.into(),
     })
 }
 
@@ -125,14 +134,7 @@ fn is_parts(text: &str) -> bool {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let before = || match (self.before.is_empty(), other.before.is_empty()) {
-            (true, true) => Ordering::Equal,
-            // A release is after all that was before it.
-            (true, false) => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            (false, false) => compare_parts(&self.before, &other.before),
-        };
-        self.compare_cores(other).then_with(before)
+        self.compare_with(&self.before, other)
     }
 }
 
@@ -326,7 +328,11 @@ mod tests {
         #[test]
         fn a_release_is_after_all_that_was_before_it(one in VERSION) {
             let one = version(&one);
-            assert_eq!(one < one.core(), !one.suffix().is_empty());
+            let release = Version {
+                segments: one.segments.clone(),
+                before: Box::default(),
+            };
+            assert_eq!(one < release, !one.suffix().is_empty());
         }
     }
 }
