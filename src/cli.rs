@@ -97,6 +97,12 @@ is. Logins: the settings' and Docker's, and AWS's for registries of ECR."
 order: plain tags by their letters, then versions from the newest on. Without rules, all tags are listed."
     )]
     Tags(commands::tags::Options),
+    /// Put back what a tag named before its image was replaced
+    #[command(
+        after_help = "Example: ecr-keeper rollback base/image/grafana/grafana:latest\n\nIt takes the newest backup (policy.backup) that is \
+another image, or what --to names. A sync leaves it there until the upstream has another image than the one that was rolled back."
+    )]
+    Rollback(commands::rollback::Options),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ecr-keeper completions bash > /etc/bash_completion.d/ecr-keeper")]
     Completions(commands::shell::Completions),
@@ -160,6 +166,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Copy(options) => commands::copy::run(options, &context).await,
         Command::Explain(options) => commands::explain::run(options, &context).await,
         Command::Tags(options) => commands::tags::run(options, &context).await,
+        Command::Rollback(options) => commands::rollback::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 
 /// Something that a person who watches would like to know.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub enum Event {
         /// How many images are copied.
         copies: usize,
     },
+    /// A repository was created.
+    Created(Repository),
     /// Work on a target began.
     Began(ImageRef),
     /// Work on a target went on.

@@ -1,17 +1,19 @@
 //! Runs a plan. The only writer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Order, Receipt, Session};
+use crate::aws::ecr::{Ecr, NotCreated};
+use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Note, Order, Receipt, Session};
 use crate::events::{Event, Events, How};
-use crate::image::{Attestations, Digest, ImageRef, Platforms};
+use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository, Tag};
 use crate::ledger::{Ledger, LedgerError, Made};
-use crate::plan::{Action, Copy, Plan};
+use crate::plan::{Action, Copy, CreateRepository, Plan};
 use crate::stop::Stop;
 
 /// How a plan is carried out.
@@ -58,6 +60,8 @@ pub enum NotAttempted {
     Stopped,
     /// The daemon went away before, and did not come back.
     DaemonLost,
+    /// The target's repository is not there, and was not created.
+    NoRepository,
 }
 
 /// What became of a plan.
@@ -65,16 +69,24 @@ pub enum NotAttempted {
 pub struct Execution {
     /// One for each copy.
     pub done: Vec<Done>,
+    /// The repositories that were created.
+    pub created: Vec<Repository>,
+    /// Those that were not.
+    pub uncreated: BTreeMap<Repository, NotCreated>,
     /// What the run left in the daemon although it should not have.
     pub left: Vec<EngineError>,
     /// Why the ledger does not remember all of it.
     pub forgotten: Option<LedgerError>,
 }
 
+/// The registries of ECR in which repositories may be created, by their hosts.
+pub type Registries = BTreeMap<Arc<str>, Ecr>;
+
 /// Carries out `plan`, some images at once; one that fails leaves the others alone.
 pub async fn execute(
     plan: &Plan,
     conduct: &Conduct,
+    registries: &Registries,
     session: &Session,
     ledger: &mut Ledger,
     stop: &Stop,
@@ -82,13 +94,19 @@ pub async fn execute(
 ) -> Execution {
     if !stop.is_asked() {
         events.send(Event::Planned {
-            copies: plan.actions().count(),
+            copies: plan.copies().count(),
         });
     }
     let ledger = Mutex::new((ledger, None));
     let mut execution = Execution::default();
     for stage in &plan.stages {
-        let mut running = stream::iter(together(stage, session))
+        create(stage, conduct, registries, stop, events, &mut execution).await;
+        let (copies, unhoused) = housed(stage, &execution.uncreated);
+        execution.done.extend(unhoused.into_iter().map(|copy| {
+            events.send(Event::Ended(copy.target.clone(), How::NotAttempted));
+            done(copy, Ended::NotAttempted(NotAttempted::NoRepository), Instant::now())
+        }));
+        let mut running = stream::iter(together(copies, session))
             .map(|copies| run(copies, conduct, session, &ledger, stop, events))
             .buffer_unordered(conduct.at_once);
         while let Some(ended) = running.next().await {
@@ -99,8 +117,8 @@ pub async fn execute(
         }
     }
     let (ledger, forgotten) = ledger.into_inner();
-    // A run that copied nothing has nothing to remember.
-    let saved = match execution.done.is_empty() {
+    // A run that copied nothing has nothing more to remember than what it saw.
+    let saved = match execution.done.is_empty() && !ledger.is_changed() {
         true => Ok(()),
         false => ledger.save().await,
     };
@@ -108,13 +126,56 @@ pub async fn execute(
     execution
 }
 
+/// Creates the repositories of a stage.
+async fn create(
+    stage: &[Action],
+    conduct: &Conduct,
+    registries: &Registries,
+    stop: &Stop,
+    events: &Events,
+    execution: &mut Execution,
+) {
+    let creates = stage.iter().filter_map(|action| match action {
+        Action::CreateRepository(create) => Some((registries.get(&create.repository.host)?, create)),
+        Action::Copy(_) => None,
+    });
+    let create = async |(ecr, CreateRepository { repository, with }): (&Ecr, &CreateRepository)| {
+        (repository.clone(), ecr.create(&repository.path, with).await)
+    };
+    let mut running = stream::iter(creates)
+        .take_until(stop.soft.cancelled())
+        .map(create)
+        .buffer_unordered(conduct.at_once)
+        .boxed_local();
+    while let Some((repository, created)) = running.next().await {
+        match created {
+            Ok(()) => {
+                events.send(Event::Created(repository.clone()));
+                execution.created.push(repository);
+            }
+            Err(why) => {
+                execution.uncreated.insert(repository, why);
+            }
+        }
+    }
+    execution.created.sort();
+}
+
+/// The copies of a stage: those whose repository should be there, and those whose is not.
+fn housed<'a>(stage: &'a [Action], uncreated: &BTreeMap<Repository, NotCreated>) -> (Vec<&'a Copy>, Vec<&'a Copy>) {
+    let copies = stage.iter().filter_map(|action| match action {
+        Action::Copy(copy) => Some(&**copy),
+        Action::CreateRepository(_) => None,
+    });
+    copies.partition(|copy| !uncreated.contains_key(&copy.target.repository))
+}
+
 type Shared<'a> = Mutex<(&'a mut Ledger, Option<LedgerError>)>;
 
 /// Copies of one stage that are carried out as one: what reads once can write to many targets.
-fn together<'a>(stage: &'a [Action], session: &Session) -> Vec<Vec<&'a Copy>> {
-    let copies = stage.iter().map(|Action::Copy(copy)| copy);
+fn together<'a>(copies: Vec<&'a Copy>, session: &Session) -> Vec<Vec<&'a Copy>> {
     if matches!(session, Session::Docker(_)) {
-        return copies.map(|copy| vec![copy]).collect();
+        return copies.into_iter().map(|copy| vec![copy]).collect();
     }
     let mut orders: Vec<Vec<&Copy>> = Vec::new();
     let mut known = HashMap::new();
@@ -156,15 +217,43 @@ async fn run(
         events.send(Event::Began(copy.target.clone()));
     }
     let steps = |target: &ImageRef, step| events.send(Event::Step(target.clone(), step));
-    let Some(order) = order(&copies) else { return Vec::new() };
-    let results = session.copy(&order, &stop.hard, &steps).await;
     let mut all = Vec::new();
-    for (copy, (result, left)) in copies.into_iter().zip(results) {
-        let ended = ended(result);
+    let (copies, unsaved) = back_up(copies, session).await;
+    for (copy, error) in unsaved {
+        let ended = Ended::Failed(error);
+        settle(copy, &ended, conduct, ledger, events).await;
+        all.push((done(copy, ended, began), Vec::new()));
+    }
+    let (copies, backups): (Vec<&Copy>, Vec<Option<Tag>>) = copies.into_iter().unzip();
+    let Some(order) = order(&copies) else { return all };
+    let results = session.copy(&order, &stop.hard, &steps).await;
+    for ((copy, backup), (result, left)) in copies.into_iter().zip(backups).zip(results) {
+        let mut ended = ended(result);
+        if let (Ended::Updated(receipt), Some(backup)) = (&mut ended, backup) {
+            receipt.notes.push(Note::BackedUp(backup));
+        }
         settle(copy, &ended, conduct, ledger, events).await;
         all.push((done(copy, ended, began), left));
     }
     all
+}
+
+type Saved<'a> = (Vec<(&'a Copy, Option<Tag>)>, Vec<(&'a Copy, EngineError)>);
+
+/// Gives what is replaced another name first, where that is planned. What cannot be kept is not replaced.
+async fn back_up<'a>(copies: Vec<&'a Copy>, session: &Session) -> Saved<'a> {
+    let (mut saved, mut unsaved) = (Vec::new(), Vec::new());
+    for copy in copies {
+        let (Some(backup), Some(digest)) = (&copy.backup, &copy.target_digest) else {
+            saved.push((copy, None));
+            continue;
+        };
+        match session.registries().back_up(&copy.target, digest, backup).await {
+            Ok(name) => saved.push((copy, Some(name))),
+            Err(error) => unsaved.push((copy, error)),
+        }
+    }
+    (saved, unsaved)
 }
 
 fn ended(result: Result<Copied, EngineError>) -> Ended {
@@ -235,6 +324,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         from: copy.upstream_digest.clone(),
         platforms: conduct.platforms.clone(),
         attestations: conduct.attestations,
+        rolled_back: false,
         at: Timestamp::now(),
     };
     let (ledger, forgotten) = &mut *ledger.lock().await;

@@ -1,5 +1,9 @@
 //! Amazon ECR: repositories, images, manifests and login tokens of one registry in one region.
 
+mod creation;
+
+pub use creation::{NotCreated, is_of_template};
+
 use std::collections::BTreeMap;
 
 use aws_sdk_ecr::Client;

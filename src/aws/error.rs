@@ -38,6 +38,12 @@ pub enum Trouble {
     Throttled,
     /// Nothing answered.
     Unreachable,
+    /// It is there already.
+    Exists,
+    /// An account may have no more of these.
+    Quota,
+    /// What was asked for is not what AWS allows: a name, a policy, a key.
+    Invalid,
     /// The clock of this machine and AWS's are too far apart.
     WrongClock,
     /// Anything else that AWS refused.
@@ -110,6 +116,12 @@ fn of_code(code: &str) -> Trouble {
         | "ExpiredToken" => Trouble::BadCredentials,
         "RequestExpired" | "RequestTimeTooSkewed" => Trouble::WrongClock,
         "RepositoryNotFoundException" | "ImageNotFoundException" | "NoSuchBucket" => Trouble::NotFound,
+        "RepositoryAlreadyExistsException" => Trouble::Exists,
+        "LimitExceededException" => Trouble::Quota,
+        "InvalidParameterException"
+        | "InvalidTagParameterException"
+        | "TooManyTagsException"
+        | "ValidationException" => Trouble::Invalid,
         "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown" => {
             Trouble::Throttled
         }

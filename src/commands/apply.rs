@@ -6,7 +6,8 @@ use super::desk::{Desk, Range};
 use super::sync::{RunOptions, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::plan::{self, Action, Copy, Policy, SAVED_VERSION, Saved};
+use crate::image::Repository;
+use crate::plan::{self, Policy, SAVED_VERSION, Saved};
 use crate::report::{Failure, Report};
 use crate::settings::Settings;
 use crate::survey::Seen;
@@ -97,9 +98,16 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
             saved.registry
         )));
     }
-    let copies = saved.plan.actions().map(|Action::Copy(copy)| copy);
-    let mut targets = copies.map(|copy| &copy.target);
-    if let Some(other) = targets.find(|target| *target.repository.host != *saved.registry) {
+    let copied = saved
+        .plan
+        .copies()
+        .map(|copy| (&copy.target.repository, copy.target.to_string()));
+    let created = saved
+        .plan
+        .creates()
+        .map(|create| (&create.repository, create.repository.to_string()));
+    let is_other = |(repository, _): &(&Repository, String)| *repository.host != *saved.registry;
+    if let Some((_, other)) = copied.chain(created).find(is_other) {
         return Err(unusable(format!(
             "the plan {} is for {}, and would write to {other}",
             path.display(),
@@ -127,10 +135,10 @@ async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: 
     }
     report.registry = Some(desk.registry.clone());
     report.engine = Some(desk.session.describe());
-    let copies = saved.plan.stages.into_iter().flatten().map(|Action::Copy(copy)| copy);
-    let copies: Vec<Copy> = copies.collect();
-    let seen = desk.look_again(copies, settings.concurrency, &watch.stop).await;
-    let plan = still_good(seen, &desk.policy, report);
+    let seen = desk.look_again(&saved.plan, settings.concurrency, &watch.stop).await;
+    let missing = saved.plan.creates().cloned();
+    let missing = missing.map(|create| (create.repository, Some(create.with)));
+    let plan = still_good(seen, &desk.policy, report).creating(&missing.collect());
     carry_out(&plan, settings, &mut desk, report, watch).await;
     Ok(())
 }

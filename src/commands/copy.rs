@@ -3,16 +3,17 @@
 use std::str::FromStr;
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::desk::{Targets, keyring, open_session};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::Event;
-use crate::execute::{Conduct, execute};
+use crate::execute::{Conduct, Registries, execute};
 use crate::image::{ImageRef, InvalidReference, Observed, Reference, Repository, Tag};
 use crate::ledger::Ledger;
-use crate::plan::{self, Policy, Upstream, Viewed};
+use crate::plan::{self, Policy, Safety, Upstream, Viewed};
 use crate::report::{Failure, Report};
 use crate::settings::Settings;
 
@@ -135,7 +136,8 @@ async fn attempt(
         platforms: settings.platforms.clone(),
         keeps: session.keeps(),
         attestations: settings.direct.attestations,
-        keep_missing: false,
+        safety: Safety::default(),
+        now: Timestamp::now(),
     };
     let mut viewed = Vec::new();
     for (target, one) in targets.iter().zip(looked) {
@@ -157,7 +159,16 @@ async fn attempt(
         attestations: settings.direct.attestations,
     };
     // The ledger is of what a run looks after, and another run may hold it.
-    let execution = execute(&plan, &conduct, &session, &mut Ledger::in_memory(), stop, events).await;
+    let execution = execute(
+        &plan,
+        &conduct,
+        &Registries::new(),
+        &session,
+        &mut Ledger::in_memory(),
+        stop,
+        events,
+    )
+    .await;
     report.add_execution(&execution);
     report.limits = session.limits();
     Ok(())
@@ -201,6 +212,8 @@ fn view(source: &ImageRef, upstream: Observed, target: &ImageRef, there: Option<
         upstream: Upstream::Has(Box::new(upstream)),
         made: None,
         outcome: None,
+        first_seen: None,
+        facts: None,
         can_move: true,
         lacks_referrers: false,
     }

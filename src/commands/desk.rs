@@ -1,15 +1,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::Context;
 use super::watch::Watch;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
-use crate::engine::{EngineError, Registries, Session, direct, docker};
+use crate::engine::{self, EngineError, Session, direct, docker};
 use crate::events::{Event, Events};
+use crate::execute::Registries;
 use crate::ledger::Ledger;
 use crate::mapping::Only;
-use crate::plan::{Copy, EngineKind, Policy};
+use crate::plan::{self, EngineKind, Plan, Policy, Upstream, Vanished, Viewed};
 use crate::registry::{Client, Limit};
 use crate::report::Failure;
 use crate::settings::{Mistake, Settings, SettingsError};
@@ -55,6 +58,7 @@ pub(super) struct Desk {
     pub(super) registry: String,
     pub(super) policy: Policy,
     pub(super) ledger: Ledger,
+    pub(super) ecrs: Registries,
     ecr: Ecr,
     scope: Scope,
     allow_no_match: bool,
@@ -108,10 +112,12 @@ impl Desk {
                 platforms: settings.platforms.clone(),
                 keeps: session.keeps(),
                 attestations: settings.direct.attestations,
-                keep_missing: settings.keep_missing,
+                safety: settings.safety.clone(),
+                now: Timestamp::now(),
             },
             session,
             ledger,
+            ecrs: Registries::from([(registry.as_str().into(), ecr.clone())]),
             ecr,
             scope: Scope {
                 registry: registry.clone(),
@@ -120,8 +126,11 @@ impl Desk {
                 naming: settings.naming.clone(),
                 images: settings.images.clone(),
                 resource_tags: settings.resource_tags,
+                creation: settings.creation.clone(),
+                backup: settings.safety.backup.clone(),
                 compare: settings.compare,
                 fixed_tags: settings.immutable_tags.clone(),
+                allow_no_match: settings.allow_no_match,
                 missing_only: settings.missing_only,
                 at_once: questions,
             },
@@ -160,9 +169,30 @@ impl Desk {
         }
     }
 
+    /// Remembers what was found, for later runs: since when an upstream has an image, and what may be the last copy of one.
+    pub(super) fn remember(&mut self, viewed: &[Viewed]) {
+        let now = self.policy.now;
+        for one in viewed {
+            match &one.upstream {
+                Upstream::Has(has) if self.policy.safety.min_age.is_some() => {
+                    self.ledger.see(&one.follows, &has.top, now);
+                }
+                Upstream::Gone if self.policy.safety.vanished == Vanished::Protect => {
+                    self.ledger.protect(&one.target, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What is made of what was found, which the survey no longer has then.
+    pub(super) fn plan(&self, survey: &mut Survey) -> Plan {
+        plan::sync(std::mem::take(&mut survey.viewed), &self.policy).creating(&survey.missing)
+    }
+
     /// What both sides of planned copies hold now.
-    pub(super) async fn look_again(&self, copies: Vec<Copy>, at_once: usize, stop: &Stop) -> Vec<Seen> {
-        look_again(copies, at_once, &self.ecr, &self.session, &self.ledger, stop).await
+    pub(super) async fn look_again(&self, plan: &Plan, at_once: usize, stop: &Stop) -> Vec<Seen> {
+        look_again(plan, at_once, &self.ecr, &self.session, &self.ledger, stop).await
     }
 }
 
@@ -190,9 +220,9 @@ pub(super) async fn keyring(settings: &Settings, needed: Option<&str>) -> Result
 }
 
 /// Registries, as this program itself asks them.
-pub(super) fn registries(settings: &Settings, keyring: &Keyring) -> Registries {
+pub(super) fn registries(settings: &Settings, keyring: &Keyring) -> engine::Registries {
     let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
-    Registries::new(client, settings.mirrors.clone())
+    engine::Registries::new(client, settings.mirrors.clone())
 }
 
 /// Opens the engine that the settings name, for the registry `target`. A daemon logs in there in any case.

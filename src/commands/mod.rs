@@ -5,6 +5,7 @@ pub mod config;
 pub mod copy;
 pub mod explain;
 pub mod plan;
+pub mod rollback;
 pub mod rules;
 pub mod shell;
 pub mod sync;

@@ -6,7 +6,7 @@ use super::desk::{Desk, Range};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::mapping::Only;
-use crate::plan::{self, SAVED_VERSION, Saved};
+use crate::plan::{SAVED_VERSION, Saved};
 use crate::report::{Failure, Preview};
 use crate::settings::Settings;
 use crate::{atomic, report};
@@ -55,7 +55,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {
     let desk = Desk::open(settings, range, watch).await?;
     let mut survey = desk.survey(&watch.stop).await?;
-    let plan = plan::sync(std::mem::take(&mut survey.viewed), &desk.policy);
+    let plan = desk.plan(&mut survey);
     let (engine, limits) = (desk.session.describe(), desk.limits());
     Ok(Preview {
         limits,

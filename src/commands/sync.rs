@@ -129,7 +129,8 @@ async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: 
     report.engine = Some(desk.session.describe());
     let mut survey = desk.survey(&watch.stop).await?;
     report.add_survey(&survey);
-    let plan = plan::sync(std::mem::take(&mut survey.viewed), &desk.policy);
+    desk.remember(&survey.viewed);
+    let plan = desk.plan(&mut survey);
     carry_out(&plan, settings, &mut desk, report, watch).await;
     Ok(())
 }
@@ -148,7 +149,16 @@ pub(super) async fn carry_out(
         platforms: settings.platforms.clone(),
         attestations: settings.direct.attestations,
     };
-    let execution = execute(plan, &conduct, &desk.session, &mut desk.ledger, stop, events).await;
+    let execution = execute(
+        plan,
+        &conduct,
+        &desk.ecrs,
+        &desk.session,
+        &mut desk.ledger,
+        stop,
+        events,
+    )
+    .await;
     report.add_execution(&execution);
     report.limits = desk.limits();
 }

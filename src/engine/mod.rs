@@ -4,7 +4,9 @@ pub mod direct;
 pub mod docker;
 
 mod error;
+mod facts;
 mod registries;
+mod tagging;
 mod turns;
 
 pub use error::{DaemonTrouble, EngineError, Side, Trouble};
@@ -92,6 +94,14 @@ impl Session {
         match self {
             Self::Docker(session) => session.observe(image, side).await,
             Self::Direct(session) => session.registries().observe(image, side).await,
+        }
+    }
+
+    /// What this program itself asks registries, whichever engine copies.
+    pub fn registries(&self) -> &Registries {
+        match self {
+            Self::Docker(session) => session.registries(),
+            Self::Direct(session) => session.registries(),
         }
     }
 
@@ -238,6 +248,8 @@ impl From<Digest> for Receipt {
 pub enum Note {
     /// The index was made anew from some of its entries: what signs the upstream's index does not cover it.
     IndexRebuilt,
+    /// What the target's tag named before stays under this one.
+    BackedUp(Tag),
     /// The target takes no referrers; so many stayed behind.
     ReferrersRefused(usize),
     /// The target has signatures of its own under such tags, which stay; so many.
@@ -256,6 +268,7 @@ impl fmt::Display for Note {
             Self::IndexRebuilt => f.write_str(
                 "the index was rebuilt for these platforms: signatures of the upstream's index do not cover it",
             ),
+            Self::BackedUp(tag) => write!(f, "what it was stays as {tag}"),
             Self::ReferrersRefused(count) => write!(f, "the target takes no referrers, and {count} stayed behind"),
             Self::SignaturesKept(1) => {
                 f.write_str("1 signature tag of the target stays: what it has is not the upstream's")

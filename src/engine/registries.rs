@@ -9,7 +9,7 @@ use crate::image::{Digest, ImageRef, Manifest, Observed, Platform, Reference, Re
 use crate::registry::{Cause, Client, Mirrors, RegistryError, Remote};
 
 /// No config of an image is larger; one that is tells no platform.
-const LARGEST_CONFIG: usize = 8 << 20;
+pub(super) const LARGEST_CONFIG: usize = 8 << 20;
 
 /// The most manifests that are remembered, and the largest of them: some megabytes in all.
 const REMEMBERED: usize = 256;
@@ -124,7 +124,7 @@ impl Registries {
     }
 
     /// Asks one place after the other, until one answers.
-    async fn first<T>(
+    pub(super) async fn first<T>(
         &self,
         attempt: &'static str,
         side: Side,

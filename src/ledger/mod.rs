@@ -5,12 +5,12 @@
 //! exactly the digests and platforms that it names, and without one the images themselves are compared. It is kept in a file,
 //! or in an object of Amazon S3 that several runs write.
 
+mod entries;
 mod lock;
 mod object;
 
 pub use lock::{Holder, Lock, LockError};
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::entries::Entries;
 use self::object::Shared;
 use crate::aws::{AwsError, AwsOptions};
 use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository};
@@ -40,6 +41,9 @@ pub struct Made {
     /// What was asked for of attestations.
     #[serde(default)]
     pub attestations: Attestations,
+    /// Whether somebody put it in the place of what the upstream has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
     /// When this was found.
     pub at: Timestamp,
 }
@@ -60,15 +64,23 @@ impl Made {
     }
 }
 
-/// What a ledger holds: one entry a target's tag.
-type Entries = BTreeMap<ImageRef, Made>;
+/// What an upstream's tag names, and since when that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The digest.
+    pub digest: Digest,
+    /// When a run saw it first.
+    pub since: Timestamp,
+}
 
 /// All [`Made`] that are remembered.
 #[derive(Debug)]
 pub struct Ledger {
     store: Store,
-    made: Entries,
+    entries: Entries,
     saved: Option<Instant>,
+    /// Whether something was noted that is not kept yet.
+    is_changed: bool,
 }
 
 /// Where a ledger is kept.
@@ -158,7 +170,8 @@ pub enum LedgerError {
 #[derive(Serialize, Deserialize)]
 struct File<Entries> {
     version: u32,
-    made: Entries,
+    #[serde(flatten)]
+    entries: Entries,
 }
 
 impl Ledger {
@@ -183,43 +196,79 @@ impl Ledger {
                 Err(error) => (Store::Nowhere, Err(error)),
             },
         };
-        let (made, trouble) = match read {
-            Ok(made) => (made, None),
-            Err(trouble) => (Entries::new(), Some(trouble)),
+        let (entries, trouble) = match read {
+            Ok(entries) => (entries, None),
+            Err(trouble) => (Entries::default(), Some(trouble)),
         };
-        (Self::with(store, made), trouble)
+        (Self::with(store, entries), trouble)
     }
 
     /// One that is forgotten with the run.
     pub fn in_memory() -> Self {
-        Self::with(Store::Nowhere, Entries::new())
+        Self::with(Store::Nowhere, Entries::default())
     }
 
-    fn with(store: Store, made: Entries) -> Self {
+    fn with(store: Store, entries: Entries) -> Self {
         Self {
             store,
-            made,
+            entries,
             saved: None,
+            is_changed: false,
         }
     }
 
     /// What the image at `target` was last made from.
     pub fn of(&self, target: &ImageRef) -> Option<&Made> {
-        self.made.get(target)
+        self.entries.made.get(target)
+    }
+
+    /// Since when an upstream's tag is known to name this digest.
+    pub fn first_seen(&self, tag: &ImageRef, digest: &Digest) -> Option<Timestamp> {
+        let seen = self.entries.seen.get(tag).filter(|seen| seen.digest == *digest);
+        seen.map(|seen| seen.since)
+    }
+
+    /// Notes that an upstream's tag names this digest; it is kept with the next [`save`](Self::save). What it named before is forgotten.
+    pub fn see(&mut self, tag: &ImageRef, digest: &Digest, now: Timestamp) {
+        if self.first_seen(tag, digest).is_none() {
+            let seen = Seen {
+                digest: digest.clone(),
+                since: now,
+            };
+            self.entries.seen.insert(tag.clone(), seen);
+            self.is_changed = true;
+        }
+    }
+
+    /// Notes that a target is kept for it may be the last of its kind; it is kept with the next [`save`](Self::save).
+    pub fn protect(&mut self, target: &ImageRef, now: Timestamp) {
+        self.is_changed |= !self.is_protected(target);
+        self.entries.protected.entry(target.clone()).or_insert(now);
+    }
+
+    /// Whether nothing should delete a target.
+    pub fn is_protected(&self, target: &ImageRef) -> bool {
+        self.entries.protected.contains_key(target)
     }
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).
     pub async fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
-        self.made.insert(target, made);
+        self.entries.made.insert(target, made);
         match self.saved {
             Some(saved) if saved.elapsed() < self.store.save_every() => Ok(()),
             _ => self.save().await,
         }
     }
 
+    /// Whether something was noted that is not kept yet.
+    pub fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
     /// Writes everything that is remembered. What others have written into the same object meanwhile stays.
     pub async fn save(&mut self) -> Result<(), LedgerError> {
         self.saved = Some(Instant::now());
+        self.is_changed = false;
         match &mut self.store {
             Store::File { path, is_other } => {
                 let failed = |source: io::Error| LedgerError::Write {
@@ -230,9 +279,9 @@ impl Ledger {
                     set_aside(path).map_err(failed)?;
                     *is_other = false;
                 }
-                crate::atomic::write_json(path, &file(&self.made)).map_err(failed)
+                crate::atomic::write_json(path, &file(&self.entries)).map_err(failed)
             }
-            Store::Object(shared) => shared.save(&mut self.made).await,
+            Store::Object(shared) => shared.save(&mut self.entries).await,
             Store::Nowhere => Ok(()),
         }
     }
@@ -256,7 +305,7 @@ fn read(path: &Path) -> Result<Entries, LedgerError> {
     };
     match read() {
         Ok(bytes) => parse(&bytes, || path.display().to_string()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entries::default()),
         Err(source) => Err(LedgerError::Read {
             path: path.to_owned(),
             source: source.into(),
@@ -277,16 +326,19 @@ fn set_aside(path: &Path) -> io::Result<()> {
     std::fs::rename(path, aside)
 }
 
-/// What is written of `made`.
-fn file(made: &Entries) -> File<&Entries> {
-    File { version: VERSION, made }
+/// What is written of entries.
+fn file(entries: &Entries) -> File<&Entries> {
+    File {
+        version: VERSION,
+        entries,
+    }
 }
 
 fn parse(bytes: &[u8], place: impl Fn() -> String) -> Result<Entries, LedgerError> {
     let corrupt = |why: String| LedgerError::Corrupt { place: place(), why };
     let file: File<Entries> = serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
     match file.version {
-        VERSION => Ok(file.made),
+        VERSION => Ok(file.entries),
         other => Err(corrupt(format!("version {other}, not {VERSION}"))),
     }
 }

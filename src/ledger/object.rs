@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Entries, LedgerError, Made, file, parse};
+use super::entries::Entries;
+use super::{LedgerError, file, parse};
 use crate::aws::AwsOptions;
 use crate::aws::s3::{Object, Written};
 use crate::retry::Retry;
@@ -51,7 +52,7 @@ impl Shared {
         })?;
         let Some(there) = there else {
             self.etag = None;
-            return Ok(Entries::new());
+            return Ok(Entries::default());
         };
         self.etag = Some(there.etag);
         let read = parse(&there.bytes, || self.object.to_string());
@@ -59,11 +60,11 @@ impl Shared {
         read
     }
 
-    /// Writes `made`, to which it adds what others have written since; of one target, what was found last.
+    /// Writes what is known, to which it adds what others have written since.
     ///
     /// # Errors
     /// Also where S3 takes longer than a run should wait for a ledger.
-    pub(super) async fn save(&mut self, made: &mut Entries) -> Result<(), LedgerError> {
+    pub(super) async fn save(&mut self, entries: &mut Entries) -> Result<(), LedgerError> {
         // Unlike a file it cannot be moved out of the way.
         if let Some(other) = &self.other {
             return Err(other.clone());
@@ -72,14 +73,14 @@ impl Shared {
             object: self.object.to_string(),
             seconds: PATIENCE.as_secs(),
         };
-        tokio::time::timeout(PATIENCE, self.save_in_time(made))
+        tokio::time::timeout(PATIENCE, self.save_in_time(entries))
             .await
             .unwrap_or(Err(late))
     }
 
-    async fn save_in_time(&mut self, made: &mut Entries) -> Result<(), LedgerError> {
+    async fn save_in_time(&mut self, entries: &mut Entries) -> Result<(), LedgerError> {
         for tries in 0..TRIES {
-            let bytes = serde_json::to_vec(&file(made)).map_err(|error| LedgerError::Corrupt {
+            let bytes = serde_json::to_vec(&file(entries)).map_err(|error| LedgerError::Corrupt {
                 place: self.object.to_string(),
                 why: error.to_string(),
             })?;
@@ -97,12 +98,7 @@ impl Shared {
                 Written::Conflict => {
                     // All who were late together would be so again.
                     tokio::time::sleep(AGAIN.delay(tries + 1).unwrap_or(AGAIN.longest)).await;
-                    for (target, theirs) in self.read().await? {
-                        let is_newer = |own: &Made| own.at < theirs.at;
-                        if made.get(&target).is_none_or(is_newer) {
-                            made.insert(target, theirs);
-                        }
-                    }
+                    entries.add(self.read().await?);
                 }
             }
         }

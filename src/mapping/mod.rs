@@ -1,7 +1,11 @@
 //! What should follow what: the upstream repository of each target repository, read from the target's name, or named.
 
+mod backup;
+mod creation;
 mod resource_tags;
 
+pub use backup::{Backup, InvalidBackup, another};
+pub use creation::{Creation, Encryption, Mutability, NewRepository};
 pub use resource_tags::{TagMistake, named_by_tags};
 
 use std::collections::BTreeMap;
@@ -39,7 +43,8 @@ impl Only {
         self.name_in(host) == name
     }
 
-    fn name_in(&self, host: &str) -> &str {
+    /// The repository's name in the registry `host`.
+    pub fn name_in(&self, host: &str) -> &str {
         let rest = self
             .repository
             .strip_prefix(host)

@@ -1,18 +1,22 @@
 //! Pure decisions: what a run should do, as a value that can be printed before anything is done.
 
+mod safety;
 mod saved;
 mod sync;
 mod viewed;
 
+pub use safety::{Facts, Requirements, Retag, Safety, Vanished};
 pub use saved::{Now, SAVED_VERSION, Saved, recheck};
 pub use sync::sync;
 pub use viewed::{Policy, Upstream, Viewed};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Attestations, Digest, ImageRef, Kind, Platform};
+use crate::image::{Attestations, Digest, ImageRef, Kind, Platform, Repository, Tag};
+use crate::mapping::NewRepository;
 
 /// What a run will do, keep and refuse. Nothing is changed by making one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -31,9 +35,42 @@ impl Plan {
         self.stages.iter().flatten()
     }
 
+    /// Every copy, in order.
+    pub fn copies(&self) -> impl Iterator<Item = &Copy> {
+        self.actions().filter_map(|action| match action {
+            Action::Copy(copy) => Some(&**copy),
+            Action::CreateRepository(_) => None,
+        })
+    }
+
+    /// Every repository that is created, in order.
+    pub fn creates(&self) -> impl Iterator<Item = &CreateRepository> {
+        self.actions().filter_map(|action| match action {
+            Action::CreateRepository(create) => Some(create),
+            Action::Copy(_) => None,
+        })
+    }
+
+    /// With the repositories that its copies go to, and that are not there, created before; but for those of which nothing is said:
+    /// ECR creates them.
+    #[must_use]
+    pub fn creating(mut self, missing: &BTreeMap<Repository, Option<NewRepository>>) -> Self {
+        let targets: BTreeSet<&Repository> = self.copies().map(|copy| &copy.target.repository).collect();
+        let creates = targets.into_iter().filter_map(|repository| {
+            let with = missing.get(repository)?.clone()?;
+            let repository = repository.clone();
+            Some(Action::CreateRepository(CreateRepository { repository, with }))
+        });
+        let creates: Vec<Action> = creates.collect();
+        if !creates.is_empty() {
+            self.stages.insert(0, creates);
+        }
+        self
+    }
+
     /// A target of which it says two things, which no plan does that was made here.
     pub fn listed_twice(&self) -> Option<&ImageRef> {
-        let copied = self.actions().map(|Action::Copy(copy)| &copy.target);
+        let copied = self.copies().map(|copy| &copy.target);
         let kept = self.kept.iter().map(|kept| &kept.target);
         let refused = self.refused.iter().map(|refused| &refused.target);
         let mut seen = BTreeSet::new();
@@ -45,8 +82,20 @@ impl Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
+    /// Make a repository that copies of a later stage go to.
+    CreateRepository(CreateRepository),
     /// Bring an upstream image to a target's tag.
-    Copy(Copy),
+    Copy(Box<Copy>),
+}
+
+/// A repository that is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateRepository {
+    /// Which.
+    pub repository: Repository,
+    /// What it will be like.
+    #[serde(flatten)]
+    pub with: NewRepository,
 }
 
 /// One upstream image for one target.
@@ -80,6 +129,13 @@ pub struct Copy {
     /// The platforms that the target has and will lose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaces: Vec<Platform>,
+    /// The tag under which the image stays that the target's tag names now. Where that is another's already, one with a number behind its
+    /// date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Tag>,
+    /// Whether it is a version's tag that has moved upstream, which somebody should know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moved_version: bool,
     /// Why.
     pub because: CopyBecause,
 }
@@ -190,6 +246,9 @@ pub struct Kept {
     /// What the upstream's tag names, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
+    /// Until when it waits, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Why.
     pub because: KeptBecause,
 }
@@ -210,8 +269,14 @@ pub enum KeptBecause {
     FixedTag,
     /// It is there, which is enough (`compare: missing-only`): nobody was asked.
     Present,
-    /// The upstream has no such tag any more, and `missing_upstream: keep` says that this is well.
+    /// The upstream has no such tag any more, and the settings say that this is well.
     UpstreamGone,
+    /// The upstream has no such tag any more, and nothing here deletes what may be the last copy.
+    Protected,
+    /// The upstream's image has not been seen long enough (`policy.min_age`).
+    TooYoung,
+    /// It was rolled back from what the upstream has today.
+    RolledBack,
 }
 
 /// A target that should be changed and will not be.
@@ -246,6 +311,19 @@ pub enum RefusedBecause {
         /// The platforms that it holds, where they could be read.
         platforms: Vec<Platform>,
     },
+    /// It is a version's tag that has moved upstream, and `policy.retag` is freeze.
+    VersionMoved {
+        /// The upstream's digest that the target was made of, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Digest>,
+    },
+    /// The upstream's image is not what `policy.require` asks for.
+    Requirements {
+        /// What is asked for and not so, in words.
+        unmet: Vec<String>,
+    },
+    /// The tag under which the image would stay that is replaced is longer than a tag may be.
+    NoBackup,
     /// The plan was made for another digest than the upstream's tag names now.
     UpstreamMoved {
         /// What it named.

@@ -12,7 +12,7 @@ use crate::ledger::Made;
 
 /// The version of [`Saved`]'s shape: raised when a field changes its meaning or goes, or when one comes without which a plan does
 /// not say what it leads to. Not when any other comes.
-pub const SAVED_VERSION: u32 = 2;
+pub const SAVED_VERSION: u32 = 3;
 
 /// A plan as a file (`docs/plan.md`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,12 +72,13 @@ pub fn recheck(copies: Vec<(Copy, Now)>, policy: &Policy) -> Plan {
     let mut stage = Vec::new();
     for (copy, now) in copies {
         match decide(&copy, &now, policy) {
-            Ok(None) => stage.push(Action::Copy(copy)),
+            Ok(None) => stage.push(Action::Copy(Box::new(copy))),
             Ok(Some(because)) => plan.kept.push(Kept {
                 target_digest: now.target.or(copy.target_digest),
                 target: copy.target,
                 upstream: copy.upstream,
                 upstream_digest: now.upstream.digest().cloned(),
+                until: None,
                 because,
             }),
             Err(because) => plan.refused.push(Refused {
@@ -113,8 +114,7 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
         _ if is_there && now.target.is_some() && now.target.as_ref() == copy.leaves() => {
             return Ok(Some(KeptBecause::SameDigest));
         }
-        Upstream::Gone if policy.keep_missing => return Ok(Some(KeptBecause::UpstreamGone)),
-        Upstream::Gone => return Err(RefusedBecause::UpstreamGone),
+        Upstream::Gone => return policy.safety.of_vanished().map(Some),
         Upstream::NotAsked(because) => return Ok(Some(*because)),
         Upstream::Has(upstream) if upstream.top != copy.upstream_digest => {
             return Err(RefusedBecause::UpstreamMoved {
@@ -146,6 +146,7 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
 mod tests {
     use super::*;
     use crate::image::{Kind, Observed};
+    use crate::plan::Safety;
 
     fn digest(of: &str) -> Digest {
         format!("sha256:{:0>64}", of).parse().unwrap()
@@ -163,6 +164,8 @@ mod tests {
             target_config: None,
             brings: Brings::Whole(Vec::new()),
             makes: None,
+            backup: None,
+            moved_version: false,
             replaces: Vec::new(),
             because: CopyBecause::DigestDiffers,
         }
@@ -186,7 +189,8 @@ mod tests {
             platforms: Platforms::All,
             keeps,
             attestations: Attestations::Keep,
-            keep_missing: false,
+            safety: Safety::default(),
+            now: Timestamp::UNIX_EPOCH,
         };
         recheck(vec![(copy(), now)], &policy)
     }
@@ -234,6 +238,7 @@ mod tests {
                 from: digest("b"),
                 platforms: Platforms::All,
                 attestations: Attestations::Keep,
+                rolled_back: false,
                 at: Timestamp::UNIX_EPOCH,
             }),
             ..now("d", "b")
@@ -255,7 +260,8 @@ mod tests {
             platforms: Platforms::All,
             keeps: Keeps::Everything,
             attestations: Attestations::Strip,
-            keep_missing: false,
+            safety: Safety::default(),
+            now: Timestamp::UNIX_EPOCH,
         };
         let rechecked = |target: &str| {
             let planned = Copy {

@@ -1,7 +1,10 @@
+use jiff::Timestamp;
+
 use super::{
-    Action, Brings, Copy, CopyBecause, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Upstream, Viewed,
+    Action, Brings, Copy, CopyBecause, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Retag, Upstream,
+    Viewed,
 };
-use crate::image::Platform;
+use crate::image::{Platform, Tag};
 
 /// Decides what becomes of each target.
 pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
@@ -9,10 +12,11 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
     let mut copies = Vec::new();
     for one in viewed {
         match decide(&one, policy) {
-            Decision::Copy(brings, because) => {
+            Decision::Copy(brings, because, backup) => {
+                let moved_version = policy.safety.retag == Retag::Alarm && is_moved(&one, policy);
                 if let Upstream::Has(upstream) = one.upstream {
                     let upstream_top = upstream.top.clone();
-                    copies.push(Action::Copy(Copy {
+                    copies.push(Action::Copy(Box::new(Copy {
                         target: one.target,
                         upstream: one.follows,
                         upstream_digest: upstream.top,
@@ -24,11 +28,14 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
                         replaces: lost(&one.platforms, &brings),
                         makes: one.outcome.filter(|outcome| *outcome != upstream_top),
                         brings,
+                        backup,
+                        moved_version,
                         because,
-                    }));
+                    })));
                 }
             }
-            Decision::Keep(because) => plan.kept.push(Kept {
+            Decision::Keep(because, until) => plan.kept.push(Kept {
+                until,
                 upstream_digest: one.upstream.digest().cloned(),
                 target: one.target,
                 upstream: one.follows,
@@ -51,31 +58,59 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
 }
 
 enum Decision {
-    Copy(Brings, CopyBecause),
-    Keep(KeptBecause),
+    Copy(Brings, CopyBecause, Option<Tag>),
+    Keep(KeptBecause, Option<Timestamp>),
     Refuse(RefusedBecause),
 }
 
 fn decide(one: &Viewed, policy: &Policy) -> Decision {
     let upstream = match &one.upstream {
         Upstream::Has(upstream) => upstream,
-        Upstream::Gone if policy.keep_missing => return Decision::Keep(KeptBecause::UpstreamGone),
-        Upstream::Gone => return Decision::Refuse(RefusedBecause::UpstreamGone),
-        Upstream::NotAsked(because) => return Decision::Keep(*because),
+        Upstream::Gone => {
+            return match policy.safety.of_vanished() {
+                Ok(because) => Decision::Keep(because, None),
+                Err(because) => Decision::Refuse(because),
+            };
+        }
+        Upstream::NotAsked(because) => return Decision::Keep(*because, None),
     };
     if let Some(because) = one.in_sync_with(upstream, policy) {
         return match one.brings(upstream, policy) {
-            Ok(brings) if one.lacks_referrers => Decision::Copy(brings, CopyBecause::ReferrersMissing),
-            _ => Decision::Keep(because),
+            Ok(brings) if one.lacks_referrers => Decision::Copy(brings, CopyBecause::ReferrersMissing, None),
+            _ => Decision::Keep(because, None),
         };
     }
-    match one.brings(upstream, policy) {
-        Ok(_) if !one.can_move => Decision::Refuse(RefusedBecause::ImmutableTag),
-        Ok(brings) => {
+    let brings = match one.brings(upstream, policy) {
+        Ok(_) if !one.can_move => return Decision::Refuse(RefusedBecause::ImmutableTag),
+        Ok(brings) => brings,
+        Err(because) => return Decision::Refuse(because),
+    };
+    if let Some(because) = policy.safety.forbids(one, upstream) {
+        return Decision::Refuse(because);
+    }
+    if let Some(until) = policy.safety.waits_until(one, policy.now) {
+        return Decision::Keep(KeptBecause::TooYoung, Some(until));
+    }
+    match backup(one, policy) {
+        Ok(backup) => {
             let because = one.because(upstream, &brings, policy.keeps);
-            Decision::Copy(brings, because)
+            Decision::Copy(brings, because, backup)
         }
         Err(because) => Decision::Refuse(because),
+    }
+}
+
+/// Under which tag what the target has stays, where something is there and that is asked for.
+fn backup(one: &Viewed, policy: &Policy) -> Result<Option<Tag>, RefusedBecause> {
+    let wanted = policy.safety.backup.as_ref().filter(|_| one.digest.is_some());
+    let name = wanted.map(|backup| backup.name(one.target.reference.as_str(), policy.now));
+    name.transpose().map_err(|_| RefusedBecause::NoBackup)
+}
+
+fn is_moved(one: &Viewed, policy: &Policy) -> bool {
+    match &one.upstream {
+        Upstream::Has(upstream) => policy.safety.is_moved_version(one, upstream),
+        Upstream::Gone | Upstream::NotAsked(_) => false,
     }
 }
 
@@ -96,7 +131,7 @@ mod tests {
     use super::*;
     use crate::image::{Attestations, Digest, Kind, Observed, Platforms};
     use crate::ledger::Made;
-    use crate::plan::Keeps;
+    use crate::plan::{Keeps, Safety, Vanished};
 
     fn digest(of: &str) -> Digest {
         format!("sha256:{:0>64}", of).parse().unwrap()
@@ -122,6 +157,8 @@ mod tests {
             upstream,
             made: None,
             outcome: None,
+            first_seen: None,
+            facts: None,
             can_move: true,
             lacks_referrers: false,
         }
@@ -132,7 +169,8 @@ mod tests {
             platforms: Platforms::AsTarget,
             keeps: Keeps::Content,
             attestations: Attestations::Keep,
-            keep_missing: false,
+            safety: Safety::default(),
+            now: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -174,6 +212,7 @@ mod tests {
             from: digest(from),
             platforms: platforms.parse().unwrap(),
             attestations: Attestations::Keep,
+            rolled_back: false,
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let with = |made: Made| {
@@ -284,7 +323,10 @@ mod tests {
         let gone = || vec![single("a", Upstream::Gone)];
         assert_eq!(sync(gone(), &policy()).refused[0].because, RefusedBecause::UpstreamGone);
         let keep = Policy {
-            keep_missing: true,
+            safety: Safety {
+                vanished: Vanished::Keep,
+                ..Safety::default()
+            },
             ..policy()
         };
         assert_eq!(sync(gone(), &keep).kept[0].because, KeptBecause::UpstreamGone);

@@ -1,6 +1,8 @@
 //! What was found out about both sides of a target, and what the policy wants of it.
 
-use super::{Brings, CopyBecause, Keeps, KeptBecause, RefusedBecause};
+use jiff::Timestamp;
+
+use super::{Brings, CopyBecause, Facts, Keeps, KeptBecause, RefusedBecause, Safety};
 use crate::image::{Attestations, Digest, ImageRef, Kind, Observed, Platform, Platforms};
 use crate::ledger::Made;
 
@@ -25,6 +27,10 @@ pub struct Viewed {
     pub made: Option<Box<Made>>,
     /// What the target's tag would name after a copy, where that was found out.
     pub outcome: Option<Digest>,
+    /// Since when its upstream's tag is known to name what it names, where that is remembered.
+    pub first_seen: Option<Timestamp>,
+    /// What the upstream's manifests and configs say, where they were read.
+    pub facts: Option<Facts>,
     /// Whether the repository lets the tag move.
     pub can_move: bool,
     /// Whether something refers to it upstream that the target lacks, where that is to come too.
@@ -51,8 +57,10 @@ pub struct Policy {
     pub keeps: Keeps,
     /// What becomes of attestations, where the engine can leave them out.
     pub attestations: Attestations,
-    /// Whether a tag that has gone upstream is well.
-    pub keep_missing: bool,
+    /// What must hold before an image takes another's place.
+    pub safety: Safety,
+    /// When it is decided.
+    pub now: Timestamp,
 }
 
 impl Viewed {
@@ -77,7 +85,10 @@ impl Viewed {
         }
         let made = self.made.as_ref()?;
         let known = made.is_of(digest, &self.follows.repository, &upstream.top, policy.wanted());
-        known.then_some(KeptBecause::MadeFromThisUpstream)
+        known.then_some(match made.rolled_back {
+            true => KeptBecause::RolledBack,
+            false => KeptBecause::MadeFromThisUpstream,
+        })
     }
 
     /// What of the upstream the target should have.

@@ -73,6 +73,7 @@ impl Bars<'_> {
                 self.overall
                     .set_style(style("{spinner} {pos}/{len} images [{bar:20}] {elapsed}"));
             }
+            Event::Created(repository) => self.say(&format!("created {}", repository.path)),
             Event::Began(image) => {
                 let bar = self.screen.insert_before(&self.overall, ProgressBar::no_length());
                 bar.set_style(style("  {prefix} {image}").with_key("image", named(PLAIN, &image)));

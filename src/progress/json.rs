@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::events::{CopyStep, Event, How};
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 use crate::report::Outcome;
 
 /// The version of the lines (`docs/progress.md`): raised when a field changes its meaning or goes, not when one comes.
@@ -63,6 +63,9 @@ enum Said<'a> {
     Planned {
         copies: usize,
     },
+    Created {
+        repository: &'a Repository,
+    },
     Began {
         target: &'a ImageRef,
     },
@@ -116,6 +119,7 @@ impl Told {
             },
             Event::Comparing { tags } => Said::Comparing { tags: *tags },
             Event::Planned { copies } => Said::Planned { copies: *copies },
+            Event::Created(repository) => Said::Created { repository },
             Event::Began(target) => Said::Began { target },
             Event::Step(target, step) => self.step(target, *step, now)?,
             Event::Ended(target, how) => {
@@ -192,6 +196,7 @@ mod tests {
             Event::Listing { repositories: 3 },
             Event::Comparing { tags: 42 },
             Event::Planned { copies: 1 },
+            Event::Created(image().repository),
             Event::Began(image()),
             Event::Step(image(), CopyStep::Pulled(bytes)),
             Event::Ended(image(), How::Failed("push: denied".to_owned())),

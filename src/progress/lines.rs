@@ -54,6 +54,7 @@ impl Log {
                 let title = format!("copying {}", counted(copies, "image", "images"));
                 self.begin(Section::Copy, &title, at)
             }
+            Event::Created(repository) => vec![format!("created {}", repository.path)],
             // What a person must see may not be folded away.
             Event::Trouble(why) => self.outside(format!("failed — {}", one_line(&why)), at),
             Event::Began(_) | Event::Step(..) => Vec::new(),

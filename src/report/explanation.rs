@@ -3,11 +3,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::preview::kept as kept_in_words;
 use super::text::{INDENT, brought, listed, more, write_limits};
-use super::{Failure, SCHEMA_VERSION, copied_because, kept_because};
+use super::{Failure, SCHEMA_VERSION, copied_because};
 use crate::image::{Digest, ImageRef, Kind, Platform};
 use crate::ledger::Made;
-use crate::plan::{Action, Plan, Upstream, Viewed};
+use crate::plan::{Plan, Upstream, Viewed};
 use crate::registry::Limit;
 
 /// All that is known of one tag.
@@ -122,7 +123,7 @@ impl Explanation {
     }
 
     fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {
-        for Action::Copy(copy) in self.plan.actions() {
+        for copy in self.plan.copies() {
             let why = copied_because(copy);
             writeln!(out, "{:INDENT$}{}: {why}", "copy", brought(&copy.brings))?;
             if !copy.replaces.is_empty() {
@@ -130,7 +131,7 @@ impl Explanation {
             }
         }
         for kept in &self.plan.kept {
-            writeln!(out, "{:INDENT$}{}", "keep", kept_because(kept.because))?;
+            writeln!(out, "{:INDENT$}{}", "keep", kept_in_words(kept))?;
         }
         for refused in &self.plan.refused {
             let failure = Failure::of_refusal(refused);

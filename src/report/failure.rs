@@ -2,9 +2,12 @@ use std::error::Error;
 
 use serde::Serialize;
 
+use crate::aws::Trouble as AwsTrouble;
+use crate::aws::ecr::NotCreated;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
-use crate::plan::{Refused, RefusedBecause};
+use crate::image::Repository;
+use crate::plan::{Copy, Refused, RefusedBecause};
 use crate::survey::{Absent, Closed, Survey, Unmatched};
 
 use super::hints::trouble_hint;
@@ -126,11 +129,55 @@ impl Failure {
                 "not attempted: the daemon was lost before",
                 trouble_hint(Trouble::DaemonLost),
             ),
+            NotAttempted::NoRepository => ("not attempted: the repository was not created", None),
         };
         Self {
             message: message.to_owned(),
             causes: Vec::new(),
             hint,
+        }
+    }
+
+    /// Of a version whose tag moved upstream, and that was followed.
+    pub(super) fn of_moved_version(copy: &Copy) -> Self {
+        Self {
+            message: format!(
+                "the version {} has moved upstream, and {} has followed it",
+                copy.upstream, copy.target
+            ),
+            causes: Vec::new(),
+            hint: Some(
+                "find out why it moved; policy.retag: freeze keeps what is there, policy.retag_except names tags that are known to move",
+            ),
+        }
+    }
+
+    pub(super) fn of_creation(repository: &Repository, why: &NotCreated) -> Self {
+        let inner = Self::from(&why.source);
+        let invalid = match why.source.call {
+            "CreateRepository" => {
+                "check the name (lower case; letters, digits and . _ - / between them; 2 to 256 characters) and `repositories`"
+            }
+            "PutLifecyclePolicy" => "mend the file that repositories.lifecycle_policy names",
+            _ => "mend the file that repositories.policy names",
+        };
+        let mut causes = vec![inner.message];
+        causes.extend(inner.causes);
+        causes.extend(why.left.iter().flat_map(|left| {
+            let left = Self::from(left);
+            let told = "the repository is there without it, for it could not be removed again".to_owned();
+            [told, left.message].into_iter().chain(left.causes)
+        }));
+        Self {
+            message: format!("create repository {repository}"),
+            causes,
+            hint: match why.source.trouble {
+                _ if why.left.is_some() => {
+                    Some("delete the repository, or mend it by hand: the next run takes it as it is")
+                }
+                AwsTrouble::Invalid => Some(invalid),
+                _ => inner.hint,
+            },
         }
     }
 
@@ -211,6 +258,31 @@ impl Failure {
             RefusedBecause::ImmutableTag => (
                 "the upstream's image is another one, and the repository does not let its tags move".to_owned(),
                 "allow this tag in the repository's mutability exclusion filters, or leave it out with immutable_tags",
+            ),
+            RefusedBecause::VersionMoved { was } => (
+                match was {
+                    Some(was) => format!(
+                        "the version {} has moved upstream, from {was}, and policy.retag is freeze",
+                        refused.upstream
+                    ),
+                    None => format!(
+                        "the version {} is another image upstream than here, and policy.retag is freeze",
+                        refused.upstream
+                    ),
+                },
+                "find out why it moved; then name the tag in policy.retag_except, or delete it from ECR, to take the new image",
+            ),
+            RefusedBecause::Requirements { unmet } => (
+                format!(
+                    "policy.require asks of {} for {}",
+                    refused.upstream,
+                    unmet.join("; and for ")
+                ),
+                "leave the tag out by rules, or ask for less in policy.require",
+            ),
+            RefusedBecause::NoBackup => (
+                "its backup would have a longer tag than the 128 characters that there may be".to_owned(),
+                "choose a shorter policy.backup",
             ),
             RefusedBecause::UpstreamMoved { planned } => (
                 format!(

@@ -31,7 +31,10 @@ impl From<&AwsError> for Failure {
                 AwsTrouble::Throttled => Some("lower `concurrency`, or run at another time"),
                 AwsTrouble::Unreachable => Some("check the region, the endpoint URL, DNS and the proxy"),
                 AwsTrouble::WrongClock => Some("set this machine's clock right"),
-                AwsTrouble::Refused => None,
+                AwsTrouble::Quota => Some(
+                    "remove what nobody needs any more, or ask AWS for more (Service Quotas, Amazon Elastic Container Registry)",
+                ),
+                AwsTrouble::Refused | AwsTrouble::Exists | AwsTrouble::Invalid => None,
             },
         )
     }
@@ -50,7 +53,20 @@ impl From<&SurveyError> for Failure {
                 error,
                 Some("narrow the rules (`ecr-keeper tags` shows what they choose), or raise max_selected"),
             ),
-            SurveyError::NoRepository { .. } => Self::new(error, Some("check the name, the region and the account")),
+            SurveyError::NothingChosen { .. } => Self::new(
+                error,
+                Some(
+                    "`ecr-keeper tags` with the same rules and --explain tells why; discovery.allow_no_match: true makes this no failure",
+                ),
+            ),
+            SurveyError::NoRepository { .. } => Self::new(
+                error,
+                Some("check the name, the region and the account; or let create_repositories: settings create it"),
+            ),
+            SurveyError::NoTemplate { .. } => Self::new(
+                error,
+                Some("make a template for CREATE_ON_PUSH in ECR, or set create_repositories: settings"),
+            ),
             SurveyError::TwoUpstreams(_) => Self::new(
                 error,
                 Some("name the same upstream in both (discovery.upstream), or bring the images to another repository"),

@@ -4,12 +4,14 @@ mod explanation;
 mod failure;
 mod hints;
 mod preview;
+mod rollback;
 mod tags;
 mod text;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
-pub use preview::{Preview, copied_because, kept_because};
+pub use preview::{Preview, copied_because};
+pub use rollback::Rollback;
 pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};
 
@@ -21,7 +23,7 @@ use serde::Serialize;
 
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
-use crate::image::{Digest, ImageRef, Platform};
+use crate::image::{Digest, ImageRef, Platform, Repository};
 use crate::plan::{Copy, CopyBecause, Kept, Plan, Refused};
 use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
@@ -42,6 +44,9 @@ pub struct Report {
     pub registry: Option<String>,
     /// The daemon and its image store, once they are known.
     pub engine: Option<String>,
+    /// Repositories that the run created.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<Repository>,
     /// How many repositories the keyword matched.
     pub repositories: usize,
     /// How many of their images have no tag, and were passed over.
@@ -167,6 +172,7 @@ impl Report {
             ended: now,
             registry: None,
             engine: None,
+            created: Vec::new(),
             repositories: 0,
             untagged: 0,
             signature_tags: 0,
@@ -215,6 +221,14 @@ impl Report {
     /// Adds what the execution did.
     pub fn add_execution(&mut self, execution: &Execution) {
         self.images.extend(execution.done.iter().map(ImageReport::done));
+        let moved = execution.done.iter().filter(|done| done.copy.moved_version);
+        let moved = moved.filter(|done| matches!(done.ended, Ended::Updated(_)));
+        self.failures
+            .extend(moved.map(|done| Failure::of_moved_version(&done.copy)));
+        self.created.extend(execution.created.iter().cloned());
+        let uncreated = execution.uncreated.iter();
+        self.failures
+            .extend(uncreated.map(|(repository, why)| Failure::of_creation(repository, why)));
         self.failures.extend(Failure::of_leftovers(&execution.left));
         self.failures.extend(execution.forgotten.iter().map(Failure::from));
     }
@@ -302,7 +316,7 @@ impl ImageReport {
     }
 
     fn kept(kept: &Kept) -> Self {
-        let reason = kept_because(kept.because);
+        let reason = preview::kept(kept);
         Self {
             upstream_digest: kept.upstream_digest.clone(),
             ..Self::of(

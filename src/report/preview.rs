@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Failure, ImageReport, SCHEMA_VERSION};
-use crate::plan::{Copy, CopyBecause, KeptBecause, Plan};
+use crate::plan::{Copy, CopyBecause, Kept, KeptBecause, Plan};
 use crate::registry::Limit;
 use crate::survey::Survey;
 
@@ -23,7 +23,7 @@ pub fn copied_because(copy: &Copy) -> &'static str {
 }
 
 /// Why an image is left as it is, in words.
-pub fn kept_because(because: KeptBecause) -> &'static str {
+fn kept_because(because: KeptBecause) -> &'static str {
     match because {
         KeptBecause::SameDigest => "the same digest on both sides",
         KeptBecause::SamePlatformManifest => "the upstream's own manifest for this platform",
@@ -31,7 +31,19 @@ pub fn kept_because(because: KeptBecause) -> &'static str {
         KeptBecause::SamePart => "what would be made of the upstream today",
         KeptBecause::FixedTag => "immutable_tags says that this tag never moves",
         KeptBecause::Present => "it is there, and compare is missing-only",
-        KeptBecause::UpstreamGone => "the upstream has no such tag any more, and missing_upstream is keep",
+        KeptBecause::UpstreamGone => "the upstream has no such tag any more, and the settings keep it",
+        KeptBecause::Protected => "the upstream has no such tag any more, and policy.vanished protects it",
+        KeptBecause::TooYoung => "the upstream's image has not been seen for policy.min_age yet",
+        KeptBecause::RolledBack => "it was rolled back from what the upstream has today",
+    }
+}
+
+/// Why an image is left as it is, with until when it waits where it does.
+pub(super) fn kept(kept: &Kept) -> String {
+    let because = kept_because(kept.because);
+    match kept.until {
+        Some(until) => format!("{because}: it waits until {until:.0}"),
+        None => because.to_owned(),
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
-use super::{Failure, ImageReport, Outcome, Preview, Report, copied_because, kept_because};
+use super::preview::kept as kept_in_words;
+use super::{Failure, ImageReport, Outcome, Preview, Report, copied_because};
 use crate::image::{Attestations, Digest, Platform};
-use crate::plan::{Action, Brings, Copy};
+use crate::plan::{Brings, Copy, CreateRepository};
 use crate::registry::Limit;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -27,6 +28,9 @@ impl Report {
             Outcome::Failed,
             Outcome::NotAttempted,
         ];
+        for repository in &self.created {
+            item(out, GOOD, "created", &repository.path)?;
+        }
         for image in self.ended(told) {
             image.write_text(out, self.registry.is_some())?;
         }
@@ -235,7 +239,11 @@ impl Preview {
     /// Every action, then what is refused or unknown, then what is kept.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         head(out, Some(&self.registry), Some(&self.engine))?;
-        for Action::Copy(copy) in self.plan.actions() {
+        for CreateRepository { repository, with } in self.plan.creates() {
+            item(out, GOOD, "create", &repository.path)?;
+            more(out, &with.to_string())?;
+        }
+        for copy in self.plan.copies() {
             write_copy(out, copy)?;
         }
         for refused in &self.plan.refused {
@@ -252,18 +260,14 @@ impl Preview {
             item(out, QUIET, "keep", &kept.target.in_registry())?;
             more(
                 out,
-                &format!(
-                    "{} — {}",
-                    short(kept.target_digest.as_ref()),
-                    kept_because(kept.because)
-                ),
+                &format!("{} — {}", short(kept.target_digest.as_ref()), kept_in_words(kept)),
             )?;
         }
         write_limits(out, &self.limits)?;
         writeln!(
             out,
             "{} to copy, {} to keep, {} refused, {} unknown{}{}",
-            self.plan.actions().count(),
+            self.plan.copies().count(),
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
@@ -286,6 +290,12 @@ fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
     )?;
     if !copy.replaces.is_empty() {
         more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
+    }
+    if let Some(backup) = &copy.backup {
+        more(out, &format!("what it is stays as {backup}"))?;
+    }
+    if copy.moved_version {
+        more(out, "this version has moved upstream")?;
     }
     more(out, copied_because(copy))
 }

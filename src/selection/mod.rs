@@ -88,6 +88,11 @@ impl Class {
     }
 }
 
+/// Whether a tag is a version: not `latest`, `3` or `11-slim`.
+pub fn is_version(tag: &str) -> bool {
+    matches!(Class::of(tag), Class::Version(_))
+}
+
 impl Candidate<'_> {
     /// Plain tags by their letters, then versions from the newest on.
     fn order(&self, other: &Self) -> Ordering {
@@ -101,6 +106,11 @@ impl Candidate<'_> {
 }
 
 impl Selection {
+    /// The tags that are wanted by name, and not denied: they are so whether or not a listing has them.
+    pub fn named_tags(&self) -> impl Iterator<Item = Tag> {
+        self.any.iter().flat_map(Rules::named_tags)
+    }
+
     /// Chooses among the tags that an upstream has, in whichever order they come.
     ///
     /// # Errors

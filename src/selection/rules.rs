@@ -1,6 +1,7 @@
 //! One set of rules, and what it makes of a tag.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 
 use regex::Regex;
@@ -8,6 +9,7 @@ use regex::Regex;
 use super::constraint::Constraint;
 use super::version::Version;
 use super::{Candidate, Class, PassedOver};
+use crate::image::Tag;
 
 /// Which tags are wanted; nothing set wants everything.
 ///
@@ -95,6 +97,12 @@ impl FromStr for Pattern {
             text: text.to_owned(),
             whole: Regex::new(&format!("^(?:{text})$"))?,
         })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -201,6 +209,11 @@ impl Rules {
             Class::Plain => self.judge_plain(tag),
             Class::Version(version) => self.judge_version(tag, version),
         }
+    }
+
+    pub(super) fn named_tags(&self) -> impl Iterator<Item = Tag> {
+        let tags = self.include_tags.iter().filter_map(|tag| tag.parse().ok());
+        tags.filter(|tag: &Tag| !self.deny.iter().any(|pattern| pattern.is_match(tag.as_str())))
     }
 
     fn names(&self, tag: &str) -> bool {

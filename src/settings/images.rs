@@ -63,12 +63,17 @@ impl Reader {
         let name = |text: &str| is_name(text).then(|| text.to_owned());
         let repository = self.value(entry, "repository", |text| name(text).filter(|name| name.len() > 1));
         let prefix = self.value(entry, "repo_prefix", name);
-        match (self.at(entry, "repository"), self.at(entry, "repo_prefix")) {
-            (None, None) => self.lacking(entry, "repository, or repo_prefix: where the images go"),
-            (Some(_), Some(prefix)) => self
-                .mistakes
-                .push(prefix.mistake("repository says where the images go: only one of both can".to_owned())),
-            _ => {}
+        let template = self.value(entry, "name", |text| is_template(text).then(|| text.to_owned()));
+        let ways = ["repository", "repo_prefix", "name"].map(|way| (way, self.at(entry, way)));
+        let mut said = ways.into_iter().filter_map(|(way, setting)| Some((way, setting?)));
+        match said.next() {
+            None => self.lacking(entry, "repository, repo_prefix or name: where the images go"),
+            Some((first, _)) => {
+                let mistake = |(_, setting): (_, Setting)| {
+                    setting.mistake(format!("{first} says where the images go: only one of them can"))
+                };
+                self.mistakes.extend(said.map(mistake));
+            }
         }
         let mut any = vec![self.rules(entry)];
         let sets = [entry, &["any".to_owned()]].concat();
@@ -84,11 +89,16 @@ impl Reader {
         let max_selected = self.value(entry, "max_selected", |text| within(text, 1..=MOST));
         let origin = self.inside(entry).next()?.1.origin.clone();
         let upstream = upstream?;
-        let repository = match (repository, prefix) {
-            (Some(repository), None) => repository,
-            (None, Some(prefix)) => format!("{prefix}/{}", upstream.path),
+        let repository = match (repository, prefix, template) {
+            (Some(repository), None, None) => repository,
+            (None, Some(prefix), None) => format!("{prefix}/{}", upstream.path),
+            (None, None, Some(template)) => filled(&template, &upstream),
             _ => return None,
         };
+        if !is_name(&repository) {
+            self.wrong_with(entry, format!("{repository} is no name of a repository in ECR"));
+            return None;
+        }
         if repository.len() > LONGEST {
             self.wrong_with(
                 entry,
@@ -188,7 +198,7 @@ impl Reader {
     }
 
     /// A list of patterns; one text is one of them, since a comma may be a part of it.
-    fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
+    pub(super) fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
         let Some(setting) = self.at(section, key).filter(|_| !self.is_empty_list(section, key)) else {
             return Vec::new();
         };
@@ -215,6 +225,28 @@ impl Reader {
             problem,
         });
     }
+}
+
+/// What stands for parts of the upstream in `name`.
+fn parts(upstream: &Repository) -> [(&'static str, &str); 3] {
+    let path = &*upstream.path;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    [("{registry}", &upstream.host), ("{path}", path), ("{name}", name)]
+}
+
+fn filled(template: &str, upstream: &Repository) -> String {
+    let fill = |filled: String, (part, text)| filled.replace(part, text);
+    parts(upstream).into_iter().fold(template.to_owned(), fill)
+}
+
+/// Whether nothing but names is left once the upstream's parts are filled in, of which there has to be one: two upstreams would share a
+/// repository.
+fn is_template(text: &str) -> bool {
+    let any: Option<Repository> = "registry.example.com/team/app".parse().ok();
+    any.is_some_and(|any| {
+        let filled = filled(text, &any);
+        filled != text && is_name(&filled)
+    })
 }
 
 /// Of a repository of ECR (API reference, CreateRepository), without the registry before it.

@@ -149,15 +149,76 @@ const KEYS: &[Key] = &[
     key("images.#.upstream", None, "a repository, such as docker.io/grafana/grafana")
         .about("Where the images come from. Each entry is an upstream whose tags rules choose (docs/rules.md), and where they go."),
     key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana")
-        .about("The repository that they go to. Or repo_prefix."),
+        .about("The repository that they go to. Or repo_prefix, or name."),
     key("images.#.repo_prefix", None, "the beginning of a repository's name, such as base/image")
         .about("What is put before the upstream's name, and a /, to make the repository's."),
+    key("images.#.name", None, "a repository's name with {registry}, {path} or {name}, such as mirror/{registry}/{path}")
+        .about("The repository that they go to, made of the upstream's: docker.io, library/nginx and nginx."),
     key("images.#.max_selected", None, "a whole number from 1 to 100000")
         .number(1, 100_000)
         .about("How many tags the rules may choose; 1000 unless said. More are taken for a mistake, and none is followed."),
+    key("create_repositories", Some("never"), "never or settings or template")
+        .choice(&["never", "settings", "template"])
+        .about(
+            "What is done about a repository that images name and that is not there: nothing, and the command is told that creates it (never); it is created \
+             as repositories says (settings); ECR creates it by a repository creation template (template).",
+        ),
+    key("repositories.image_tag_mutability", Some("MUTABLE"), "MUTABLE or IMMUTABLE")
+        .choice(&["MUTABLE", "IMMUTABLE"])
+        .about("Whether the tags of a new repository may move."),
+    key(
+        "repositories.mutability_exclusion_filters",
+        None,
+        "a list of up to 5 filters, such as latest or dev-*",
+    )
+    .list()
+    .about("Tags of a new repository for which it is the other way round; * stands for any characters."),
+    key("repositories.scan_on_push", Some("false"), "true or false")
+        .flag()
+        .about("Whether ECR scans each image that is pushed to a new repository."),
+    key("repositories.encryption_type", Some("AES256"), "AES256 or KMS or KMS_DSSE")
+        .choice(&["AES256", "KMS", "KMS_DSSE"])
+        .about("How ECR encrypts what is in a new repository."),
+    key("repositories.kms_key", None, "a key's ARN, id or alias, beside encryption_type: KMS")
+        .about("The KMS key for that. Without it, the one that AWS keeps for ECR."),
+    key("repositories.lifecycle_policy", None, "a file with a lifecycle policy in JSON")
+        .about("The lifecycle policy of a new repository."),
+    key("repositories.policy", None, "a file with a repository policy in JSON")
+        .about("The repository policy of a new repository: who else may pull from it."),
+    key("repositories.tags.*", None, "text of up to 256 characters")
+        .about("Resource tags of a new repository, by their keys."),
     key("missing_upstream", Some("fail"), "fail or keep")
         .choice(&["fail", "keep"])
         .about("What a tag is whose upstream has gone: refused (fail), or left as it is (keep)."),
+    key("policy.backup", None, "a tag's name with {tag}, such as {tag}-before-{date}")
+        .about("The tag under which an image stays that is replaced. Without that nothing is replaced. `rollback` puts it back."),
+    key("policy.min_age", None, "a duration, such as 72h")
+        .about("How long an upstream's image has to have been seen before it comes; the ledger remembers since when."),
+    key("policy.min_age_except", None, "a list of regular expressions for whole tags")
+        .list()
+        .about("Tags that need not wait."),
+    key("policy.retag", Some("follow"), "follow or alarm or freeze")
+        .choice(&["follow", "alarm", "freeze"])
+        .about(
+            "What is done where a version's tag (not latest) names another image upstream than before: it comes (follow), it comes and the exit code \
+             is 1 (alarm), or the target keeps what it has (freeze).",
+        ),
+    key("policy.retag_except", None, "a list of regular expressions for whole tags")
+        .list()
+        .about("Versions' tags that are known to move, such as 1.27 to each of its patches."),
+    key("policy.vanished", None, "keep or alarm or protect")
+        .choice(&["keep", "alarm", "protect"])
+        .about(
+            "What a tag is whose upstream has gone: as missing_upstream: keep, as missing_upstream: fail, or kept and remembered in the ledger, so that \
+             nothing here deletes it (protect). Without it missing_upstream says.",
+        ),
+    key("policy.require.platforms", None, "a platform such as linux/amd64, or a list of them")
+        .list()
+        .about("Platforms that an upstream's image has to have to come."),
+    key("policy.require.max_size", None, "bytes, such as 2GiB or 500MB")
+        .about("The most that one platform's image may have, packed as registries hold it."),
+    key("policy.require.labels.*", None, "a regular expression for the whole value")
+        .about("A label that an image has to have to come, and what its value has to be."),
     key(
         "platforms",
         None,

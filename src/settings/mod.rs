@@ -7,8 +7,10 @@ mod access;
 mod images;
 mod keys;
 mod layers;
+mod policy;
 mod read;
 mod reader;
+mod repositories;
 mod rule_keys;
 mod schema;
 mod values;
@@ -30,9 +32,9 @@ use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::ledger::Place;
-use crate::mapping::{Named, Naming};
+use crate::mapping::{Creation, Named, Naming};
 use crate::notify::Webhook;
-use crate::plan::EngineKind;
+use crate::plan::{EngineKind, Safety};
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
 use crate::selection::Pattern;
@@ -57,8 +59,10 @@ pub struct Settings {
     pub images: Vec<Named>,
     /// Whether repositories name theirs in resource tags.
     pub resource_tags: bool,
-    /// Whether a tag that has gone upstream is well.
-    pub keep_missing: bool,
+    /// What is done about a repository that is named and not there.
+    pub creation: Creation,
+    /// What must hold before an image takes another's place.
+    pub safety: Safety,
     /// Which platforms are wanted.
     pub platforms: Platforms,
     /// Who copies.

@@ -47,10 +47,9 @@ impl Reader {
         let naming = self.naming();
         let images = self.images();
         let resource_tags = self.parse("discovery.resource_tags", flag);
+        let creation = self.creation();
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
-        let keep_missing = self.parse("missing_upstream", |text| {
-            choice(text, &[("fail", false), ("keep", true)])
-        });
+        let safety = self.safety();
         let engine = self.engine();
         let platforms = self.parse("platforms", platforms).or(match engine {
             Some(EngineKind::Direct) => Some(Platforms::All),
@@ -84,7 +83,8 @@ impl Reader {
             naming: naming?,
             images,
             resource_tags: resource_tags?,
-            keep_missing: keep_missing?,
+            creation: creation?,
+            safety: safety?,
             platforms: platforms.unwrap_or_default(),
             engine: engine?,
             docker: docker?,

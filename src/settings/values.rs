@@ -73,7 +73,7 @@ pub(super) fn mirrors(text: &str) -> Option<Vec<String>> {
 }
 
 /// A file that can be read now: a mistake in it is told before anything is done.
-fn content(text: &str) -> Result<Vec<u8>, String> {
+pub(super) fn content(text: &str) -> Result<Vec<u8>, String> {
     let path = path(text).ok_or("no file")?;
     std::fs::read(path).map_err(|error| unreadable(&error))
 }
@@ -152,6 +152,24 @@ pub(super) fn platforms(text: &str) -> Option<Platforms> {
 /// A wait of no time at all would end before anything could come of it.
 pub(super) fn bound(text: &str) -> Option<Duration> {
     duration(text).filter(|bound| !bound.is_zero())
+}
+
+/// Bytes, with a unit or without: `500MB`, `2 GiB`.
+pub(super) fn size(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("B", 1),
+        ("KB", 1000),
+        ("MB", 1000 * 1000),
+        ("GB", 1000 * 1000 * 1000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let (_, bytes) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
+    from_str::<u64>(number)?.checked_mul(*bytes)
 }
 
 pub(super) fn region(text: &str) -> Option<String> {

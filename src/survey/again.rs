@@ -6,11 +6,12 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::{SurveyError, ask_upstreams};
+use crate::aws::Trouble;
 use crate::aws::ecr::{Ecr, ListedImage};
 use crate::engine::Session;
 use crate::image::ImageRef;
 use crate::ledger::Ledger;
-use crate::plan::{Copy, Now};
+use crate::plan::{Copy, Now, Plan};
 use crate::stop::Stop;
 
 /// A planned copy and what its sides hold now; nothing where a stop left it out.
@@ -22,16 +23,23 @@ pub type Seen = (Copy, Option<Result<Now, Arc<SurveyError>>>);
 /// Where ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
 /// known of those that a stop left out.
 pub async fn look_again(
-    copies: Vec<Copy>,
+    plan: &Plan,
     at_once: usize,
     ecr: &Ecr,
     session: &Session,
     ledger: &Ledger,
     stop: &Stop,
 ) -> Vec<Seen> {
+    let copies: Vec<Copy> = plan.copies().cloned().collect();
+    let created: BTreeSet<&str> = plan.creates().map(|create| &*create.repository.path).collect();
+    let list = async |name: &str| match ecr.images(name).await {
+        // It is created before anything is copied there.
+        Err(error) if error.trouble == Trouble::NotFound && created.contains(name) => Ok(Vec::new()),
+        images => images.map_err(|error| Arc::new(error.into())),
+    };
     let names: BTreeSet<Arc<str>> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
     let listed: BTreeMap<Arc<str>, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
-        .map(|name| async move { (ecr.images(&name).await.map_err(|error| Arc::new(error.into())), name) })
+        .map(async |name| (list(&name).await, name))
         .buffer_unordered(at_once)
         .take_until(stop.soft.cancelled())
         .map(|(images, name)| (name, images))

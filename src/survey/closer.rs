@@ -85,10 +85,36 @@ impl Viewed {
                 self.read_platform(session).await;
             }
         }
-        match &mut self.upstream {
-            Upstream::Has(upstream) => session.read_index(&self.follows, upstream).await,
-            Upstream::Gone | Upstream::NotAsked(_) => Ok(()),
+        if let Upstream::Has(upstream) = &mut self.upstream {
+            session.read_index(&self.follows, upstream).await?;
         }
+        self.look_for_facts(policy, session).await
+    }
+
+    /// What is asked of an image before it may come, which nobody reads of one that need not.
+    async fn look_for_facts(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
+        let Upstream::Has(upstream) = &self.upstream else {
+            return Ok(());
+        };
+        if !policy.safety.needs_facts() || self.in_sync_with(upstream, policy).is_some() {
+            return Ok(());
+        }
+        let platforms = match self.brings(upstream, policy) {
+            Ok(brings) => brings.platforms().to_vec(),
+            Err(_) => return Ok(()),
+        };
+        // A daemon's lookup does not tell which platforms an index has.
+        let registries = session.registries();
+        if !policy.safety.require.platforms.is_empty() {
+            let mut upstream = upstream.clone();
+            registries.read_index(&self.follows, &mut upstream).await?;
+            self.upstream = Upstream::Has(upstream);
+        }
+        if let (true, Upstream::Has(upstream)) = (policy.safety.needs_facts(), &self.upstream) {
+            let facts = registries.facts(&self.follows, &upstream.top, &platforms).await;
+            self.facts = Some(facts?);
+        }
+        Ok(())
     }
 
     /// A single image's platform, from its config, where that was read and nobody has told the platform yet.
@@ -117,7 +143,8 @@ impl Viewed {
                 }
             }
         }
-        self.look_for_referrers(policy, session).await
+        self.look_for_referrers(policy, session).await?;
+        self.look_for_facts(policy, session).await
     }
 
     /// What is the same may have been signed since.

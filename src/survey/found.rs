@@ -82,11 +82,27 @@ pub enum SurveyError {
     /// The rules choose more than they may.
     #[error(transparent)]
     TooMany(#[from] TooMany),
+    /// The rules choose nothing.
+    #[error("the rules choose none of the {tags} tags of {upstream}")]
+    NothingChosen {
+        /// The upstream.
+        upstream: Repository,
+        /// How many tags it has.
+        tags: usize,
+    },
     /// The target has no such repository.
     #[error(
         "there is no such repository; create it: aws ecr create-repository --region {region} --repository-name {name}"
     )]
     NoRepository {
+        /// Its name.
+        name: String,
+        /// Where.
+        region: String,
+    },
+    /// ECR creates no such repository by itself.
+    #[error("there is no such repository, and no repository creation template of {region} creates {name} on push")]
+    NoTemplate {
         /// Its name.
         name: String,
         /// Where.

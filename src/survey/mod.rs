@@ -18,9 +18,9 @@ use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 use crate::ledger::Ledger;
-use crate::mapping::{Named, Naming, Only};
+use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only};
 use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
 use crate::selection::Pattern;
 use crate::stop::Stop;
@@ -40,10 +40,16 @@ pub struct Scope {
     pub images: Vec<Named>,
     /// Whether the repositories' own resource tags may name some too.
     pub resource_tags: bool,
+    /// What is done about a repository that is named and not there.
+    pub creation: Creation,
+    /// How backups are named, which follow nothing.
+    pub backup: Option<Backup>,
     /// How the content of a target is compared.
     pub compare: Compare,
     /// Tags that never move: where they are there, nobody is asked about them.
     pub fixed_tags: Option<Pattern>,
+    /// Whether rules that choose nothing are well.
+    pub allow_no_match: bool,
     /// Whether a target that is there is let alone.
     pub missing_only: bool,
     /// How many questions are open at once.
@@ -60,6 +66,13 @@ pub enum Compare {
 }
 
 impl Scope {
+    fn repository(&self, name: &str) -> Repository {
+        Repository {
+            host: self.registry.as_str().into(),
+            path: name.into(),
+        }
+    }
+
     fn has_keyword(&self, name: &str) -> bool {
         match &self.keyword {
             Some(keyword) => name.contains(keyword),
@@ -94,14 +107,20 @@ pub struct Survey {
     pub untagged: usize,
     /// How many tags are no versions but places of what refers to an image.
     pub signature_tags: usize,
+    /// How many tags are backups.
+    pub backups: usize,
     /// Targets both of whose sides are known.
     pub viewed: Vec<Viewed>,
     /// Targets of which something could not be read.
     pub unread: Vec<Unread>,
     /// What the settings and resource tags name, by whom.
     pub named: Vec<Named>,
+    /// Repositories that are named, and not there yet: what they will be like, or nothing where ECR decides that.
+    pub missing: BTreeMap<Repository, Option<NewRepository>>,
     /// Repositories that ECR itself keeps current, as a cache of an upstream registry.
     pub cached: Vec<String>,
+    /// What stands before the names of those.
+    cache_prefixes: Vec<String>,
     /// Repositories, or entries of `images` for them, of which nothing could be read.
     pub closed: Vec<Closed>,
     /// Repositories that were not listed, because the run was stopped.
@@ -157,7 +176,8 @@ pub async fn survey(
         repositories: listed.len(),
     });
     let chosen = survey.choose(scope, &named, &listed, ecr, session, stop).await;
-    let mut followed = survey.list(scope, ecr, listed, &chosen, stop).await;
+    survey.repositories += survey.missing.len();
+    let mut followed = survey.list(scope, ecr, listed, &chosen, ledger, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {
             let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
@@ -215,16 +235,11 @@ impl Survey {
             Ok(prefixes) => prefixes,
             Err(error) => return tracing::debug!("{error}; repositories of a pull-through cache are taken for others"),
         };
-        let of_cache = |name: &str| {
-            let below = |prefix: &String| {
-                name.strip_prefix(prefix.as_str())
-                    .is_some_and(|rest| rest.starts_with('/'))
-            };
-            prefixes.iter().any(below)
-        };
+        let of_cache = |name: &str| prefixes.iter().any(|prefix| is_below(prefix, name));
         let cached = listed.extract_if(.., |one| of_cache(&one.name));
         self.cached = cached.map(|one| one.name).collect();
         self.cached.sort();
+        self.cache_prefixes = prefixes;
     }
 
     /// The tags of every repository that are looked after, and what each follows.
@@ -234,6 +249,7 @@ impl Survey {
         ecr: &Ecr,
         listed: Vec<ListedRepository>,
         chosen: &BTreeMap<String, Chosen>,
+        ledger: &Ledger,
         stop: &Stop,
     ) -> Vec<Followed> {
         let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
@@ -255,10 +271,17 @@ impl Survey {
                 }
             };
             if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
-                self.follow(scope, &follows, &images, &fixed[name], &mut followed);
+                followed.extend(self.follow(scope, &follows, &images, &fixed[name], ledger));
             }
         }
         drop(answers);
+        let missing: Vec<Repository> = self.missing.keys().cloned().collect();
+        for name in missing.iter().map(|repository| &*repository.path) {
+            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
+                let none = FixedTags::NoneBut(Vec::new());
+                followed.extend(self.follow(scope, &follows, &[], &none, ledger));
+            }
+        }
         self.closed
             .sort_by(|one, other| (&one.repository, &one.from).cmp(&(&other.repository, &other.from)));
         self.unlisted = unlisted.into_iter().collect();
@@ -275,10 +298,19 @@ impl Survey {
     }
 }
 
+fn is_below(prefix: &str, name: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
+}
+
 impl Followed {
     fn viewed(self, upstream: Upstream, ledger: &Ledger) -> Viewed {
         Viewed {
             made: ledger.of(&self.target).cloned().map(Box::new),
+            first_seen: match &upstream {
+                Upstream::Has(has) => ledger.first_seen(&self.follows, &has.top),
+                Upstream::Gone | Upstream::NotAsked(_) => None,
+            },
+            facts: None,
             target: self.target,
             digest: self.digest,
             kind: self.kind,

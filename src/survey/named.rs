@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use super::{Followed, Scope, Survey, SurveyError};
+use super::{Followed, Scope, Survey, SurveyError, is_below};
 use crate::aws::Trouble;
-use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository};
+use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_of_template};
 use crate::engine::Session;
 use crate::image::{Repository, Tag};
-use crate::mapping::{Named, Only, named_by_tags};
+use crate::ledger::Ledger;
+use crate::mapping::{Backup, Creation, Named, NewRepository, Only, named_by_tags};
 use crate::stop::Stop;
 
 /// What entries of `images` bring to one repository.
@@ -18,6 +19,8 @@ use crate::stop::Stop;
 pub(super) struct Chosen {
     upstream: Repository,
     tags: BTreeSet<Tag>,
+    /// All that the upstream has; none where nobody could list them.
+    listed: Option<Arc<BTreeSet<Tag>>>,
     /// The first that names it.
     from: String,
     /// What another names: then nothing is followed.
@@ -44,6 +47,16 @@ pub(super) struct Follows<'a> {
     /// Whether the tags that are there are looked after.
     own: bool,
     chosen: Option<&'a Chosen>,
+}
+
+impl Follows<'_> {
+    /// Whether a tag came from the upstream, which no longer has it.
+    fn has_lost(&self, tag: &Tag, ledger: &Ledger) -> bool {
+        let listed = self.chosen.and_then(|chosen| chosen.listed.as_ref());
+        let made = || ledger.of(&self.target.image(tag.clone()));
+        let is_lost = |listed: &Arc<BTreeSet<Tag>>| !listed.contains(tag);
+        listed.is_some_and(is_lost) && made().is_some_and(|made| made.upstream == self.upstream)
+    }
 }
 
 impl Survey {
@@ -101,21 +114,24 @@ impl Survey {
         let listed: BTreeSet<&str> = listed.iter().map(|one| one.name.as_str()).collect();
         let mut chosen = BTreeMap::new();
         let mut upstreams: BTreeMap<&Repository, Vec<&Named>> = BTreeMap::new();
+        let mut templates = None;
         for named in all {
-            let why = match listed.contains(named.repository.as_str()) {
+            let is_there = listed.contains(named.repository.as_str());
+            let comes = match is_there {
+                true => Ok(None),
+                false => self.comes_about(named, scope, ecr, &mut templates).await,
+            };
+            match comes {
                 // Whose it is counts also where nothing can be chosen: discovery would have it follow another.
-                true => {
+                Ok(new) => {
                     note_upstream(named, &mut chosen);
                     upstreams.entry(&named.upstream).or_default().push(named);
-                    continue;
+                    if !is_there {
+                        self.missing.insert(scope.repository(&named.repository), new);
+                    }
                 }
-                false if self.cached.contains(&named.repository) => SurveyError::Cached,
-                false => SurveyError::NoRepository {
-                    name: named.repository.clone(),
-                    region: ecr.region().to_owned(),
-                },
-            };
-            self.close(&named.repository, Some(&named.from), why);
+                Err(why) => self.close(&named.repository, Some(&named.from), why),
+            }
         }
         let mut answers = stream::iter(upstreams)
             .map(|(upstream, all)| async move { (session.tags(upstream).await, all) })
@@ -124,7 +140,11 @@ impl Survey {
             .boxed_local();
         while let Some((tags, all)) = answers.next().await {
             let tags = tags.map_err(Arc::new);
+            let listed = tags.as_ref().ok().map(|tags| Arc::new(tags.iter().cloned().collect()));
             for named in all {
+                if let Some(own) = chosen.get_mut(&named.repository) {
+                    own.listed.clone_from(&listed);
+                }
                 match &tags {
                     Ok(tags) => self.choose_of(named, tags, scope, &mut chosen),
                     Err(error) => {
@@ -141,23 +161,53 @@ impl Survey {
         chosen
     }
 
+    /// How a repository that is not there comes about; nothing where ECR decides that.
+    async fn comes_about(
+        &self,
+        named: &Named,
+        scope: &Scope,
+        ecr: &Ecr,
+        templates: &mut Option<Vec<String>>,
+    ) -> Result<Option<NewRepository>, SurveyError> {
+        let name = &named.repository;
+        if self.cached.contains(name) || self.cache_prefixes.iter().any(|prefix| is_below(prefix, name)) {
+            return Err(SurveyError::Cached);
+        }
+        let (name, region) = (name.clone(), ecr.region().to_owned());
+        match &scope.creation {
+            Creation::Never => Err(SurveyError::NoRepository { name, region }),
+            Creation::With(new) => Ok(Some(new.clone())),
+            Creation::ByTemplate => {
+                if templates.is_none() {
+                    *templates = Some(ecr.created_on_push().await?);
+                }
+                let mut prefixes = templates.iter().flatten();
+                match prefixes.any(|prefix| is_of_template(prefix, &name)) {
+                    true => Ok(None),
+                    false => Err(SurveyError::NoTemplate { name, region }),
+                }
+            }
+        }
+    }
+
     fn choose_of(&mut self, named: &Named, tags: &[Tag], scope: &Scope, chosen: &mut BTreeMap<String, Chosen>) {
         let choice = match named.tags.choose(tags) {
             Ok(choice) => choice,
             Err(error) => return self.close(&named.repository, Some(&named.from), error),
         };
-        if choice.chosen.is_empty() {
-            tracing::warn!(
-                "{} chooses none of the {} tags of {}",
-                named.from,
-                tags.len(),
-                named.upstream
-            );
+        if choice.chosen.is_empty() && named.tags.named_tags().next().is_none() && !scope.allow_no_match {
+            let why = SurveyError::NothingChosen {
+                upstream: named.upstream.clone(),
+                tags: tags.len(),
+            };
+            return self.close(&named.repository, Some(&named.from), why);
         }
         let Some(own) = chosen.get_mut(&named.repository) else {
             return;
         };
         own.tags.extend(choice.chosen);
+        // What is named and not there is missed, and not passed over in silence.
+        own.tags.extend(named.tags.named_tags());
         for only in scope
             .only
             .iter()
@@ -201,10 +251,7 @@ impl Survey {
             (None, None) => return None,
         };
         Some(Follows {
-            target: Repository {
-                host: scope.registry.as_str().into(),
-                path: name.into(),
-            },
+            target: scope.repository(name),
             upstream,
             own,
             chosen,
@@ -218,13 +265,15 @@ impl Survey {
         follows: &Follows<'_>,
         images: &[ListedImage],
         fixed: &FixedTags,
-        followed: &mut Vec<Followed>,
-    ) {
+        ledger: &Ledger,
+    ) -> Vec<Followed> {
+        let mut followed = Vec::new();
         let there: BTreeMap<&Tag, &ListedImage> = images
             .iter()
             .flat_map(|image| image.tags.iter().map(move |tag| (tag, image)))
             .collect();
-        let own = there.keys().copied().filter(|_| follows.own);
+        let own = there.keys().copied();
+        let own = own.filter(|tag| follows.own || follows.has_lost(tag, ledger));
         let tags: BTreeSet<&Tag> = own
             .chain(follows.chosen.iter().flat_map(|chosen| &chosen.tags))
             .collect();
@@ -241,14 +290,17 @@ impl Survey {
             if !scope.means(&one.target) {
                 continue;
             }
+            let is_backup = |backup: &Backup| backup.is_one(tag.as_str());
             match one.target.reference.is_of_referrers() && !scope.names(&one.target) {
                 true => self.signature_tags += 1,
+                false if scope.backup.as_ref().is_some_and(is_backup) => self.backups += 1,
                 false => followed.push(one),
             }
         }
         if follows.own {
             self.untagged += images.iter().filter(|image| image.tags.is_empty()).count();
         }
+        followed
     }
 }
 
@@ -257,6 +309,7 @@ fn note_upstream(named: &Named, chosen: &mut BTreeMap<String, Chosen>) {
     let own = chosen.entry(named.repository.clone()).or_insert_with(|| Chosen {
         upstream: named.upstream.clone(),
         tags: BTreeSet::new(),
+        listed: None,
         from: named.from.clone(),
         conflict: None,
         passed_over: BTreeMap::new(),

@@ -349,7 +349,7 @@ async fn every_mistake_in_images_is_told_at_once() {
         "images.1.constraint: \">= 1.x\" is not allowed: \">= 1.x\": \"1.x\" is no version",
         "images.2: needs upstream",
         "images.2.repo_prefix: repository says where the images go",
-        "images.3: needs repository, or repo_prefix",
+        "images.3: needs repository, repo_prefix or name",
         "images.3.newest: \"0\" is not allowed; allowed: a whole number from 1",
         "images.3.newest_per: \"patch\" is not allowed; allowed: minor or major or suffix",
         "images.3.allow: \"a(,b{1,2}\" is not allowed: unclosed group",
@@ -386,4 +386,84 @@ async fn the_sample_of_images_is_one_that_can_be_used() {
     settings(&world, &format!("images:\n{}\n", yaml.join("\n")));
     world.keeper(&["config", "check"]).ran().await.well();
     assert!(yaml.len() > 15, "{yaml:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_choose_nothing_are_a_failure_unless_that_is_allowed() {
+    let world = world().await;
+    let entry = "images:\n  - {upstream: app, repository: base/image/app, constraint: '>= 9'}\n";
+    settings(&world, entry);
+    let ran = world.sync().await.code_is(1);
+    let failures = ran.json()["failures"].to_string();
+    assert!(
+        failures.contains("the rules choose none of the 6 tags of docker.io/library/app"),
+        "{failures}"
+    );
+    assert_eq!(
+        ran.outcome("/base/image/app:1.0"),
+        "updated",
+        "the others are left alone"
+    );
+    settings(&world, &format!("discovery: {{allow_no_match: true}}\n{entry}"));
+    world.sync().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_or_was_brought_is_missed_when_the_upstream_lacks_it() {
+    let world = world().await;
+    let entry = "images:\n  - {upstream: team/tool, repository: mirror/team/tool, include_tags: ['1.1', '9.9']}\n";
+    settings(&world, entry);
+    let ran = world.sync().await.code_is(1);
+    assert_eq!(ran.outcome("/mirror/team/tool:1.1"), "updated");
+    assert_eq!(ran.outcome("/mirror/team/tool:9.9"), "refused");
+    // What rules brought, and what has gone since, is not passed over in silence.
+    settings(
+        &world,
+        "images:\n  - {upstream: team/tool, repository: mirror/team/tool, constraint: '~> 1.0'}\n",
+    );
+    world.sync().await.well();
+    world.lab.upstream().remove_tag("team/tool", "1.2").unwrap();
+    let ran = world.sync().await.code_is(1);
+    assert_eq!(ran.outcome("/mirror/team/tool:1.2"), "refused");
+    assert!(
+        ran.image("/mirror/team/tool:1.2")["reason"]
+            .to_string()
+            .contains("does not exist")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_s_name_is_made_of_the_upstream_s() {
+    let world = world().await;
+    for (name, repository) in [
+        ("mirror/{registry}/{path}", "mirror/docker.io/library/app"),
+        ("only/{name}", "only/app"),
+    ] {
+        world.lab.ecr().create_repository(repository);
+        settings(
+            &world,
+            &format!("images:\n  - {{upstream: app, name: '{name}', include_tags: [latest]}}\n"),
+        );
+        let run = world.keeper(&["sync", "--output", "json"]).without("KEYWORD");
+        let ran = run.ran().await.well();
+        assert_eq!(outcomes(&ran), pairs(&[(&format!("{repository}:latest"), "updated")]));
+    }
+    for (entry, says) in [
+        (
+            "name: mirror/app",
+            "images.1.name: \"mirror/app\" is not allowed; allowed: a repository's name with {registry}",
+        ),
+        (
+            "name: 'mirror/{tag}/{path}'",
+            "images.1.name: \"mirror/{tag}/{path}\" is not allowed",
+        ),
+        (
+            "name: 'a/{path}', repository: a/b",
+            "images.1.name: repository says where the images go",
+        ),
+    ] {
+        settings(&world, &format!("images:\n  - {{upstream: app, {entry}}}\n"));
+        let ran = world.keeper(&["config", "check"]).ran().await.code_is(2);
+        assert!(ran.stderr.contains(says), "{says}\nis not in\n{}", ran.stderr);
+    }
 }

@@ -117,7 +117,7 @@ async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
         ),
         (
             "later.json",
-            Some(plan.replacen("\"version\": 2", "\"version\": 99", 1)),
+            Some(plan.replacen("\"version\": 3", "\"version\": 99", 1)),
             "is of version 99",
         ),
         (
@@ -403,7 +403,7 @@ async fn a_plan_is_carried_out_as_it_was_approved_whatever_the_settings_say_by_t
     plan.env("ECR_KEEPER_REFERRERS", "true").ran().await.well();
     let saved: Value = serde_json::from_str(&world.file("plan.json")).unwrap();
     for (field, value) in [
-        ("version", Value::from(2)),
+        ("version", Value::from(3)),
         ("engine", "direct".into()),
         ("attestations", "strip".into()),
         ("referrers", true.into()),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::api_error::ApiError;
 use super::cache_rule::CacheRule;
 use super::page_token::PageTokens;
-use super::repository::Repository;
+use super::repository::{Mutability, Repository};
 use super::tokens::Tokens;
 
 /// One call of the API.
@@ -111,6 +111,7 @@ pub(crate) struct Account {
     pub(crate) page_tokens: PageTokens,
     repositories: Mutex<BTreeMap<String, Repository>>,
     cache_rules: Mutex<BTreeMap<String, CacheRule>>,
+    templates: Mutex<BTreeMap<String, Vec<String>>>,
     requests: Mutex<Vec<ApiRequest>>,
     faults: Mutex<Vec<ApiFault>>,
 }
@@ -128,6 +129,7 @@ impl Account {
             limits,
             repositories: Mutex::default(),
             cache_rules: Mutex::default(),
+            templates: Mutex::default(),
             requests: Mutex::default(),
             faults: Mutex::default(),
         }
@@ -148,6 +150,25 @@ impl Account {
     /// Rules of the pull through cache by their prefixes.
     pub(crate) fn cache_rules(&self) -> MutexGuard<'_, BTreeMap<String, CacheRule>> {
         self.cache_rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What repository creation templates are for, by their prefixes.
+    pub(crate) fn templates(&self) -> MutexGuard<'_, BTreeMap<String, Vec<String>>> {
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Creates a repository that something is pushed to, where a template says so.
+    pub(crate) fn create_on_push(&self, name: &str) {
+        let is_for = |(prefix, applied_for): (&String, &Vec<String>)| {
+            let rest = name.strip_prefix(prefix.as_str());
+            let is_below = prefix == "ROOT" || rest.is_some_and(|rest| rest.starts_with('/'));
+            is_below && applied_for.iter().any(|one| one == "CREATE_ON_PUSH")
+        };
+        if self.templates().iter().any(is_for) {
+            let mut repositories = self.repositories();
+            let new = || Repository::new(Mutability::Mutable);
+            repositories.entry(name.to_owned()).or_insert_with(new);
+        }
     }
 
     /// Works on one repository, or tells that it does not exist.

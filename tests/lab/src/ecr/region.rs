@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use hyper::body::Bytes;
+use serde_json::Value;
 
 use super::account::{Account, ApiFault, ApiRequest, Limits};
 use super::blob_rules::{BlobRules, Signer};
 use super::cache_rule::CacheRule;
+use super::operations;
 use super::registry_rules::RegistryRules;
 use super::repository::{ImageRecord, Mutability, Repository, Status};
 use crate::backend::{Backend, Software};
@@ -138,6 +140,12 @@ impl EcrRegion {
         self.account.cache_rules().insert(prefix.to_owned(), rule);
     }
 
+    /// Adds a repository creation template for a prefix, or for `ROOT`: for `CREATE_ON_PUSH`, `PULL_THROUGH_CACHE` or `REPLICATION`.
+    pub fn creation_template(&self, prefix: &str, applied_for: &[&str]) {
+        let applied_for = applied_for.iter().map(|&one| one.to_owned()).collect();
+        self.account.templates().insert(prefix.to_owned(), applied_for);
+    }
+
     /// The names of all repositories, sorted.
     pub fn repositories(&self) -> Vec<String> {
         self.account.repositories().keys().cloned().collect()
@@ -184,6 +192,14 @@ impl EcrRegion {
     /// All passwords handed out so far are expired from now on.
     pub fn revoke_tokens(&self) {
         self.account.tokens.expire_all();
+    }
+
+    /// What the API answers to a call: to look at what a program did. It is not logged.
+    ///
+    /// # Errors
+    /// When it answers an exception: its name and text.
+    pub fn ask(&self, action: &str, body: &Value) -> Result<Value> {
+        operations::run(&self.account, action, body).map_err(|error| anyhow!("{}: {}", error.code, error.message))
     }
 
     /// All calls of the API since the last clearing.

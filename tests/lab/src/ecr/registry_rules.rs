@@ -66,6 +66,11 @@ impl RegistryRules {
     pub(crate) async fn work(&self, request: Request<Body>, way: &Way) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let asked = Asked::parse(&path);
+        if let Asked::Upload { repository } = asked
+            && request.method() == Method::POST
+        {
+            self.account.create_on_push(repository);
+        }
         if let Some(name) = asked.repository()
             && !self.account.repositories().contains_key(name)
         {

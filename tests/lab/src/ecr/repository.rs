@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An image as ECR lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,11 @@ pub(crate) struct Repository {
     pub(crate) created_at: Timestamp,
     pub(crate) mutability: Mutability,
     pub(crate) resource_tags: BTreeMap<String, String>,
+    pub(crate) scan_on_push: bool,
+    /// `encryptionType`, and `kmsKey` where one is.
+    pub(crate) encryption: Value,
+    pub(crate) lifecycle_policy: Option<String>,
+    pub(crate) policy: Option<String>,
     pub(crate) images: BTreeMap<String, Image>,
 }
 
@@ -107,6 +112,10 @@ impl Repository {
             created_at: Timestamp::now(),
             mutability,
             resource_tags: BTreeMap::new(),
+            scan_on_push: false,
+            encryption: json!({"encryptionType": "AES256"}),
+            lifecycle_policy: None,
+            policy: None,
             images: BTreeMap::new(),
         }
     }

@@ -3,7 +3,9 @@
 mod cache_rules;
 mod images;
 mod paging;
+mod policies;
 mod repositories;
+mod templates;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +23,11 @@ pub(crate) fn run(account: &Account, action: &str, body: &Value) -> Outcome {
         "DescribeRepositories" => repositories::describe(account, body),
         "CreateRepository" => repositories::create(account, body),
         "DeleteRepository" => repositories::delete(account, body),
+        "PutLifecyclePolicy" => policies::put_lifecycle(account, body),
+        "GetLifecyclePolicy" => policies::get_lifecycle(account, body),
+        "SetRepositoryPolicy" => policies::set(account, body),
+        "GetRepositoryPolicy" => policies::get(account, body),
+        "DescribeRepositoryCreationTemplates" => templates::describe(account, body),
         "ListTagsForResource" => repositories::list_tags(account, body),
         "TagResource" => repositories::tag(account, body),
         "DescribeImages" => images::describe(account, body),

@@ -64,6 +64,10 @@ pub(super) fn create(account: &Account, body: &Value) -> Outcome {
         return Err(ApiError::invalid(text));
     }
     let mut repository = Repository::new(mutability(body)?);
+    repository.scan_on_push = body["imageScanningConfiguration"]["scanOnPush"] == true;
+    if body["encryptionConfiguration"].is_object() {
+        repository.encryption = body["encryptionConfiguration"].clone();
+    }
     for tag in body["tags"].as_array().into_iter().flatten() {
         let (key, value) = (required(tag, "Key")?, required(tag, "Value")?);
         repository.resource_tags.insert(key.to_owned(), value.to_owned());
@@ -151,8 +155,8 @@ fn description(account: &Account, name: &str, repository: &Repository) -> Value 
         "repositoryUri": format!("{}/{name}", account.host),
         "createdAt": seconds(repository.created_at),
         "imageTagMutability": repository.mutability.name(),
-        "imageScanningConfiguration": {"scanOnPush": false},
-        "encryptionConfiguration": {"encryptionType": "AES256"},
+        "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push},
+        "encryptionConfiguration": repository.encryption,
     });
     let filters = repository.mutability.filters().iter();
     let filters: Vec<Value> = filters

@@ -1,0 +1,117 @@
+//! `create_repositories` and `repositories`: what is done about a repository that is not there.
+
+use super::reader::Reader;
+use super::values::{choice, content, flag, text};
+use crate::mapping::{Creation, Encryption, Mutability, NewRepository};
+
+/// The most exclusion filters of a repository (API reference, CreateRepository).
+const FILTERS: usize = 5;
+
+/// The longest filter, and the most `*` in one (API reference, ImageTagMutabilityExclusionFilter).
+const LONGEST: usize = 128;
+const WILDCARDS: usize = 2;
+
+impl Reader {
+    pub(super) fn creation(&mut self) -> Option<Creation> {
+        let new = self.new_repository();
+        let word = self.parse("create_repositories", |text| {
+            choice(text, &[("never", 0), ("settings", 1), ("template", 2)])
+        });
+        Some(match word? {
+            0 => Creation::Never,
+            1 => Creation::With(new?),
+            _ => Creation::ByTemplate,
+        })
+    }
+
+    fn new_repository(&mut self) -> Option<NewRepository> {
+        let mutability = [("MUTABLE", Mutability::Mutable), ("IMMUTABLE", Mutability::Immutable)];
+        let image_tag_mutability = self.parse("repositories.image_tag_mutability", |text| choice(text, &mutability));
+        let filters = self.parse_told("repositories.mutability_exclusion_filters", filters);
+        let scan_on_push = self.parse("repositories.scan_on_push", flag);
+        let encryptions = [
+            ("AES256", Encryption::Aes256),
+            ("KMS", Encryption::Kms),
+            ("KMS_DSSE", Encryption::KmsDsse),
+        ];
+        let encryption_type = self.parse("repositories.encryption_type", |text| choice(text, &encryptions));
+        let kms_key = self.parse("repositories.kms_key", text);
+        if kms_key.is_some() && encryption_type == Some(Encryption::Aes256) {
+            self.lacks(
+                &["repositories", "kms_key"],
+                "repositories.encryption_type: KMS or KMS_DSSE",
+            );
+        }
+        let lifecycle_policy = self.parse_told("repositories.lifecycle_policy", json);
+        let policy = self.parse_told("repositories.policy", json);
+        let tags = self.each("repositories.tags.*", |value| {
+            (value.chars().count() <= 256).then(|| value.to_owned())
+        });
+        Some(NewRepository {
+            image_tag_mutability: image_tag_mutability?,
+            mutability_exclusion_filters: filters.unwrap_or_default(),
+            scan_on_push: scan_on_push?,
+            encryption_type: encryption_type?,
+            kms_key,
+            lifecycle_policy,
+            policy,
+            tags,
+        })
+    }
+}
+
+fn filters(text: &str) -> Result<Vec<String>, String> {
+    let all: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
+    let is_wrong = |filter: &&String| {
+        let is_fine = (1..=LONGEST).contains(&filter.len()) && filter.chars().all(is_allowed);
+        !is_fine || filter.matches('*').count() > WILDCARDS
+    };
+    match (all.iter().find(is_wrong), all.len()) {
+        (Some(wrong), _) => Err(format!(
+            "{wrong:?} is none: letters, digits and . _ - with at most {WILDCARDS} * among them"
+        )),
+        (None, count) if count > FILTERS => Err(format!("a repository has at most {FILTERS}")),
+        _ => Ok(all),
+    }
+}
+
+/// The text of a file that holds JSON. What AWS makes of it shows when it is used.
+fn json(text: &str) -> Result<String, String> {
+    let text = String::from_utf8(content(text)?).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(serde_json::Value::Object(_)) => Ok(text),
+        Ok(_) => Err("it is no JSON object".to_owned()),
+        Err(why) => Err(format!("it is no JSON: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_what_ecr_takes() {
+        // API reference, CreateRepository and ImageTagMutabilityExclusionFilter.
+        for fine in ["latest", "dev-*, *-rc*", "a,b,c,d,e"] {
+            assert!(filters(fine).is_ok(), "{fine}");
+        }
+        for wrong in ["", "a,", "a b", "*a*b*", "a,b,c,d,e,f", "ä"] {
+            assert!(filters(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_a_file_with_a_json_object() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |content: &str| {
+            let path = folder.path().join("policy.json");
+            std::fs::write(&path, content).unwrap();
+            json(path.to_str().unwrap())
+        };
+        assert_eq!(told("{\"rules\": []}").unwrap(), "{\"rules\": []}");
+        assert_eq!(told("[]").unwrap_err(), "it is no JSON object");
+        assert!(told("{").unwrap_err().starts_with("it is no JSON: "));
+        assert_eq!(json("nowhere.json").unwrap_err(), "no such file");
+    }
+}
