@@ -48,12 +48,12 @@ struct Global {
     /// Shape of what is printed
     #[arg(long, global = true, value_enum, default_value = "text")]
     output: Output,
-    /// How progress is shown, on standard error
+    /// How progress is shown, on standard error; serve shows none unless told to
     #[arg(long, global = true, value_enum, default_value = "auto")]
     progress: Progress,
-    /// How much is logged, on standard error
-    #[arg(long, global = true, value_enum, default_value = "warn")]
-    log_level: LogLevel,
+    /// How much is logged, on standard error [default: warn; of serve, info]
+    #[arg(long, global = true, value_enum)]
+    log_level: Option<LogLevel>,
     /// Shape of the log
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -103,6 +103,13 @@ order: plain tags by their letters, then versions from the newest on. Without ru
 another image, or what --to names. A sync leaves it there until the upstream has another image than the one that was rolled back."
     )]
     Rollback(commands::rollback::Options),
+    /// Stay, and sync on a schedule
+    #[command(
+        after_help = "Example: ecr-keeper serve --every 15m\n\nThe settings are read again on SIGHUP and when their file changes. \
+SIGTERM and Ctrl-C let a run that is at work end as in sync. Exit codes: 0 where nothing was cut off by that, else 143 or 130; 1 the \
+address cannot be listened on; 2 usage or settings."
+    )]
+    Serve(commands::serve::Options),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ecr-keeper completions bash > /etc/bash_completion.d/ecr-keeper")]
     Completions(commands::shell::Completions),
@@ -153,7 +160,7 @@ enum Color {
 /// Carries out what was asked and answers the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let screen = Screen::default();
-    cli.global.start_log(&screen);
+    cli.global.start_log(&cli.command, &screen);
     let output = cli.global.output;
     let context = match cli.global.context(&cli.command, screen) {
         Ok(context) => context,
@@ -167,6 +174,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Explain(options) => commands::explain::run(options, &context).await,
         Command::Tags(options) => commands::tags::run(options, &context).await,
         Command::Rollback(options) => commands::rollback::run(options, &context).await,
+        Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),
@@ -198,13 +206,18 @@ fn complain(error: &CommandError, output: Output) -> ExitCode {
 }
 
 impl Global {
-    fn start_log(&self, screen: &Screen) {
-        let level = format!("{:?}", self.log_level).to_lowercase();
+    fn start_log(&self, command: &Command, screen: &Screen) {
+        let level = self.log_level.unwrap_or(match command {
+            // What it tells of its runs is its log.
+            Command::Serve(_) => LogLevel::Info,
+            _ => LogLevel::Warn,
+        });
         // The libraries' own logs would show requests with their credentials: at most their warnings are shown.
-        let others = match self.log_level {
+        let others = match level {
             LogLevel::Error => "error",
             _ => "warn",
         };
+        let level = format!("{level:?}").to_lowercase();
         let screen = screen.clone();
         let builder = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(format!("{others},ecr_keeper={level}")))
@@ -236,6 +249,7 @@ impl Global {
         flag("--ledger", "ledger", self.ledger);
         let results_dir = match command {
             Command::Sync(commands::sync::Options { run, .. })
+            | Command::Serve(commands::serve::Options { run, .. })
             | Command::Apply(commands::apply::Options { run, .. }) => run.results_dir.clone(),
             _ => None,
         };
@@ -246,9 +260,16 @@ impl Global {
             Command::Apply(options) => options.run.engine.clone(),
             Command::Explain(options) => options.engine.clone(),
             Command::Copy(options) => options.engine.clone(),
+            Command::Serve(options) => options.run.engine.clone(),
             _ => None,
         };
         flag("--engine", "engine", engine);
+        if let Command::Serve(options) = command {
+            flag("--every", "schedule.every", options.every.clone());
+            flag("--cron", "schedule.cron", options.cron.clone());
+            flag("--time-zone", "schedule.time_zone", options.time_zone.clone());
+            flag("--listen", "serve.listen", options.listen.clone());
+        }
         if let Command::Copy(options) = command {
             flag("--platforms", "platforms", options.platforms.clone());
         }
@@ -264,6 +285,8 @@ impl Global {
             },
             output: self.output,
             view: match self.progress {
+                // Its log tells of runs; bars between them would be in the way.
+                Progress::Auto if matches!(command, Command::Serve(_)) => View::None,
                 Progress::Auto => View::fitting(dialect),
                 Progress::Bars => View::Bars,
                 Progress::Lines => View::Lines(dialect),

@@ -13,6 +13,7 @@
 //! - [`aws`], [`credentials`], [`ledger`]: Amazon's APIs, who we are at a registry, what was made from what.
 //! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
+//! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
 //! - [`commands`] and [`cli`]: the program around it.
 
 pub mod atomic;
@@ -33,7 +34,9 @@ pub mod record;
 pub mod registry;
 pub mod report;
 pub mod retry;
+pub mod schedule;
 pub mod selection;
+pub mod service;
 pub mod settings;
 pub mod stop;
 pub mod survey;

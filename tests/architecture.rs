@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// From low to high. A room may import from the rows above its own, and its own; never from those below.
 const ORDER: &[&[&str]] = &[
-    &["atomic", "retry", "stop"],
+    &["atomic", "retry", "schedule", "stop"],
     &["image"],
     &["selection"],
     &["mapping", "registry", "aws"],
@@ -19,6 +19,7 @@ const ORDER: &[&[&str]] = &[
     &["execute"],
     &["report"],
     &["progress", "record", "notify"],
+    &["service"],
     &["settings"],
     &["commands"],
     &["cli"],
@@ -26,7 +27,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Rooms that see no I/O: none of these crates may be named in them.
-const PURE: &[&str] = &["image", "mapping", "selection", "plan"];
+const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan"];
 const IO: &[&str] = &[
     "tokio",
     "reqwest",

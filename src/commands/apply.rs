@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Range};
-use super::sync::{RunOptions, carry_out, conclude, lock};
+use super::sync::{RunOptions, answer, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::image::Repository;
@@ -35,7 +35,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         Ok(_lock) => attempt(&settings, saved, &mut report, &watch).await,
         Err(held) => Err(held),
     };
-    conclude(attempted, report, &settings, watch, context).await
+    answer(&conclude(attempted, report, &settings, watch, context).await, context)
 }
 
 fn read(path: &Path) -> Result<Saved, CommandError> {

@@ -20,7 +20,7 @@ use crate::stop::Stop;
 use crate::survey::{Scope, Seen, Survey, look_again, survey};
 
 /// Which repositories and tags a run is about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Range {
     /// Repositories with this in their name; none for all.
     pub(super) keyword: Option<String>,
@@ -34,10 +34,7 @@ impl Range {
         let is_named = !settings.images.is_empty() || settings.resource_tags;
         match (&settings.keyword, only.is_empty() && !is_named) {
             (None, true) => Err(SettingsError::Invalid(vec![Mistake {
-                origin: match &context.file {
-                    Some(file) => file.display().to_string(),
-                    None => "no settings file".to_owned(),
-                },
+                origin: context.source(),
                 key: "keyword".to_owned(),
                 problem:
                     "is not set, nor are images or discovery.resource_tags; name a part of the repositories' names there, in KEYWORD, or whole names \

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod plan;
 pub mod rollback;
 pub mod rules;
+pub mod serve;
 pub mod shell;
 pub mod sync;
 pub mod tags;
@@ -141,6 +142,12 @@ pub fn print_json(answer: &impl Serialize) -> io::Result<()> {
     unless_closed(writeln!(io::stdout().lock(), "{json}"))
 }
 
+/// Prints an answer for programs that read many, one a line.
+fn print_json_line(answer: &impl Serialize) -> io::Result<()> {
+    let json = serde_json::to_string(answer)?;
+    unless_closed(writeln!(io::stdout().lock(), "{json}"))
+}
+
 /// Whoever closed the pipe has read enough, and still wants the true exit code.
 fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
     match printed {
@@ -150,6 +157,14 @@ fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
 }
 
 impl Context {
+    /// Where a setting is looked for that nobody says.
+    fn source(&self) -> String {
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None => "no settings file".to_owned(),
+        }
+    }
+
     fn settings(&self) -> Result<Settings, SettingsError> {
         Settings::load(self.file.as_deref(), &self.given)
     }

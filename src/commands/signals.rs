@@ -2,15 +2,27 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::events::{Event, Events};
 use crate::stop::Stop;
 
-/// The signals that a run listens to, while it is there.
+/// The signals that ask to stop, heard while this is there: of one run, or of several one after the other.
 pub(super) struct Signals {
+    /// What they ask for.
+    pub(super) stop: Stop,
     first: Arc<OnceLock<Asked>>,
+    run: watch::Sender<Concerned>,
     listening: JoinHandle<()>,
+}
+
+/// The run that a signal is about.
+struct Concerned {
+    /// How long it may go on.
+    grace: Duration,
+    /// Where that is shown.
+    events: Events,
 }
 
 /// A signal that asked a run to stop.
@@ -32,11 +44,12 @@ const TERMINATE: Asked = Asked {
 
 impl Signals {
     /// From the first signal on nothing new begins; the second, or `grace` after the first, cuts off what runs.
-    pub(super) fn listen(stop: Stop, grace: Duration, events: Events) -> std::io::Result<Self> {
+    pub(super) fn listen(grace: Duration, events: Events) -> std::io::Result<Self> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let first = Arc::new(OnceLock::new());
-        let heard = Arc::clone(&first);
+        let (run, concerned) = watch::channel(Concerned { grace, events });
+        let (stop, first) = (Stop::default(), Arc::new(OnceLock::new()));
+        let (asks, heard) = (stop.clone(), Arc::clone(&first));
         let listening = tokio::spawn(async move {
             let mut next = async || {
                 tokio::select! {
@@ -44,21 +57,30 @@ impl Signals {
                     _ = terminate.recv() => TERMINATE,
                 }
             };
+            let show = |by, hard| concerned.borrow().events.send(Event::Stopping { by, hard });
             let asked = next().await;
             let _ = heard.set(asked);
-            stop.soft.cancel();
-            events.send(Event::Stopping {
-                by: asked.name,
-                hard: false,
-            });
+            asks.soft.cancel();
+            show(asked.name, false);
+            let grace = concerned.borrow().grace;
             let by = tokio::select! {
                 again = next() => again.name,
                 () = tokio::time::sleep(grace) => "stop.grace is over",
             };
-            stop.hard.cancel();
-            events.send(Event::Stopping { by, hard: true });
+            asks.hard.cancel();
+            show(by, true);
         });
-        Ok(Self { first, listening })
+        Ok(Self {
+            stop,
+            first,
+            run,
+            listening,
+        })
+    }
+
+    /// From now on they are about another run.
+    pub(super) fn concern(&self, grace: Duration, events: Events) {
+        self.run.send_replace(Concerned { grace, events });
     }
 
     /// The first signal that was heard.

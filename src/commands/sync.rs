@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::desk::{Desk, Range};
+use super::signals::Asked;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::events::Event;
@@ -64,12 +65,30 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let settings = context.settings()?;
     let range = Range::of(context, &settings, &options.only)?;
     let watch = Watch::begin(context, settings.grace)?;
+    let ended = once(&settings, range, options.run.wait, watch, context).await;
+    answer(&ended, context)
+}
+
+/// A run that has ended, with its files written and its messages posted.
+pub(super) struct Ended {
+    pub(super) report: Report,
+    asked: Option<Asked>,
+}
+
+/// One run from its beginning to its end, as `sync` and `serve` have it; nothing is printed yet.
+pub(super) async fn once(
+    settings: &Settings,
+    range: Range,
+    wait: Option<Duration>,
+    watch: Watch,
+    context: &Context,
+) -> Ended {
     let mut report = Report::begin();
-    let attempted = match lock(&settings, options.run.wait, &watch).await {
-        Ok(_lock) => attempt(&settings, range, &mut report, &watch).await,
+    let attempted = match lock(settings, wait, &watch).await {
+        Ok(_lock) => attempt(settings, range, &mut report, &watch).await,
         Err(held) => Err(held),
     };
-    conclude(attempted, report, &settings, watch, context).await
+    conclude(attempted, report, settings, watch, context).await
 }
 
 /// Makes sure that no other run works with the same ledger: each would take the other's images for ones that were there
@@ -99,14 +118,14 @@ pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Wa
     }
 }
 
-/// Puts an end to a run, whatever became of it: files, messages, the printed report and the exit code.
+/// Puts an end to a run, whatever became of it: files and messages.
 pub(super) async fn conclude(
     attempted: Result<(), Failure>,
     mut report: Report,
     settings: &Settings,
     mut watch: Watch,
     context: &Context,
-) -> Result<ExitCode, CommandError> {
+) -> Ended {
     if let Err(failure) = attempted {
         watch.events.send(Event::Trouble(failure.in_one_line()));
         report.failures.push(failure);
@@ -115,11 +134,16 @@ pub(super) async fn conclude(
     report.stopped_by = asked.map(|asked| asked.name);
     report.finish();
     tell(settings, &mut report, context, &watch.stop).await;
-    context.print(&report, |report, out| report.write_text(out))?;
-    context.view.annotate(&report);
-    Ok(match asked {
+    Ended { report, asked }
+}
+
+/// Prints the report of a run, and answers with the exit code.
+pub(super) fn answer(ended: &Ended, context: &Context) -> Result<ExitCode, CommandError> {
+    context.print(&ended.report, |report, out| report.write_text(out))?;
+    context.view.annotate(&ended.report);
+    Ok(match ended.asked {
         Some(asked) => asked.exit_code,
-        None => u8::from(!report.is_well()),
+        None => u8::from(!ended.report.is_well()),
     })
 }
 

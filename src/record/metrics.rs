@@ -1,7 +1,6 @@
-use std::fmt::Write;
-
 use jiff::Timestamp;
 
+use super::page::Page;
 use crate::report::Report;
 
 const LAST_SUCCESS: &str = "ecr_keeper_last_success_timestamp_seconds";
@@ -36,10 +35,7 @@ fn registry_of(sample: &str) -> Option<String> {
 pub(super) fn render(report: &Report, before: &Before) -> String {
     // A run that fails before it knows its registry still belongs to the series of the one before.
     let registry = report.registry.as_ref().or(before.registry.as_ref());
-    let mut page = Page {
-        text: String::new(),
-        registry: registry.cloned(),
-    };
+    let mut page = Page::new(registry.cloned());
     let outcomes = report.totals.counts();
     page.gauge(
         "ecr_keeper_images",
@@ -70,7 +66,7 @@ pub(super) fn render(report: &Report, before: &Before) -> String {
         "The program that wrote this.",
         [(Some(("version", env!("CARGO_PKG_VERSION"))), 1.0)],
     );
-    page.text
+    page.into_text()
 }
 
 fn last_success(report: &Report, before: &Before) -> Option<f64> {
@@ -84,40 +80,6 @@ fn last_success(report: &Report, before: &Before) -> Option<f64> {
 
 fn seconds(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
-}
-
-struct Page {
-    text: String,
-    registry: Option<String>,
-}
-
-impl Page {
-    fn gauge<'a>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Option<(&'a str, &'a str)>, f64)>,
-    ) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} gauge");
-        for (label, value) in samples {
-            let registry = self.registry.as_deref().map(|registry| ("registry", registry));
-            let labels: Vec<String> = registry
-                .into_iter()
-                .chain(label)
-                .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
-                .collect();
-            let _ = match labels.is_empty() {
-                true => writeln!(self.text, "{name} {value}"),
-                false => writeln!(self.text, "{name}{{{}}} {value}", labels.join(",")),
-            };
-        }
-    }
-}
-
-/// As the format wants it in label values.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -170,8 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn label_values_are_escaped() {
-        assert_eq!(escaped("a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+    fn another_file_tells_of_no_run() {
         assert_eq!(Before::read("no metrics at all\n"), Before::default());
     }
 }

@@ -5,8 +5,11 @@ mod junit;
 mod lists;
 mod markdown;
 mod metrics;
+mod page;
 #[cfg(test)]
 mod sample;
+
+pub use page::{Label, Page};
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -34,6 +37,14 @@ impl Results {
             .into_iter()
             .chain([JSON])
             .map(|name| self.folder.join(name))
+    }
+
+    /// What the metrics of the last run say.
+    fn before(&self) -> metrics::Before {
+        let of_metrics = self.files.iter().find(|(format, _)| *format == Format::Metrics);
+        // A first run has no such file, and one that cannot be read tells nothing either.
+        let text = of_metrics.and_then(|(_, path)| std::fs::read_to_string(path).ok());
+        metrics::Before::read(&text.unwrap_or_default())
     }
 }
 
@@ -87,6 +98,28 @@ impl RecordError {
     }
 }
 
+/// What `results.metrics` tells of the last run, kept from run to run of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    before: metrics::Before,
+}
+
+impl Metrics {
+    /// Goes on from the file, where there is one: the last success outlives the process.
+    pub fn open(results: &Results) -> Self {
+        Self {
+            before: results.before(),
+        }
+    }
+
+    /// The page for a run that has ended.
+    pub fn of(&mut self, report: &Report) -> String {
+        let page = metrics::render(report, &self.before);
+        self.before = metrics::Before::read(&page);
+        page
+    }
+}
+
 /// The result files of one run.
 #[derive(Debug)]
 pub struct Records<'a> {
@@ -97,12 +130,9 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// Reads what has to outlive the files that are about to be replaced.
     pub fn open(results: &'a Results) -> Self {
-        let of_metrics = results.files.iter().find(|(format, _)| *format == Format::Metrics);
-        // A first run has no such file, and one that cannot be read tells nothing either.
-        let text = of_metrics.and_then(|(_, path)| std::fs::read_to_string(path).ok());
         Self {
             results,
-            before: metrics::Before::read(&text.unwrap_or_default()),
+            before: results.before(),
         }
     }
 

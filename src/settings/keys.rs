@@ -1,6 +1,7 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
+use super::serve_keys::OF_SERVE;
 
 /// One setting.
 #[derive(Debug)]
@@ -119,11 +120,11 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 3] = [KEYS, &OF_ENTRIES, &OF_SETS];
+    const ALL: [&[Key]; 4] = [KEYS, &OF_SERVE, &OF_ENTRIES, &OF_SETS];
     ALL.into_iter().flatten()
 }
 
-/// All but the rules for tags, in the order of `settings.yaml`.
+/// All but the rules for tags and what `serve` is told, in the order of `settings.yaml`.
 const KEYS: &[Key] = &[
     key("ecr", None, "the registry's host[:port], without a scheme or a path")
         .also(&["ECR"])

@@ -294,14 +294,26 @@ pub(super) fn is_setting(name: &str) -> bool {
     name.starts_with(PREFIX) || keys().any(|key| key.variables.contains(&name))
 }
 
+const OF_VARIABLE: &str = "environment variable ";
+const OF_FLAG: &str = "flag ";
+
 fn of_variable(name: &str) -> String {
-    format!("environment variable {name}")
+    format!("{OF_VARIABLE}{name}")
+}
+
+/// How strong the layer is that a value of this origin came from: defaults and the file, the environment, flags.
+pub(super) fn rank(origin: &str) -> u8 {
+    match origin {
+        origin if origin.starts_with(OF_FLAG) => 2,
+        origin if origin.starts_with(OF_VARIABLE) => 1,
+        _ => 0,
+    }
 }
 
 fn flags(given: &Given) -> Layer {
     let flag = |(flag, path, value): &(&str, &str, String)| {
         let place = path.split('.').map(str::to_owned).collect();
-        (place, value.clone(), format!("flag {flag}"))
+        (place, value.clone(), format!("{OF_FLAG}{flag}"))
     };
     Layer(given.flags.iter().map(flag).collect())
 }

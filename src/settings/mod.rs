@@ -13,6 +13,7 @@ mod reader;
 mod repositories;
 mod rule_keys;
 mod schema;
+mod serve_keys;
 mod values;
 
 pub use keys::{Key, Shape, keys};
@@ -23,6 +24,7 @@ pub use schema::schema;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ use crate::notify::Webhook;
 use crate::plan::{EngineKind, Safety};
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
+use crate::schedule::Schedule;
 use crate::selection::Pattern;
 use crate::survey::Compare;
 
@@ -95,6 +98,12 @@ pub struct Settings {
     pub results: Results,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
+    /// When a process that stays begins runs.
+    pub schedule: Option<Schedule>,
+    /// Where it tells of itself.
+    pub listen: Option<SocketAddr>,
+    /// How long a run of its may be due, or at work, without an end.
+    pub overdue: Duration,
 }
 
 /// One thing that is wrong with the settings.

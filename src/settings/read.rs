@@ -75,6 +75,9 @@ impl Reader {
         let ledger = self.parse("ledger", ledger_place);
         let results = self.results();
         let webhook = self.webhook(retry, timeouts);
+        let schedule = self.schedule();
+        let listen = self.listen();
+        let overdue = self.overdue();
         Some(Settings {
             registry,
             account,
@@ -101,6 +104,9 @@ impl Reader {
             ledger: ledger.unwrap_or_else(|| Place::File(usual_ledger())),
             results: results?,
             webhook,
+            schedule,
+            listen: listen?,
+            overdue: overdue?,
         })
     }
 

@@ -20,6 +20,7 @@ mod policy;
 mod reach;
 mod results;
 mod room;
+mod serve;
 mod stores;
 mod sync;
 mod tags;

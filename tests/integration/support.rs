@@ -356,6 +356,11 @@ impl Running {
         }
     }
 
+    /// All that it has said until now, as far as it was waited for.
+    pub fn heard(&self) -> &str {
+        &self.heard
+    }
+
     async fn hear(&mut self) -> bool {
         let line = self.lines.next_line().await.expect("UTF-8");
         self.heard.extend(line.iter().flat_map(|line| [line.as_str(), "\n"]));

@@ -1,0 +1,95 @@
+//! What is logged of a process that stays. Each run is two lines, and one for each failure.
+
+use jiff::Timestamp;
+
+use crate::commands::{CommandError, Output, print_json_line};
+use crate::report::{Failure, Outcome, Report, one_line};
+use crate::schedule::Schedule;
+use crate::service::{Door, RunOutcome};
+
+pub(super) fn serving(schedule: &Schedule, door: Option<&Door>) {
+    tracing::info!("serving: runs {schedule}{}", address(door));
+}
+
+fn address(door: Option<&Door>) -> String {
+    let told = door.map(|door| format!("; http://{}/healthz and /metrics tell of them", door.address()));
+    told.unwrap_or_default()
+}
+
+pub(super) fn begins(number: u64) {
+    tracing::info!("run {number} begins");
+}
+
+/// The totals, and before them what failed. With JSON, the report is one line on standard output.
+pub(super) fn ended(number: u64, report: &Report, next: Option<Timestamp>, output: Output) {
+    if output == Output::Json
+        && let Err(error) = print_json_line(report)
+    {
+        tracing::error!("write the report to standard output: {error}");
+    }
+    for failure in &report.failures {
+        tracing::error!("failed — {}", with_hint(failure));
+    }
+    for image in &report.images {
+        match (image.outcome, &image.failure) {
+            (Outcome::Failed, Some(why)) => {
+                tracing::error!("failed {} — {}", image.target.in_registry(), with_hint(why))
+            }
+            (_, Some(why)) => tracing::warn!(
+                "{} {} — {}",
+                image.outcome.word(),
+                image.target.in_registry(),
+                with_hint(why)
+            ),
+            (Outcome::Updated, None) => tracing::info!("updated {}", image.target.in_registry()),
+            (_, None) => {}
+        }
+    }
+    let seconds = report.ended.duration_since(report.started).as_secs_f64();
+    let how = match (RunOutcome::of(report), report.stopped_by) {
+        (RunOutcome::Well, _) => "ended well".to_owned(),
+        (RunOutcome::Failed, _) => "ended with failures".to_owned(),
+        (RunOutcome::Stopped, by) => format!("was stopped by {}", by.unwrap_or("a signal")),
+    };
+    let next = next.map(|next| format!("; the next is due at {next:.0}"));
+    let line = format!(
+        "run {number} {how}: {} in {seconds:.1} s{}",
+        report.counted(),
+        next.unwrap_or_default()
+    );
+    match RunOutcome::of(report) {
+        RunOutcome::Failed => tracing::warn!("{line}"),
+        RunOutcome::Well | RunOutcome::Stopped => tracing::info!("{line}"),
+    }
+}
+
+pub(super) fn reloaded(why: &str, schedule: &Schedule, door: Option<&Door>) {
+    tracing::info!(
+        "the settings were read again ({why}) and hold from the next run on: runs {schedule}{}",
+        address(door)
+    );
+}
+
+pub(super) fn kept(why: &str, error: &CommandError) {
+    let (told, hint) = match error {
+        CommandError::Settings(error) => (Failure::new(error, None).in_one_line(), None),
+        CommandError::Unusable(failure) | CommandError::Failed(failure) => (failure.in_one_line(), failure.hint),
+        other => (one_line(&other.to_string()), None),
+    };
+    let hint = hint.unwrap_or("mend them; until then the ones before stay in use");
+    tracing::error!("the settings were read again ({why}) and cannot be used: {told}; {hint}");
+}
+
+pub(super) fn stops(signal: Option<&str>) {
+    let signal = signal.unwrap_or("a signal");
+    tracing::info!(
+        "{signal}: no new run begins, and one that is at work is let end within stop.grace; once more cuts it off"
+    );
+}
+
+fn with_hint(failure: &Failure) -> String {
+    match failure.hint {
+        Some(hint) => format!("{}; hint: {hint}", failure.in_one_line()),
+        None => failure.in_one_line(),
+    }
+}

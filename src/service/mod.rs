@@ -1,0 +1,8 @@
+//! What a process that stays tells of itself: its state, over HTTP.
+
+mod door;
+mod pages;
+mod status;
+
+pub use door::{Door, DoorError};
+pub use status::{Run, RunOutcome, Status};
