@@ -96,7 +96,7 @@ is. Logins: the settings' and Docker's, and AWS's for registries of ECR."
         after_help = "Example: ecr-keeper tags docker.io/grafana/grafana --constraint '>= 11, < 12' --newest-per minor\n\nThe \
 order: plain tags by their letters, then versions from the newest on. Without rules, all tags are listed."
     )]
-    Tags(commands::tags::Options),
+    Tags(Box<commands::tags::Options>),
     /// Put back what a tag named before its image was replaced
     #[command(
         after_help = "Example: ecr-keeper rollback base/image/grafana/grafana:latest\n\nIt takes the newest backup (policy.backup) that is \

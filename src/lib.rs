@@ -8,7 +8,7 @@
 //!             follow what  sides     values  writer      happened
 //! ```
 //!
-//! - [`settings`]: what a run is told, checked whole.
+//! - [`settings`]: what a run is told, checked whole. [`import`]: what other programs are told, in the words of these.
 //! - [`image`]: the words of registries. [`mapping`]: which repository follows which. [`selection`]: which of its tags.
 //! - [`aws`], [`credentials`], [`ledger`]: Amazon's APIs, who we are at a registry, what was made from what.
 //! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
@@ -25,6 +25,7 @@ pub mod engine;
 pub mod events;
 pub mod execute;
 pub mod image;
+pub mod import;
 pub mod ledger;
 pub mod mapping;
 pub mod notify;

@@ -21,13 +21,14 @@ const ORDER: &[&[&str]] = &[
     &["progress", "record", "notify"],
     &["service"],
     &["settings"],
+    &["import"],
     &["commands"],
     &["cli"],
     &["main"],
 ];
 
 /// Rooms that see no I/O: none of these crates may be named in them.
-const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan"];
+const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan", "import"];
 const IO: &[&str] = &[
     "tokio",
     "reqwest",

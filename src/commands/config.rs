@@ -1,8 +1,8 @@
-//! `config`: checks and shows the settings.
+//! `config`: checks and shows the settings, and makes them of other programs' configurations.
 
 use std::io::Write;
 
-use super::{CommandError, Context, ExitCode};
+use super::{CommandError, Context, ExitCode, import};
 use crate::settings::{Settings, schema, show};
 
 /// What `config` may be asked.
@@ -20,6 +20,13 @@ pub enum Options {
 server checks the file by a first line like this:\n# yaml-language-server: $schema=./settings.schema.json"
     )]
     Schema,
+    /// Write settings that do what another program's configuration says
+    #[command(
+        after_help = "Example: ecr-keeper config import regsync regsync.yml --out settings.yaml\n\nWhat has no counterpart \
+is listed on standard error, each with its line. Secrets are not written: the list names the variables for them. Exit codes: \
+0 also where something is listed; 2 the file is no such configuration; 1 the settings cannot be written."
+    )]
+    Import(import::Options),
 }
 
 /// Checks or shows.
@@ -32,6 +39,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandErro
             context.print(&schema(), |schema, out| writeln!(out, "{schema:#}"))?;
             Ok(0)
         }
+        Options::Import(options) => import::run(options, context),
     }
 }
 

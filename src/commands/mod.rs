@@ -4,6 +4,7 @@ pub mod apply;
 pub mod config;
 pub mod copy;
 pub mod explain;
+pub mod import;
 pub mod plan;
 pub mod rollback;
 pub mod rules;

@@ -249,6 +249,14 @@ fn host_of_variable(written: &str, hosts: &[String]) -> String {
         .map_or_else(|| written.to_owned(), Clone::clone)
 }
 
+/// The variable that sets a key of a registry: `ECR_KEEPER_REGISTRIES__QUAY_IO__PASSWORD`.
+///
+/// Whose host it means is told by the file, which has to name the host below `registries`.
+pub fn variable_of_registry(host: &str, key: &str) -> String {
+    let host = host.replace(['.', ':', '-'], "_");
+    format!("{PREFIX}REGISTRIES__{host}__{key}").to_uppercase()
+}
+
 fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> Layer {
     let own = |(name, value): (&String, &String)| {
         let place = name.strip_prefix(PREFIX)?;

@@ -17,7 +17,7 @@ mod serve_keys;
 mod values;
 
 pub use keys::{Key, Shape, keys};
-pub use layers::Given;
+pub use layers::{Given, variable_of_registry};
 pub use read::usual_ledger;
 pub use schema::schema;
 

@@ -11,6 +11,7 @@ mod direct;
 mod engine_contract;
 mod faults;
 mod images;
+mod import;
 mod ledger;
 mod logins;
 mod long_night;

@@ -1,0 +1,138 @@
+//! What was read so far, in this program's words: it becomes the settings.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::section::Item;
+use crate::image::Repository;
+
+/// Something of a file that the settings made of it do not say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LeftOut {
+    /// The file that it is in, as it was named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// Its place in the file, with `.` between the parts; entries of lists are counted from 1.
+    pub key: String,
+    /// Why, and what to do in its place.
+    pub why: Cow<'static, str>,
+}
+
+/// Of times at which images are brought.
+pub(super) const SCHEDULED: &str =
+    "one schedule holds for all images: run `ecr-keeper serve` with schedule.every or schedule.cron, or sync from cron";
+
+/// What is said of all images at once in the settings, and of each in other programs' files.
+pub(super) const COMMON: [&str; 3] = ["platforms", "referrers", "foreign_layers"];
+
+/// All that was read so far.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// The file that is being read.
+    pub(super) file: String,
+    pub(super) engine: &'static str,
+    pub(super) docker_host: Option<String>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) hosts: BTreeMap<String, Host>,
+    pub(super) images: Vec<Image>,
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// How one registry is asked.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    pub(super) username: Option<String>,
+    pub(super) plain_http: Option<bool>,
+    pub(super) mirrors: Vec<String>,
+    pub(super) requests_per_second: Option<usize>,
+    pub(super) concurrency: Option<usize>,
+    /// Keys that only the environment is to say.
+    pub(super) in_environment: BTreeSet<&'static str>,
+}
+
+/// An upstream, where its images go, and which of them.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    /// Where it was said.
+    pub(super) said: Said,
+    /// What the file calls it.
+    pub(super) label: Option<String>,
+    pub(super) upstream: Repository,
+    pub(super) target: Repository,
+    pub(super) sets: Vec<RuleSet>,
+    /// By the setting of [`COMMON`] that they are.
+    pub(super) common: BTreeMap<&'static str, Common>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) key: String,
+}
+
+/// What one entry says of something that is one setting for all images.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) said: Said,
+    pub(super) value: Vec<String>,
+}
+
+/// Rules of which each has to choose a tag; empty ones choose all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RuleSet {
+    pub(super) include_tags: Vec<String>,
+    pub(super) constraint: Option<String>,
+    pub(super) suffix: Option<&'static str>,
+    pub(super) allow: Vec<String>,
+    pub(super) deny: Vec<String>,
+}
+
+impl RuleSet {
+    /// These tags and no others.
+    pub(super) fn of_tags(tags: Vec<String>) -> Self {
+        Self {
+            include_tags: tags,
+            ..Self::default()
+        }
+    }
+}
+
+impl Draft {
+    /// Notes that something cannot be brought over. `why` never has a secret's value in it.
+    pub(super) fn leave(&mut self, item: &Item<'_>, why: impl Into<Cow<'static, str>>) {
+        let said = self.said(item);
+        self.leave_said(&said, why);
+    }
+
+    /// The same of a place that was noted.
+    pub(super) fn leave_said(&mut self, said: &Said, why: impl Into<Cow<'static, str>>) {
+        self.left_out.push(LeftOut {
+            file: said.file.clone(),
+            line: said.line,
+            key: said.key.clone(),
+            why: why.into(),
+        });
+    }
+
+    /// Where something is said.
+    pub(super) fn said(&self, item: &Item<'_>) -> Said {
+        Said {
+            file: self.file.clone(),
+            line: item.line,
+            key: item.path.clone(),
+        }
+    }
+
+    /// What a setting for all images is, as one entry says it.
+    pub(super) fn common(&self, item: &Item<'_>, value: Vec<String>) -> Common {
+        Common {
+            said: self.said(item),
+            value,
+        }
+    }
+}

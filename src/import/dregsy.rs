@@ -1,0 +1,222 @@
+//! dregsy's configuration (xelalexv/dregsy, README).
+
+mod tags;
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::draft::{COMMON, Draft, Image, SCHEDULED};
+use super::login::{Said, Word, log_in};
+use super::names;
+use super::section::{Item, Section};
+use super::yaml::Node;
+use super::{ImportError, keys_of, other};
+use crate::image::{Platforms, Repository};
+
+const EXPECTED: &str = "a configuration of dregsy is a mapping with a list `tasks`";
+
+const RELAYS: &str = "a configuration of dregsy has `relay: skopeo` or `relay: docker`";
+
+/// Reads all of it.
+pub(super) fn read(root: &Node, draft: &mut Draft) -> Result<(), ImportError> {
+    let mut all = keys_of(root, draft, EXPECTED)?;
+    let Some(tasks) = all.take("tasks").filter(Item::is_list) else {
+        return Err(other(root, root.line, draft, EXPECTED));
+    };
+    let relay = all.take("relay");
+    draft.engine = match relay.as_ref().and_then(|item| item.text(draft)) {
+        Some("skopeo") => "direct",
+        // dregsy's own default.
+        Some("docker") | None => "docker",
+        Some(_) => return Err(other(root, relay.map_or(root.line, |item| item.line), draft, RELAYS)),
+    };
+    relays(&mut all, draft);
+    for entry in tasks.items(draft) {
+        task(&entry, draft);
+    }
+    all.leave_rest(draft, |key| match key {
+        "watch" => Some("the settings are read by each run"),
+        "lister" => Some("repositories are named one by one, and not listed"),
+        _ => None,
+    });
+    Ok(())
+}
+
+fn relays(all: &mut Section<'_>, draft: &mut Draft) {
+    if let Some(mut docker) = all.take("docker").and_then(|item| item.section(draft)) {
+        daemon(docker.take("dockerhost"), draft);
+        docker.leave_rest(draft, without_relay);
+    }
+    daemon(all.take("dockerhost"), draft);
+    if let Some(skopeo) = all.take("skopeo").and_then(|item| item.section(draft)) {
+        skopeo.leave_rest(draft, without_relay);
+    }
+    if let Some(version) = all.take("api-version") {
+        draft.leave(&version, AGREED);
+    }
+}
+
+const AGREED: &str = "the version of the API is agreed on with the daemon";
+
+fn without_relay(key: &str) -> Option<&'static str> {
+    match key {
+        "api-version" => Some(AGREED),
+        "binary" => Some("nothing else is started"),
+        "certs-dir" => Some("name the files in it as `registries.HOST.ca`, `cert` and `key`"),
+        _ => None,
+    }
+}
+
+fn daemon(item: Option<Item<'_>>, draft: &mut Draft) {
+    let Some(item) = item else { return };
+    let Some(host) = item.text(draft) else { return };
+    let is_address = ["unix://", "tcp://", "http://"]
+        .iter()
+        .any(|scheme| host.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    match is_address && !host.contains('@') {
+        true => draft.docker_host = Some(host.to_owned()),
+        false => draft.leave(&item, "a daemon is at unix:///PATH or tcp://HOST:PORT here"),
+    }
+}
+
+fn task(entry: &Item<'_>, draft: &mut Draft) {
+    let Some(mut section) = entry.section(draft) else {
+        return;
+    };
+    let label = section.take("name").and_then(|item| item.text(draft));
+    let source = section.take("source").and_then(|item| location(&item, draft));
+    let target = section.take("target").and_then(|item| location(&item, draft));
+    let (Some(source), Some(target)) = (source, target) else {
+        return draft.leave(
+            entry,
+            "it needs a source and a target, each with a registry that can be asked",
+        );
+    };
+    if let Some(mappings) = section.take("mappings") {
+        for item in mappings.items(draft) {
+            mapping(&item, label, &source, &target, draft);
+        }
+    }
+    section.leave_rest(draft, |key| match key {
+        "interval" => Some(SCHEDULED),
+        "verbose" => Some("how much is logged is said by --log-level"),
+        _ => None,
+    });
+}
+
+/// A registry's host; who we are there goes to the draft.
+fn location(item: &Item<'_>, draft: &mut Draft) -> Option<String> {
+    let mut section = item.section(draft)?;
+    let registry = section.take("registry")?;
+    let host = match names::host(registry.text(draft)?) {
+        Ok(host) => host,
+        Err(why) => {
+            draft.leave(&registry, why);
+            return None;
+        }
+    };
+    if let Some(auth) = section.take("auth") {
+        log_in_by(&auth, &host, draft);
+    }
+    section.leave_rest(draft, |key| match key {
+        "auth-refresh" => Some("ECR's tokens are asked for with AWS's own credentials, and renewed in a run"),
+        "skip-tls-verify" => Some(
+            "certificates are always checked: name the registry's authority in `registries.HOST.ca`, or say \
+             `registries.HOST.plain_http: true` where it has no TLS",
+        ),
+        "lister" => Some("repositories are named one by one, and not listed"),
+        _ => None,
+    });
+    Some(host)
+}
+
+/// By base64 of `{"username": …, "password": …}`; `none` is nobody.
+fn log_in_by(auth: &Item<'_>, host: &str, draft: &mut Draft) {
+    let Some(text) = auth.text(draft) else { return };
+    if text == "none" {
+        return draft.leave(
+            auth,
+            "without a login in the settings, Docker's configuration is asked for one",
+        );
+    }
+    let read = STANDARD.decode(text.trim()).ok();
+    let read = read.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
+    let username = read.as_ref().and_then(|login| login.get("username")?.as_str());
+    match username.filter(|name| !name.is_empty()) {
+        Some(name) => {
+            let said = |word| Said {
+                item: auth.clone(),
+                word,
+            };
+            log_in(
+                draft,
+                host,
+                Some(said(Word::Name(name.to_owned()))),
+                Some(said(Word::Secret)),
+            );
+        }
+        None => draft.leave(auth, "it is no base64 of a JSON object with a username and a password"),
+    }
+}
+
+fn mapping(item: &Item<'_>, label: Option<&str>, source: &str, target: &str, draft: &mut Draft) {
+    let Some(mut section) = item.section(draft) else { return };
+    let from = section.take("from").and_then(|item| item.text(draft));
+    let to = section.take("to").and_then(|item| item.text(draft)).or(from);
+    let (Some(from), Some(to)) = (from, to) else {
+        return draft.leave(item, "it needs a `from`");
+    };
+    let read = repositories(source, from, target, to);
+    let (upstream, target) = match read {
+        Ok(read) => read,
+        Err(why) => return draft.leave(item, why),
+    };
+    let tags = section.take("tags");
+    let digests = section.take("digests");
+    if let (Some(digests), None) = (&digests, &tags) {
+        return draft.leave(digests, names::DIGEST);
+    }
+    let Some(sets) = tags::sets(tags.as_ref(), draft) else {
+        return draft.leave(item, "none of its rules for tags can be brought over");
+    };
+    let mut common = BTreeMap::new();
+    if let Some(item) = section.take("platform") {
+        match item.text(draft).map(str::parse::<Platforms>) {
+            Some(Ok(Platforms::AsTarget)) | None => {}
+            Some(Ok(platforms)) => {
+                common.insert(COMMON[0], draft.common(&item, vec![platforms.to_string()]));
+            }
+            Some(Err(_)) => draft.leave(&item, "it is no platform such as linux/amd64"),
+        }
+    }
+    draft.images.push(Image {
+        said: draft.said(item),
+        label: label.map(str::to_owned),
+        upstream,
+        target,
+        sets,
+        common,
+    });
+    if let Some(digests) = digests {
+        draft.leave(&digests, names::DIGEST);
+    }
+    section.leave_rest(draft, |key| match key {
+        "preserve-digests" => {
+            Some("digests stay with `engine: direct`, unless `platforms` or `attestations` ask for less")
+        }
+        _ => None,
+    });
+}
+
+fn repositories(source: &str, from: &str, target: &str, to: &str) -> Result<(Repository, Repository), String> {
+    if from.starts_with("regex:") || to.starts_with("regex:") {
+        return Err("names of repositories are no expressions here: name each in an entry of `images`".to_owned());
+    }
+    let at = |host: &str, path: &str| names::repository(&format!("{host}/{}", path.trim_start_matches('/')));
+    Ok((
+        at(source, from).map_err(|why| format!("its from: {why}"))?,
+        at(target, to).map_err(|why| format!("its to: {why}"))?,
+    ))
+}

@@ -1,0 +1,183 @@
+//! image-syncer's configuration (AliyunContainerService/image-syncer, README): a file of images and one of logins, or the older
+//! one of both.
+
+use std::collections::BTreeMap;
+
+use super::draft::{Draft, Image, RuleSet};
+use super::login::{Said, Templates, log_in};
+use super::names;
+use super::patterns::{Anchors, whole};
+use super::section::{Item, Section};
+use super::yaml::Node;
+use super::{Beside, ImportError, keys_of, other, parse};
+use crate::image::{Repository, Tag};
+
+const EXPECTED: &str =
+    "a file of images of image-syncer is a mapping of images to where they go; its file of logins is named by --auth";
+
+const EXPECTED_LOGINS: &str = "a file of logins of image-syncer is a mapping of registries to username and password";
+
+/// Reads all of it.
+pub(super) fn read(root: &Node, beside: &Beside<'_>, draft: &mut Draft) -> Result<(), ImportError> {
+    let mut all = keys_of(root, draft, EXPECTED)?;
+    // The older form; a repository of this name has no mapping for where it goes.
+    let rules = match all.take("images") {
+        Some(images) if images.is_section() => {
+            if let Some(auth) = all.take("auth").and_then(|item| item.section(draft)) {
+                logins(auth, draft);
+            }
+            all.leave_rest(draft, |_| None);
+            images
+                .section(draft)
+                .map(|mut images| images.take_all())
+                .unwrap_or_default()
+        }
+        image => image
+            .map(|item| ("images", item))
+            .into_iter()
+            .chain(all.take_all())
+            .collect(),
+    };
+    if let Some((_, odd)) = rules.iter().find(|(_, item)| item.is_section()) {
+        return Err(other(root, odd.line, draft, EXPECTED));
+    }
+    for (source, item) in rules {
+        rule(source, &item, draft);
+    }
+    if let Some(source) = beside.auth {
+        let auth = parse(source)?;
+        let file = std::mem::replace(&mut draft.file, source.name.to_owned());
+        logins(keys_of(&auth, draft, EXPECTED_LOGINS)?, draft);
+        draft.file = file;
+    }
+    Ok(())
+}
+
+/// Which tags an image's name stands for.
+#[derive(Debug, PartialEq, Eq)]
+enum Which<'a> {
+    All,
+    Tags(Vec<&'a str>),
+    Pattern(&'a str),
+    Digest,
+}
+
+/// `REPOSITORY`, `REPOSITORY:TAG,TAG`, `REPOSITORY:/PATTERN/` or `REPOSITORY@DIGEST`.
+fn split(text: &str) -> (&str, Which<'_>) {
+    if let Some((repository, pattern)) = text.split_once(":/")
+        && let Some(pattern) = pattern.strip_suffix('/')
+    {
+        return (repository, Which::Pattern(pattern));
+    }
+    if text.contains('@') {
+        return (text, Which::Digest);
+    }
+    let last = text.rfind('/').map_or(0, |slash| slash + 1);
+    match text[last..].split_once(':') {
+        Some((name, tags)) => (&text[..last + name.len()], Which::Tags(tags.split(',').collect())),
+        None => (text, Which::All),
+    }
+}
+
+fn rule(source: &str, item: &Item<'_>, draft: &mut Draft) {
+    let (upstream, set, which) = match chosen(source) {
+        Ok(chosen) => chosen,
+        Err(why) => return draft.leave(item, why),
+    };
+    for target in item.one_or_more(draft) {
+        let Some(text) = target.text(draft) else { continue };
+        match destination(text, &which) {
+            Ok(repository) => draft.images.push(Image {
+                said: draft.said(&target),
+                label: None,
+                upstream: upstream.clone(),
+                target: repository,
+                sets: vec![set.clone()],
+                common: BTreeMap::new(),
+            }),
+            Err(why) => draft.leave(&target, why),
+        }
+    }
+}
+
+fn chosen(source: &str) -> Result<(Repository, RuleSet, Which<'_>), String> {
+    let (repository, which) = split(source);
+    let set = match &which {
+        Which::All => RuleSet::default(),
+        Which::Tags(tags) => match tags.iter().find(|tag| tag.parse::<Tag>().is_err()) {
+            Some(_) => return Err("what is behind its : is no list of tags".to_owned()),
+            None => RuleSet::of_tags(tags.iter().map(|&tag| tag.to_owned()).collect()),
+        },
+        Which::Pattern(pattern) => RuleSet {
+            allow: vec![
+                whole(pattern, Anchors::None).map_err(|why| format!("it has no regular expression for here: {why}"))?,
+            ],
+            ..RuleSet::default()
+        },
+        Which::Digest => return Err(names::DIGEST.to_owned()),
+    };
+    Ok((names::repository(repository)?, set, which))
+}
+
+fn destination(text: &str, source: &Which<'_>) -> Result<Repository, String> {
+    if text.is_empty() {
+        return Err("it goes to the registry that image-syncer is told by its flags: write where".to_owned());
+    }
+    let (repository, which) = split(text);
+    match which {
+        Which::All => names::repository(repository),
+        which if which == *source => names::repository(repository),
+        _ => Err("a tag keeps its name here: bring what is to have another one with `ecr-keeper copy`".to_owned()),
+    }
+}
+
+fn logins(mut all: Section<'_>, draft: &mut Draft) {
+    for (name, item) in all.take_all() {
+        let host = match name.split_once('/') {
+            Some((_, namespace)) if !namespace.is_empty() => {
+                draft.leave(
+                    &item,
+                    "a login is for all of a registry: give it to `registries` by its host",
+                );
+                continue;
+            }
+            _ => names::host(name),
+        };
+        let (host, mut section) = match (host, item.section(draft)) {
+            (Ok(host), Some(section)) => (host, section),
+            (Err(why), _) => {
+                draft.leave(&item, why);
+                continue;
+            }
+            (_, None) => continue,
+        };
+        let username = Said::username(section.take("username"), Templates::Shell, draft);
+        let password = Said::password(section.take("password"), Templates::Shell, draft);
+        log_in(draft, &host, username, password);
+        if let Some(insecure) = section.take("insecure").and_then(|item| item.flag(draft)) {
+            draft.hosts.entry(host).or_default().plain_http = Some(insecure);
+        }
+        section.leave_rest(draft, |key| {
+            (key == "identityToken").then_some("a secret is not written, and tokens are asked for with a login")
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_which_tags() {
+        for (text, repository, which) in [
+            ("quay.io/a/b", "quay.io/a/b", Which::All),
+            ("localhost:5000/a/b", "localhost:5000/a/b", Which::All),
+            ("quay.io/a/b:v1,v2", "quay.io/a/b", Which::Tags(vec!["v1", "v2"])),
+            ("localhost:5000/a/b:v1", "localhost:5000/a/b", Which::Tags(vec!["v1"])),
+            ("quay.io/a/b:/^v[0-9]/x$/", "quay.io/a/b", Which::Pattern("^v[0-9]/x$")),
+            ("quay.io/a/b@sha256:0", "quay.io/a/b@sha256:0", Which::Digest),
+        ] {
+            assert_eq!(split(text), (repository, which), "{text}");
+        }
+    }
+}
