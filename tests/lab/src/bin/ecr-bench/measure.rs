@@ -29,6 +29,10 @@ pub struct Run {
     pub cpu: f64,
     /// The largest process at its largest, in MiB.
     pub memory: f64,
+    /// Seconds of processor time that the whole machine had nothing to do.
+    pub idle: f64,
+    /// Seconds of processor time that the machine's own host gave to others.
+    pub stolen: f64,
     /// What the upstream was asked.
     pub upstream: Asked,
     /// What the targets were asked, together.
@@ -40,18 +44,27 @@ pub async fn run(line: &Line, folder: &Path) -> Result<Run> {
     let (took, output) = (folder.join("took"), folder.join("output"));
     let file = fs::File::create(&output)?;
     let mut command = Command::new("/usr/bin/time");
+    // Only what a row names counts: no settings, logins and proxies of whoever runs this.
     command
         .args(["-f", "%U %S %M", "-o"])
         .arg(&took)
         .args(&line.words)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
         .envs(line.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file);
+    let before = Machine::now()?;
     let began = Instant::now();
-    let status = command.status().await.context("start /usr/bin/time")?;
+    let mut child = command.process_group(0).spawn().context("start /usr/bin/time")?;
+    let group = Group(child.id());
+    let status = child.wait().await?;
     let wall = began.elapsed().as_secs_f64();
+    let machine = Machine::now()?.since(&before);
+    drop(group);
     let said = || fs::read_to_string(&output).unwrap_or_default();
     ensure!(status.success(), "{}: {status}\n{}", line.words.join(" "), said());
     let took = fs::read_to_string(&took)?;
@@ -63,8 +76,50 @@ pub async fn run(line: &Line, folder: &Path) -> Result<Run> {
         wall,
         cpu: user + system,
         memory: memory / 1024.0,
+        idle: machine.idle,
+        stolen: machine.stolen,
         ..Run::default()
     })
+}
+
+/// All processes of a run: whoever is stopped in its middle leaves none behind.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+/// What the machine's processors did since it began, in seconds (proc(5), `/proc/stat`).
+struct Machine {
+    idle: f64,
+    stolen: f64,
+}
+
+impl Machine {
+    fn now() -> Result<Machine> {
+        /// Of every Linux that has not been built otherwise.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let text = fs::read_to_string("/proc/stat")?;
+        let first = text.lines().next().unwrap_or_default();
+        let ticks: Vec<f64> = first.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let seconds = |at: usize| ticks.get(at).copied().unwrap_or_default() / TICKS_PER_SECOND;
+        Ok(Machine {
+            idle: seconds(3) + seconds(4),
+            stolen: seconds(7),
+        })
+    }
+
+    fn since(&self, before: &Machine) -> Machine {
+        Machine {
+            idle: self.idle - before.idle,
+            stolen: self.stolen - before.stolen,
+        }
+    }
 }
 
 /// Makes an empty folder for a run.
