@@ -149,7 +149,9 @@ async fn create(
         .boxed_local();
     while let Some((repository, created)) = running.next().await {
         match created {
-            Ok(()) => {
+            // Somebody else was quicker.
+            Ok(false) => {}
+            Ok(true) => {
                 events.send(Event::Created(repository.clone()));
                 execution.created.push(repository);
             }

@@ -9,7 +9,8 @@ const ORDER: &[&[&str]] = &[
     &["atomic", "retry", "schedule", "stop"],
     &["image"],
     &["selection"],
-    &["mapping", "registry", "aws"],
+    &["mapping", "registry"],
+    &["aws"],
     &["credentials"],
     &["ledger"],
     &["plan"],
@@ -159,7 +160,7 @@ fn a_planted_wrong_edge_is_found() {
         ("engine", "use crate::{image::{Tag, Digest}, settings::Settings};"),
         ("engine", "use super::super::settings::Settings;"),
         ("image", "fn f() { tokio::spawn(async {}); }"),
-        ("aws", "use crate::mapping::Naming;"),
+        ("aws", "use crate::credentials::Keyring;"),
         ("plan", "use crate::nowhere::Thing;"),
         ("shed", ""),
     ] {

@@ -2,7 +2,7 @@
 
 mod creation;
 
-pub use creation::{NotCreated, is_of_template};
+pub use creation::{NotCreated, is_created_on_push};
 
 use std::collections::BTreeMap;
 

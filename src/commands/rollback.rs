@@ -9,10 +9,11 @@ use super::sync::lock;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::aws::ecr::Ecr;
+use crate::engine::{Registries, Side};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::ledger::{Ledger, Made};
-use crate::mapping::Only;
-use crate::report::{Failure, Rollback};
+use crate::mapping::{Only, named_by_tags};
+use crate::report::{Failure, Rollback, SCHEMA_VERSION};
 use crate::settings::Settings;
 
 /// What `rollback` is told.
@@ -45,18 +46,27 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         ));
     }
     let mut watch = Watch::begin(context, settings.grace)?;
-    let stop = watch.stop.soft.clone();
-    let done = match lock(&settings, None, &watch).await {
-        Ok(_lock) => match stop.run_until_cancelled(roll_back(options, tag, &settings)).await {
-            Some(done) => done,
-            None => Err(Failure::stopped("rolling back")),
-        },
-        Err(held) => Err(held),
-    };
+    let done = roll_back(options, tag, &settings, &watch).await;
     let asked = watch.end_view().await;
     let done = done.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
     context.print(&done, |done, out| done.write_text(out))?;
     Ok(0)
+}
+
+/// Finds out what there is to do, and does it. A stop counts until the tag is about to move.
+async fn roll_back(options: &Options, tag: &Tag, settings: &Settings, watch: &Watch) -> Result<Rollback, Failure> {
+    let stop = &watch.stop.soft;
+    let stopped = || Failure::stopped("rolling back");
+    let found = stop.run_until_cancelled(find(options, tag, settings)).await;
+    let found = found.ok_or_else(stopped)??;
+    if options.dry_run || found.done.digest_before.as_ref() == Some(&found.done.digest_after) {
+        return Ok(found.done);
+    }
+    let _lock = lock(settings, None, watch).await?;
+    match stop.is_cancelled() {
+        true => Err(stopped()),
+        false => found.carry_out(settings).await,
+    }
 }
 
 fn unusable(message: String, hint: &'static str) -> CommandError {
@@ -67,7 +77,15 @@ fn unusable(message: String, hint: &'static str) -> CommandError {
     })
 }
 
-async fn roll_back(options: &Options, tag: &Tag, settings: &Settings) -> Result<Rollback, Failure> {
+/// What there is to do, and who does it.
+struct Found {
+    done: Rollback,
+    registries: Registries,
+    /// What the tag follows, and what that names now; nothing where nobody knows what it follows.
+    follows: Option<(Repository, Option<Digest>)>,
+}
+
+async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found, Failure> {
     let ecr = Ecr::connect(&settings.aws, settings.account.clone())
         .await
         .map_err(|error| Failure::from(&error))?;
@@ -88,26 +106,109 @@ async fn roll_back(options: &Options, tag: &Tag, settings: &Settings) -> Result<
     .image(tag.clone());
     let before = named.get(tag).copied();
     let to = chosen(options, tag, &named, settings).ok_or_else(|| nothing(&target, options))?;
-    let done = Rollback {
-        target,
-        digest_before: before.cloned(),
-        digest_after: named[to].clone(),
-        backup: to.clone(),
-        dry_run: options.dry_run,
-    };
-    if options.dry_run {
-        return Ok(done);
-    }
-    let settings = &Settings {
-        registry: Some(host),
-        ..settings.clone()
-    };
     let keyring = keyring(settings, settings.registry.as_deref()).await?;
+    let keyring = match &settings.registry {
+        Some(_) => keyring,
+        None => keyring.with_ecr(ecr.clone(), host.clone(), None),
+    };
     let registries = registries(settings, &keyring);
-    let put = registries.put_back(&done.target, &done.digest_after).await;
-    put.map_err(|error| Failure::from(&error))?;
-    remember(&done, settings).await?;
-    Ok(done)
+    let follows = match followed(path, settings, &ecr).await {
+        None => None,
+        Some(upstream) => {
+            let now = registries.observe(&upstream.image(tag.clone()), Side::Upstream).await;
+            Some((upstream, now.ok().map(|observed| observed.top)))
+        }
+    };
+    Ok(Found {
+        done: Rollback {
+            schema_version: SCHEMA_VERSION,
+            target,
+            digest_before: before.cloned(),
+            digest_after: named[to].clone(),
+            to: to.clone(),
+            backup: None,
+            remembered: false,
+            dry_run: options.dry_run,
+        },
+        registries,
+        follows,
+    })
+}
+
+/// The upstream of a repository, as a sync finds it.
+async fn followed(path: &str, settings: &Settings, ecr: &Ecr) -> Option<Repository> {
+    if let Some(named) = settings.images.iter().find(|named| named.repository == path) {
+        return Some(named.upstream.clone());
+    }
+    if settings.resource_tags {
+        let listed = ecr.repositories().await.ok()?;
+        let own = listed.iter().find(|one| one.name == path)?;
+        let tags = ecr.resource_tags(own).await.ok()?;
+        if let Ok(Some(named)) = named_by_tags(path, &tags) {
+            return Some(named.upstream);
+        }
+    }
+    settings.naming.upstream_of(path).ok()
+}
+
+impl Found {
+    /// Keeps what is there, remembers what is gone back from, and moves the tag. Where that fails, nothing is remembered.
+    async fn carry_out(mut self, settings: &Settings) -> Result<Rollback, Failure> {
+        let (target, before) = (self.done.target.clone(), self.done.digest_before.clone());
+        let (mut ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
+        if let Some(trouble) = trouble {
+            return Err(Failure::from(&trouble));
+        }
+        if let (Some(names), Some(before)) = (&settings.safety.backup, &before) {
+            let name = names.name(target.reference.as_str(), Timestamp::now());
+            let name = name.map_err(|error| Failure::new(&error, Some("choose a shorter policy.backup")))?;
+            let kept = self.registries.back_up(&target, before, &name).await;
+            self.done.backup = Some(kept.map_err(|error| Failure::from(&error))?);
+        }
+        let known = ledger.of(&target).cloned();
+        if let Some(made) = self.made(known.as_ref(), settings) {
+            let recorded = ledger.record(target.clone(), made).await;
+            recorded.map_err(|error| Failure::from(&error))?;
+            ledger.save().await.map_err(|error| Failure::from(&error))?;
+            self.done.remembered = true;
+        }
+        let put = self.registries.put_back(&target, &self.done.digest_after).await;
+        if let Err(error) = put {
+            match known {
+                Some(known) => ledger.record(target, known).await,
+                None => {
+                    ledger.forget(&target);
+                    Ok(())
+                }
+            }
+            .and(ledger.save().await)
+            .map_err(|error| Failure::from(&error))?;
+            return Err(Failure::from(&error));
+        }
+        Ok(self.done)
+    }
+
+    /// What a sync has to know to leave it there: from what of the upstream it was rolled back. What that names now comes first; where it does
+    /// not answer, what the tag was made of.
+    fn made(&self, known: Option<&Made>, settings: &Settings) -> Option<Made> {
+        let done = &self.done;
+        let known = known.filter(|made| Some(&made.digest) == done.digest_before.as_ref());
+        let (upstream, now) = match (&self.follows, known) {
+            (Some((upstream, now)), _) => (upstream.clone(), now.clone()),
+            (None, Some(made)) => (made.upstream.clone(), None),
+            (None, None) => return None,
+        };
+        let from = now.or_else(|| known.map(|made| made.from.clone()));
+        Some(Made {
+            digest: done.digest_after.clone(),
+            upstream,
+            from: from.or_else(|| done.digest_before.clone())?,
+            platforms: settings.platforms.clone(),
+            attestations: settings.direct.attestations,
+            rolled_back: true,
+            at: Timestamp::now(),
+        })
+    }
 }
 
 /// The tag that is gone back to: the one that is asked for, or the newest backup that is another image.
@@ -135,40 +236,4 @@ fn nothing(target: &ImageRef, options: &Options) -> Failure {
         causes: Vec::new(),
         hint: Some("`aws ecr list-images` shows the tags that are there; --to names one of them"),
     }
-}
-
-/// What the upstream has today is not brought again: only what comes after it is.
-async fn remember(done: &Rollback, settings: &Settings) -> Result<(), Failure> {
-    let (mut ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
-    if let Some(trouble) = trouble {
-        return Err(Failure::from(&trouble));
-    }
-    let path = &*done.target.repository.path;
-    let known = ledger
-        .of(&done.target)
-        .filter(|made| Some(&made.digest) == done.digest_before.as_ref());
-    let named = settings.images.iter().find(|named| named.repository == path);
-    let upstream = match (known, named) {
-        (Some(made), _) => Some((made.upstream.clone(), made.from.clone())),
-        (None, named) => {
-            let upstream = named.map(|named| named.upstream.clone());
-            let upstream = upstream.or_else(|| settings.naming.upstream_of(path).ok());
-            upstream.zip(done.digest_before.clone())
-        }
-    };
-    // Of what was never brought nobody knows what it followed.
-    let Some((upstream, from)) = upstream else {
-        return Ok(());
-    };
-    let made = Made {
-        digest: done.digest_after.clone(),
-        upstream,
-        from,
-        platforms: settings.platforms.clone(),
-        attestations: settings.direct.attestations,
-        rolled_back: true,
-        at: Timestamp::now(),
-    };
-    let recorded = ledger.record(done.target.clone(), made).await;
-    recorded.map_err(|error| Failure::from(&error))
 }

@@ -4,33 +4,32 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::registries::LARGEST_CONFIG;
 use super::{EngineError, Registries, Side};
-use crate::image::{Digest, ImageRef, Manifest, Observed, Platform, config_digest};
+use crate::image::{Digest, ImageRef, Manifest, Observed, Platform, config_digest, platform_of_config};
 use crate::plan::Facts;
 use crate::registry::Remote;
 
 /// Images of an index that are read at once.
 const AT_ONCE: usize = 4;
 
-/// What a config says that is asked for (OCI image specification, "Image Configuration").
-#[derive(Debug, Default, Deserialize)]
-struct Config {
-    created: Option<Timestamp>,
-    #[serde(default)]
-    config: Option<Inner>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Inner {
-    #[serde(default, rename = "Labels")]
-    labels: Option<BTreeMap<String, String>>,
+/// What a config says that is asked for (OCI image specification, "Image Configuration"). What is written otherwise says nothing.
+fn said(config: &[u8]) -> (Option<Timestamp>, BTreeMap<String, String>) {
+    let config: Value = serde_json::from_slice(config).unwrap_or_default();
+    let created = config["created"].as_str().and_then(|text| text.parse().ok());
+    let labels = config["config"]["Labels"].as_object().into_iter().flatten();
+    let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    (created, labels.collect())
 }
 
 impl Registries {
-    /// Of the image `top`, or of those of an index that are for one of `platforms`; of all where none of these is named.
+    /// Of the image `top`, or of those of an index that are for one of `platforms`; of all where none of these is named. An index in an index
+    /// says nothing.
+    ///
+    /// # Errors
+    /// Where the upstream does not tell.
     pub async fn facts(&self, image: &ImageRef, top: &Digest, platforms: &[Platform]) -> Result<Facts, EngineError> {
         let manifest = self.manifest(image, top, Side::Upstream).await?;
         let singles = match manifest.kind.is_index() {
@@ -47,27 +46,39 @@ impl Registries {
             }
         };
         let mut facts = Facts::default();
-        for single in &singles {
+        for single in singles.iter().filter(|single| !single.kind.is_index()) {
             let config = self.config(image, single).await?;
-            let size = single.blobs().iter().map(|blob| blob.size).sum();
-            facts.size = facts.size.max(size);
-            facts.created = facts.created.max(config.created);
-            facts
-                .labels
-                .push(config.config.and_then(|inner| inner.labels).unwrap_or_default());
+            let (created, labels) = said(&config);
+            let sizes = single.blobs().iter().map(|blob| blob.size);
+            facts.size = facts.size.max(sizes.fold(0, u64::saturating_add));
+            facts.created = facts.created.max(created);
+            facts.labels.push(labels);
+            facts.platforms.extend(platform_of_config(&config).ok().flatten());
         }
         Ok(facts)
     }
 
-    /// What an image's config says; nothing of an artifact, or where it is none that can be read.
-    async fn config(&self, image: &ImageRef, single: &Manifest) -> Result<Config, EngineError> {
+    /// An image's config; nothing of an artifact, or where it is larger than any.
+    async fn config(&self, image: &ImageRef, single: &Manifest) -> Result<Vec<u8>, EngineError> {
         let Ok(digest) = config_digest(&String::from_utf8_lossy(&single.bytes)) else {
-            return Ok(Config::default());
+            return Ok(Vec::new());
         };
         let read = async |remote: Remote| remote.small_blob(&digest, LARGEST_CONFIG).await;
         let config = self.first("read the config of", Side::Upstream, image, read).await?;
-        Ok(config
-            .and_then(|config| serde_json::from_slice(&config).ok())
-            .unwrap_or_default())
+        Ok(config.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_odd_field_of_a_config_hides_no_other() {
+        let (created, labels) = said(br#"{"created":"","config":{"Labels":{"a":"1","b":null}}}"#);
+        assert_eq!((created, labels.len(), labels["a"].as_str()), (None, 1, "1"));
+        let (created, labels) = said(br#"{"created":"2026-01-02T03:04:05Z","config":null}"#);
+        assert_eq!((created.is_some(), labels.is_empty()), (true, true));
+        assert_eq!(said(b"no JSON"), (None, BTreeMap::new()));
     }
 }

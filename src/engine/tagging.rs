@@ -10,26 +10,30 @@ use crate::registry::{RegistryError, Remote};
 const BACKUPS: usize = 100;
 
 impl Registries {
-    /// Keeps what `digest` names in the repository of `target` under the name `backup` too; where another image has that, under one with a
-    /// number behind its date. Answers the name.
+    /// Keeps what the tag `target` names, which has to be `digest`, under the name `backup` too; where another image has that, under one
+    /// with a number behind its date. Answers the name.
     ///
     /// # Errors
-    /// Where the registry does not do it: then nothing may take the image's place.
+    /// Where the registry does not do it, or the tag names something else by now: then nothing may take the image's place.
     pub async fn back_up(&self, target: &ImageRef, digest: &Digest, backup: &Tag) -> Result<Tag, EngineError> {
         let kept = async {
             let remote = self.client.target(&target.repository)?;
+            match named(&remote, &target.reference).await? {
+                Some(now) if now != *digest => {
+                    return Err(remote.odd(format!("the tag named {digest}, and names {now} by now")));
+                }
+                _ => {}
+            }
             for number in 1..BACKUPS {
                 let name = match number {
-                    1 => Some(backup.clone()),
-                    number => another(backup, number),
+                    1 => backup.clone(),
+                    number => another(backup, number).map_err(|error| remote.odd(error))?,
                 };
-                // Without a date it takes the place of the one before.
-                let (name, is_last) = name.map_or_else(|| (backup.clone(), true), |name| (name, false));
-                match (named(&remote, &name).await?, is_last) {
-                    (Some(there), _) if there == *digest => return Ok(name),
-                    (Some(_), false) => {}
-                    (None, _) | (Some(_), true) => {
-                        name_also(&remote, digest, &name).await?;
+                match named(&remote, &name.clone().into()).await? {
+                    Some(there) if there == *digest => return Ok(name),
+                    Some(_) => {}
+                    None => {
+                        name_also(&remote, digest, &name.clone().into()).await?;
                         return Ok(name);
                     }
                 }
@@ -47,25 +51,23 @@ impl Registries {
     pub async fn put_back(&self, target: &ImageRef, digest: &Digest) -> Result<(), EngineError> {
         let put = async {
             let remote = self.client.target(&target.repository)?;
-            let manifest = remote.manifest(&digest.clone().into()).await?;
-            remote.put(&manifest, &target.reference).await
+            name_also(&remote, digest, &target.reference).await
         };
-        let put: Result<_, RegistryError> = put.await;
-        put.map(drop)
+        put.await
             .map_err(|error| failed("roll back", Side::Target, target, error))
     }
 }
 
-/// What a tag names; nothing where there is none.
-async fn named(remote: &Remote, tag: &Tag) -> Result<Option<Digest>, RegistryError> {
-    match remote.head(&Reference::from(tag.clone())).await {
+/// What a reference names; nothing where there is none.
+async fn named(remote: &Remote, reference: &Reference) -> Result<Option<Digest>, RegistryError> {
+    match remote.head(reference).await {
         Ok(head) => Ok(Some(head.digest)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn name_also(remote: &Remote, digest: &Digest, tag: &Tag) -> Result<(), RegistryError> {
+async fn name_also(remote: &Remote, digest: &Digest, reference: &Reference) -> Result<(), RegistryError> {
     let manifest = remote.manifest(&digest.clone().into()).await?;
-    remote.put(&manifest, &tag.clone().into()).await.map(drop)
+    remote.put(&manifest, reference).await.map(drop)
 }

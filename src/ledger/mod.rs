@@ -49,7 +49,8 @@ pub struct Made {
 }
 
 impl Made {
-    /// Whether this is how a target came to name `target`: made of exactly this of the upstream.
+    /// Whether this is how a target came to name `target`: made of exactly this of the upstream. What was rolled back was so from whatever
+    /// was wanted of that.
     pub fn is_of(
         &self,
         target: &Digest,
@@ -60,7 +61,7 @@ impl Made {
         self.digest == *target
             && self.upstream == *upstream
             && self.from == *from
-            && (&self.platforms, self.attestations) == wanted
+            && (self.rolled_back || (&self.platforms, self.attestations) == wanted)
     }
 }
 
@@ -222,6 +223,11 @@ impl Ledger {
         self.entries.made.get(target)
     }
 
+    /// Forgets what the image at `target` was made from; that is kept with the next [`save`](Self::save).
+    pub fn forget(&mut self, target: &ImageRef) {
+        self.is_changed |= self.entries.made.remove(target).is_some();
+    }
+
     /// Since when an upstream's tag is known to name this digest.
     pub fn first_seen(&self, tag: &ImageRef, digest: &Digest) -> Option<Timestamp> {
         let seen = self.entries.seen.get(tag).filter(|seen| seen.digest == *digest);
@@ -242,13 +248,8 @@ impl Ledger {
 
     /// Notes that a target is kept for it may be the last of its kind; it is kept with the next [`save`](Self::save).
     pub fn protect(&mut self, target: &ImageRef, now: Timestamp) {
-        self.is_changed |= !self.is_protected(target);
+        self.is_changed |= !self.entries.protected.contains_key(target);
         self.entries.protected.entry(target.clone()).or_insert(now);
-    }
-
-    /// Whether nothing should delete a target.
-    pub fn is_protected(&self, target: &ImageRef) -> bool {
-        self.entries.protected.contains_key(target)
     }
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).

@@ -1,5 +1,6 @@
 //! Under which tag an image stays that another is about to take the place of.
 
+use std::cmp::Reverse;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -12,7 +13,6 @@ const TAG: &str = "{tag}";
 const DATE: &str = "{date}";
 
 /// Names of backups: `{tag}-before-{date}` is `1.27-before-2026-11-22`, and another one of that day `1.27-before-2026-11-22.2`.
-/// Without `{date}` a tag has one backup, the last.
 #[derive(Debug, Clone)]
 pub struct Backup {
     template: String,
@@ -33,15 +33,19 @@ impl FromStr for Backup {
         if !text.contains(TAG) {
             return Err(InvalidBackup("it lacks {tag}, the tag whose image is kept"));
         }
-        if text == TAG {
-            return Err(InvalidBackup("it is the tag itself"));
-        }
-        if text.contains(DATE) && !text.ends_with(DATE) {
-            return Err(InvalidBackup("{date} has to stand at its end"));
+        if !text.ends_with(DATE) {
+            return Err(InvalidBackup(
+                "it has to end with {date}, so that none takes another's place",
+            ));
         }
         if !rest.chars().all(is_of_tag) || text.starts_with(['.', '-']) {
             return Err(InvalidBackup(
                 "beside {tag} and {date} it may have letters, digits and . _ -",
+            ));
+        }
+        if !rest.contains(|c: char| c.is_ascii_alphabetic()) {
+            return Err(InvalidBackup(
+                "it lacks a word beside {tag} and {date}, so that no tag of an upstream is taken for one",
             ));
         }
         Ok(Self {
@@ -51,19 +55,22 @@ impl FromStr for Backup {
     }
 }
 
-/// The name of a backup where the one that it should have is another's already: that with a number behind its date. None for one
-/// without a date, which takes the place of the one before, and where it would be too long.
-pub fn another(name: &Tag, number: usize) -> Option<Tag> {
-    let date = name.as_str().len().checked_sub("2026-11-22".len())?;
-    let is_date = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
-    let is_dated = name.as_str().get(date..).is_some_and(is_date);
-    is_dated.then(|| format!("{name}.{number}").parse().ok())?
+/// The name of a backup where the one that it should have is another's already: that with a number behind its date.
+///
+/// # Errors
+/// Where it would be longer than a tag may be.
+pub fn another(name: &Tag, number: usize) -> Result<Tag, InvalidReference> {
+    format!("{name}.{number}").parse()
 }
 
-/// What matches the backups of tags that `tags` matches.
+/// What matches the backups of tags that `tags` matches: their dates, and numbers where they have some.
 fn pattern(template: &str, tags: &str) -> Result<Regex, regex::Error> {
     let escaped = regex::escape(template);
-    let dated = escaped.replacen(&regex::escape(DATE), r"\d{4}-\d{2}-\d{2}(?:\.(\d+))?", 1);
+    let dated = escaped.replacen(
+        &regex::escape(DATE),
+        r"(?P<date>\d{4}-\d{2}-\d{2})(?:\.(?P<number>\d+))?",
+        1,
+    );
     Regex::new(&format!("^{}$", dated.replacen(&regex::escape(TAG), tags, 1)))
 }
 
@@ -87,19 +94,16 @@ impl Backup {
         let Ok(own) = pattern(&self.template, &regex::escape(tag)) else {
             return Vec::new();
         };
-        let number = |one: &Tag| -> u64 {
-            let number = own
-                .captures(one.as_str())
-                .and_then(|found| found.get(1)?.as_str().parse().ok());
-            number.unwrap_or(1)
+        let made = |one: &'a Tag| -> Option<(String, u64, &'a Tag)> {
+            let found = own.captures(one.as_str())?;
+            let number = found
+                .name("number")
+                .map_or(Some(1), |number| number.as_str().parse().ok())?;
+            Some((found["date"].to_owned(), number, one))
         };
-        let undated = |one: &Tag| match own.captures(one.as_str()).and_then(|found| found.get(1)) {
-            Some(number) => one.as_str().replacen(&format!(".{}", number.as_str()), "", 1),
-            None => one.as_str().to_owned(),
-        };
-        let mut all: Vec<&Tag> = tags.filter(|one| own.is_match(one.as_str())).collect();
-        all.sort_by_cached_key(|one| std::cmp::Reverse((undated(one), number(one))));
-        all
+        let mut all: Vec<(String, u64, &Tag)> = tags.filter_map(made).collect();
+        all.sort_by_key(|(date, number, _)| Reverse((date.clone(), *number)));
+        all.into_iter().map(|(.., one)| one).collect()
     }
 }
 
@@ -118,8 +122,6 @@ mod tests {
         let name = dated.name("1.27", now).unwrap();
         assert_eq!(name.as_str(), "1.27-before-2026-11-22");
         assert_eq!(another(&name, 3).unwrap().as_str(), "1.27-before-2026-11-22.3");
-        let single = backup("old-{tag}").name("1.27", now).unwrap();
-        assert_eq!((single.as_str(), another(&single, 2)), ("old-1.27", None));
         assert!(dated.is_one("1.27-before-2026-11-22.3"));
         assert!(!dated.is_one("1.27"));
         assert!(!dated.is_one("1.27-before-yesterday"));
@@ -128,41 +130,36 @@ mod tests {
 
     #[test]
     fn the_newest_backup_of_a_tag_is_the_first() {
-        let tags: Vec<Tag> = [
-            "1.2-before-2026-11-22",
-            "1.2-before-2026-11-22.10",
-            "1.2-before-2026-11-22.9",
-            "1.2-before-2026-11-23",
-            "1.20-before-2026-12-01",
-            "2.1.2-before-2026-12-01",
-            "1.2",
-        ]
-        .map(|tag| tag.parse().unwrap())
-        .to_vec();
-        let dated = backup("{tag}-before-{date}");
-        let all: Vec<&str> = dated.all_of("1.2", tags.iter()).into_iter().map(Tag::as_str).collect();
-        assert_eq!(
-            all,
-            [
-                "1.2-before-2026-11-23",
-                "1.2-before-2026-11-22.10",
-                "1.2-before-2026-11-22.9",
-                "1.2-before-2026-11-22"
-            ]
-        );
+        for tag in ["1.2", "1.27", "2026-11-22"] {
+            let newest = [
+                format!("{tag}-before-2026-11-23"),
+                format!("{tag}-before-2026-11-22.10"),
+                format!("{tag}-before-2026-11-22.2"),
+                format!("{tag}-before-2026-11-22"),
+            ];
+            let others = ["1.20-before-2026-12-01", "2.1.2-before-2026-12-01", tag].map(str::to_owned);
+            let mut tags: Vec<Tag> = newest.iter().chain(&others).map(|tag| tag.parse().unwrap()).collect();
+            tags.sort();
+            let all = backup("{tag}-before-{date}");
+            let all: Vec<&str> = all.all_of(tag, tags.iter()).into_iter().map(Tag::as_str).collect();
+            assert_eq!(all, newest);
+        }
     }
 
     #[test]
     fn a_name_that_would_be_no_tag_is_none() {
         for wrong in [
             "",
-            "old",
+            "old-{date}",
             "{tag}",
-            "{tag} {date}",
-            "-{tag}",
-            "{tag}-{time}",
-            "{tag}/{date}",
-            "{date}-{tag}",
+            "{tag}-old",
+            "{tag}-{date}",
+            "{tag}.{date}",
+            "{tag} before {date}",
+            "-{tag}-old-{date}",
+            "{tag}-{time}-{date}",
+            "{tag}/old-{date}",
+            "{date}-old-{tag}",
         ] {
             assert!(wrong.parse::<Backup>().is_err(), "{wrong:?}");
         }

@@ -67,9 +67,11 @@ pub struct Requirements {
 /// What its manifests and configs say of an image: of several platforms, of all that may come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
+    /// What they run on.
+    pub platforms: Vec<Platform>,
     /// The bytes of the largest, packed.
     pub size: u64,
-    /// The labels of each.
+    /// The labels of each; none at all where nothing of it is an image.
     pub labels: Vec<BTreeMap<String, String>>,
     /// When the newest was made, as it says itself.
     pub created: Option<Timestamp>,
@@ -77,16 +79,22 @@ pub struct Facts {
 
 impl Requirements {
     /// Whether manifests and configs have to be read to tell.
-    pub fn need_facts(&self) -> bool {
-        self.max_size.is_some() || !self.labels.is_empty()
+    fn need_facts(&self) -> bool {
+        self.max_size.is_some() || !self.labels.is_empty() || !self.platforms.is_empty()
     }
 
     /// What an image lacks, in words.
     pub(super) fn unmet(&self, upstream: &Observed, facts: Option<&Facts>) -> Vec<String> {
-        let has = |wanted: &&Platform| upstream.platforms.iter().any(|own| own.is_for(wanted));
+        let facts = facts.cloned().unwrap_or_default();
+        let has = |wanted: &&Platform| {
+            let mut own = upstream.platforms.iter().chain(&facts.platforms);
+            own.any(|own| own.is_for(wanted))
+        };
         let platforms = self.platforms.iter().filter(|wanted| !has(wanted));
         let mut unmet: Vec<String> = platforms.map(|lacking| format!("an image for {lacking}")).collect();
-        let facts = facts.cloned().unwrap_or_default();
+        if facts.labels.is_empty() && (self.max_size.is_some() || !self.labels.is_empty()) {
+            unmet.push("an image that tells its size and its labels".to_owned());
+        }
         if let Some(most) = self.max_size.filter(|most| facts.size > *most) {
             unmet.push(format!("at most {most} bytes; it has {}", facts.size));
         }
@@ -106,11 +114,6 @@ impl Requirements {
 }
 
 impl Safety {
-    /// Whether more has to be read of an image before it may come.
-    pub fn needs_facts(&self) -> bool {
-        self.require.need_facts() || self.min_age.is_some()
-    }
-
     /// Until when an image has to wait; none where it need not. The ledger says since when it was seen; a time that an image itself names
     /// can make it younger than that, and not older: anybody can write it.
     pub(super) fn waits_until(&self, one: &Viewed, now: Timestamp) -> Option<Timestamp> {
@@ -149,15 +152,27 @@ impl Safety {
         }
     }
 
-    /// Why an image may not come although the target lacks it.
-    pub(super) fn forbids(&self, one: &Viewed, upstream: &Observed) -> Option<RefusedBecause> {
-        let unmet = self.require.unmet(upstream, one.facts.as_ref());
-        if !unmet.is_empty() {
-            return Some(RefusedBecause::Requirements { unmet });
-        }
+    /// Whether what an image says itself has to be read before it may come.
+    pub fn is_open(&self, one: &Viewed, upstream: &Observed, now: Timestamp) -> bool {
+        let needs_facts = self.require.need_facts() || self.min_age.is_some();
+        needs_facts && one.can_move && self.freezes(one, upstream).is_none() && self.waits_until(one, now).is_none()
+    }
+
+    /// Why an image may not take the place of another.
+    pub(super) fn freezes(&self, one: &Viewed, upstream: &Observed) -> Option<RefusedBecause> {
         let is_frozen = self.retag == Retag::Freeze && self.is_moved_version(one, upstream);
+        let made = one
+            .made
+            .as_ref()
+            .filter(|made| one.digest.as_ref() == Some(&made.digest));
         is_frozen.then(|| RefusedBecause::VersionMoved {
-            was: one.made.as_ref().map(|made| made.from.clone()),
+            was: made.map(|made| made.from.clone()),
         })
+    }
+
+    /// What an image lacks to come.
+    pub(super) fn lacks(&self, one: &Viewed, upstream: &Observed) -> Option<RefusedBecause> {
+        let unmet = self.require.unmet(upstream, one.facts.as_ref());
+        (!unmet.is_empty()).then_some(RefusedBecause::Requirements { unmet })
     }
 }

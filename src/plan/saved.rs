@@ -110,7 +110,13 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
     // Its image is there already, which says nothing of what refers to it.
     let is_there = copy.because != CopyBecause::ReferrersMissing;
     match &now.upstream {
-        _ if is_made && is_there => return Ok(Some(KeptBecause::MadeFromThisUpstream)),
+        _ if is_made && is_there => {
+            let is_rolled_back = now.made.as_ref().is_some_and(|made| made.rolled_back);
+            return Ok(Some(match is_rolled_back {
+                true => KeptBecause::RolledBack,
+                false => KeptBecause::MadeFromThisUpstream,
+            }));
+        }
         _ if is_there && now.target.is_some() && now.target.as_ref() == copy.leaves() => {
             return Ok(Some(KeptBecause::SameDigest));
         }

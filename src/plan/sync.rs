@@ -76,7 +76,9 @@ fn decide(one: &Viewed, policy: &Policy) -> Decision {
     };
     if let Some(because) = one.in_sync_with(upstream, policy) {
         return match one.brings(upstream, policy) {
-            Ok(brings) if one.lacks_referrers => Decision::Copy(brings, CopyBecause::ReferrersMissing, None),
+            Ok(brings) if one.lacks_referrers && because != KeptBecause::RolledBack => {
+                Decision::Copy(brings, CopyBecause::ReferrersMissing, None)
+            }
             _ => Decision::Keep(because, None),
         };
     }
@@ -85,11 +87,14 @@ fn decide(one: &Viewed, policy: &Policy) -> Decision {
         Ok(brings) => brings,
         Err(because) => return Decision::Refuse(because),
     };
-    if let Some(because) = policy.safety.forbids(one, upstream) {
+    if let Some(because) = policy.safety.freezes(one, upstream) {
         return Decision::Refuse(because);
     }
     if let Some(until) = policy.safety.waits_until(one, policy.now) {
         return Decision::Keep(KeptBecause::TooYoung, Some(until));
+    }
+    if let Some(because) = policy.safety.lacks(one, upstream) {
+        return Decision::Refuse(because);
     }
     match backup(one, policy) {
         Ok(backup) => {

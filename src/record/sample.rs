@@ -53,6 +53,7 @@ pub(super) fn empty() -> Report {
         created: Vec::new(),
         repositories: 2,
         untagged: 0,
+        backups: 0,
         signature_tags: 0,
         cached: Vec::new(),
         limits: Default::default(),

@@ -53,6 +53,9 @@ pub struct Report {
     pub untagged: usize,
     /// How many tags are places of signatures and other referrers, passed over.
     pub signature_tags: usize,
+    /// How many tags are backups, passed over.
+    #[serde(skip_serializing_if = "is_none")]
+    pub backups: usize,
     /// Repositories that ECR keeps current itself, as a cache of an upstream registry, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<String>,
@@ -149,6 +152,11 @@ impl Outcome {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Totals {
     /// Each way to end, and how many images did.
     pub fn counts(&self) -> [(Outcome, usize); 5] {
@@ -176,6 +184,7 @@ impl Report {
             repositories: 0,
             untagged: 0,
             signature_tags: 0,
+            backups: 0,
             cached: Vec::new(),
             limits: BTreeMap::new(),
             totals: Totals::default(),
@@ -190,6 +199,7 @@ impl Report {
         self.repositories = survey.repositories;
         self.untagged = survey.untagged;
         self.signature_tags = survey.signature_tags;
+        self.backups = survey.backups;
         self.cached.clone_from(&survey.cached);
         self.failures.extend(Failure::of_survey(survey));
         self.images.extend(survey.unread.iter().map(ImageReport::unread));

@@ -60,6 +60,9 @@ pub struct Preview {
     pub untagged: usize,
     /// How many tags are places of signatures and other referrers, passed over.
     pub signature_tags: usize,
+    /// How many tags are backups, passed over.
+    #[serde(skip_serializing_if = "super::is_none")]
+    pub backups: usize,
     /// Repositories that ECR keeps current itself, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cached: Vec<String>,
@@ -86,6 +89,7 @@ impl Preview {
             engine,
             untagged: survey.untagged,
             signature_tags: survey.signature_tags,
+            backups: survey.backups,
             cached: survey.cached.clone(),
             limits: BTreeMap::new(),
             plan,

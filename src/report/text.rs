@@ -79,7 +79,7 @@ impl Report {
             out,
             "{} in {seconds:.1} s{}{}",
             self.counted(),
-            passed_over(self.untagged, self.signature_tags),
+            passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached)
         )?;
         match self.stopped_by {
@@ -115,7 +115,7 @@ pub fn wrapped(line: &str, width: usize, indent: usize) -> String {
 }
 
 /// Images and tags that are nobody's version.
-fn passed_over(untagged: usize, signature_tags: usize) -> String {
+fn passed_over(untagged: usize, signature_tags: usize, backups: usize) -> String {
     let count = |count: usize, one: &str, more: &str| match count {
         0 => None,
         1 => Some(format!("1 {one}")),
@@ -123,10 +123,12 @@ fn passed_over(untagged: usize, signature_tags: usize) -> String {
     };
     let untagged = count(untagged, "untagged image", "untagged images");
     let tags = count(signature_tags, "tag of a signature", "tags of signatures");
-    let all: Vec<String> = untagged.into_iter().chain(tags).collect();
-    match all.is_empty() {
-        true => String::new(),
-        false => format!("; {} passed over", all.join(" and ")),
+    let backups = count(backups, "backup", "backups");
+    let all: Vec<String> = untagged.into_iter().chain(tags).chain(backups).collect();
+    match all.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("; {only} passed over"),
+        Some((last, others)) => format!("; {} and {last} passed over", others.join(", ")),
     }
 }
 
@@ -271,7 +273,7 @@ impl Preview {
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
-            passed_over(self.untagged, self.signature_tags),
+            passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached),
         )
     }

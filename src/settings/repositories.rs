@@ -11,16 +11,31 @@ const FILTERS: usize = 5;
 const LONGEST: usize = 128;
 const WILDCARDS: usize = 2;
 
+/// What `create_repositories` may be.
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Never,
+    Settings,
+    Template,
+}
+
 impl Reader {
     pub(super) fn creation(&mut self) -> Option<Creation> {
         let new = self.new_repository();
         let word = self.parse("create_repositories", |text| {
-            choice(text, &[("never", 0), ("settings", 1), ("template", 2)])
+            choice(
+                text,
+                &[
+                    ("never", Word::Never),
+                    ("settings", Word::Settings),
+                    ("template", Word::Template),
+                ],
+            )
         });
         Some(match word? {
-            0 => Creation::Never,
-            1 => Creation::With(new?),
-            _ => Creation::ByTemplate,
+            Word::Never => Creation::Never,
+            Word::Settings => Creation::With(new?),
+            Word::Template => Creation::ByTemplate,
         })
     }
 

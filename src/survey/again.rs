@@ -31,10 +31,14 @@ pub async fn look_again(
     stop: &Stop,
 ) -> Vec<Seen> {
     let copies: Vec<Copy> = plan.copies().cloned().collect();
-    let created: BTreeSet<&str> = plan.creates().map(|create| &*create.repository.path).collect();
+    let had: BTreeSet<&str> = plan
+        .copies()
+        .filter(|copy| copy.target_digest.is_some())
+        .map(|copy| &*copy.target.repository.path)
+        .collect();
     let list = async |name: &str| match ecr.images(name).await {
-        // It is created before anything is copied there.
-        Err(error) if error.trouble == Trouble::NotFound && created.contains(name) => Ok(Vec::new()),
+        // It is created before anything is copied there, or ECR does that itself.
+        Err(error) if error.trouble == Trouble::NotFound && !had.contains(name) => Ok(Vec::new()),
         images => images.map_err(|error| Arc::new(error.into())),
     };
     let names: BTreeSet<Arc<str>> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();

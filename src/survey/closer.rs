@@ -9,7 +9,7 @@ use super::{Compare, Followed, Scope, Survey, Unread};
 use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
 use crate::image::{Digest, ImageRef, Kind, Platforms};
-use crate::plan::{Keeps, Policy, Upstream, Viewed};
+use crate::plan::{Keeps, KeptBecause, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 impl Survey {
@@ -91,28 +91,19 @@ impl Viewed {
         self.look_for_facts(policy, session).await
     }
 
-    /// What is asked of an image before it may come, which nobody reads of one that need not.
+    /// What is asked of an image before it may come, which nobody reads of one that may not in any case.
     async fn look_for_facts(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
         let Upstream::Has(upstream) = &self.upstream else {
             return Ok(());
         };
-        if !policy.safety.needs_facts() || self.in_sync_with(upstream, policy).is_some() {
+        let Ok(brings) = self.brings(upstream, policy) else {
             return Ok(());
-        }
-        let platforms = match self.brings(upstream, policy) {
-            Ok(brings) => brings.platforms().to_vec(),
-            Err(_) => return Ok(()),
         };
-        // A daemon's lookup does not tell which platforms an index has.
-        let registries = session.registries();
-        if !policy.safety.require.platforms.is_empty() {
-            let mut upstream = upstream.clone();
-            registries.read_index(&self.follows, &mut upstream).await?;
-            self.upstream = Upstream::Has(upstream);
-        }
-        if let (true, Upstream::Has(upstream)) = (policy.safety.needs_facts(), &self.upstream) {
-            let facts = registries.facts(&self.follows, &upstream.top, &platforms).await;
-            self.facts = Some(facts?);
+        if self.in_sync_with(upstream, policy).is_none() && policy.safety.is_open(self, upstream, policy.now) {
+            let facts = session
+                .registries()
+                .facts(&self.follows, &upstream.top, brings.platforms());
+            self.facts = Some(facts.await?);
         }
         Ok(())
     }
@@ -150,7 +141,8 @@ impl Viewed {
     /// What is the same may have been signed since.
     async fn look_for_referrers(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
         if let (Upstream::Has(upstream), Some(digest)) = (&self.upstream, &self.digest)
-            && self.in_sync_with(upstream, policy).is_some()
+            && let Some(because) = self.in_sync_with(upstream, policy)
+            && because != KeptBecause::RolledBack
         {
             let lacks = session.lacks_referrers(&self.follows, digest, &self.target).await;
             self.lacks_referrers = lacks?;

@@ -177,6 +177,8 @@ pub async fn survey(
     });
     let chosen = survey.choose(scope, &named, &listed, ecr, session, stop).await;
     survey.repositories += survey.missing.len();
+    let comes = |repository: &Repository| scope.has_keyword(&repository.path);
+    survey.unmatched = survey.unmatched.filter(|_| !survey.missing.keys().any(comes));
     let mut followed = survey.list(scope, ecr, listed, &chosen, ledger, stop).await;
     if !stop.is_asked() {
         let is_absent = |only: &Only| {

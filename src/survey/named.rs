@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::{Followed, Scope, Survey, SurveyError, is_below};
-use crate::aws::Trouble;
-use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_of_template};
+use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_created_on_push};
+use crate::aws::{AwsError, Trouble};
 use crate::engine::Session;
 use crate::image::{Repository, Tag};
 use crate::ledger::Ledger;
@@ -167,7 +167,7 @@ impl Survey {
         named: &Named,
         scope: &Scope,
         ecr: &Ecr,
-        templates: &mut Option<Vec<String>>,
+        templates: &mut Option<Result<Vec<(String, bool)>, AwsError>>,
     ) -> Result<Option<NewRepository>, SurveyError> {
         let name = &named.repository;
         if self.cached.contains(name) || self.cache_prefixes.iter().any(|prefix| is_below(prefix, name)) {
@@ -178,13 +178,15 @@ impl Survey {
             Creation::Never => Err(SurveyError::NoRepository { name, region }),
             Creation::With(new) => Ok(Some(new.clone())),
             Creation::ByTemplate => {
-                if templates.is_none() {
-                    *templates = Some(ecr.created_on_push().await?);
-                }
-                let mut prefixes = templates.iter().flatten();
-                match prefixes.any(|prefix| is_of_template(prefix, &name)) {
-                    true => Ok(None),
-                    false => Err(SurveyError::NoTemplate { name, region }),
+                // Who may not read them is not asked again for each.
+                let templates = match templates {
+                    Some(known) => known,
+                    None => templates.insert(ecr.creation_templates().await),
+                };
+                match templates {
+                    Ok(all) if is_created_on_push(all, &name) => Ok(None),
+                    Ok(_) => Err(SurveyError::NoTemplate { name, region }),
+                    Err(error) => Err(error.clone().into()),
                 }
             }
         }

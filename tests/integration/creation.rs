@@ -182,7 +182,10 @@ async fn ecr_creates_it_by_a_template_where_one_is_for_it() {
         .lab
         .ecr()
         .creation_template("mirror", &["PULL_THROUGH_CACHE", "CREATE_ON_PUSH"]);
-    let ran = sync(&world).await.well();
+    // Also when it was planned before.
+    let run = |arguments: &[&str]| world.keeper(arguments).without("KEYWORD");
+    run(&["plan", "--out", "plan.json"]).ran().await.well();
+    let ran = run(&["apply", "plan.json", "--output", "json"]).ran().await.well();
     assert_eq!(ran.outcome("/mirror/app:1.0"), "updated");
     let calls = world.lab.ecr().api_requests();
     assert!(calls.iter().all(|call| call.action != "CreateRepository"));
@@ -215,4 +218,11 @@ async fn what_is_wrong_with_the_settings_of_new_repositories_is_told_at_once() {
     ] {
         assert!(ran.stderr.contains(says), "{says} is not in {}", ran.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyword_that_only_a_new_repository_has_is_matched() {
+    let world = world("create_repositories: settings\nkeyword: mirror\n").await;
+    let ran = sync(&world).await.well();
+    assert_eq!(ran.outcome("/mirror/app:1.0"), "updated");
 }

@@ -105,12 +105,16 @@ async fn what_is_replaced_stays_as_a_backup_and_is_rolled_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_backed_up_is_not_replaced() {
-    let world = world(&["1.0", "2.0"], "policy: {backup: '{tag}-before'}\nretry: {tries: 1}\n").await;
+    let world = world(
+        &["1.0", "2.0"],
+        "policy: {backup: '{tag}-before-{date}'}\nretry: {tries: 1}\n",
+    )
+    .await;
     let first = world.digest_in_ecr(NAME, "1.0");
     moves(&world, "1.0", "other").await;
     let moved = moves(&world, "2.0", "other two").await;
     let ill = Act::status(500, "UNKNOWN", "ill");
-    let fault = Fault::new(&format!("/v2/{NAME}/manifests/1.0-before"), ill).method("PUT");
+    let fault = Fault::new(&format!("/v2/{NAME}/manifests/1.0-before-"), ill).method("PUT");
     world.lab.ecr().front().fault(fault);
     let ran = sync(&world).await.code_is(1);
     assert_eq!(outcome(&ran, "1.0"), "failed");
@@ -142,7 +146,7 @@ async fn a_rollback_needs_something_to_go_back_to() {
         let ran = world.keeper(&arguments).ran().await.code_is(code);
         assert!(ran.stderr.contains(says), "{says} is not in {}", ran.stderr);
     }
-    set(&world, "policy: {backup: '{tag}-old'}\n");
+    set(&world, "policy: {backup: '{tag}-old-{date}'}\n");
     let ran = world.keeper(&["rollback", &target]).ran().await.code_is(1);
     assert!(
         ran.stderr.contains("there is no backup of it that is another image"),
@@ -273,8 +277,9 @@ async fn an_image_comes_only_when_it_is_what_is_required() {
         assert!(reason(&ran, "1.0").contains(says), "{require}: {}", reason(&ran, "1.0"));
         assert_eq!(world.digest_in_ecr(NAME, "1.0"), first);
     }
-    set(&world, "policy: {require: {max_size: 2GiB}}\n");
+    set(&world, "policy: {require: {max_size: 2GiB, platforms: linux/amd64}}\n");
     sync(&world).await.well();
+    assert_ne!(world.digest_in_ecr(NAME, "1.0"), first, "it is all that is asked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,4 +300,72 @@ async fn what_is_wrong_with_a_policy_is_told_at_once() {
     ] {
         assert!(ran.stderr.contains(says), "{says} is not in {}", ran.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_stays_whatever_the_next_run_wants_of_the_upstream() {
+    for (name, more) in [
+        ("the same", ""),
+        ("one platform", "platforms: linux/amd64\n"),
+        ("referrers", "referrers: true\n"),
+    ] {
+        let world = world(&["1.0"], "").await;
+        let first = world.digest_in_ecr(NAME, "1.0");
+        moves(&world, "1.0", "second").await;
+        sync(&world).await.well();
+        world.ecr(NAME, "kept", tiny("1.0")).await;
+        let rollback = ["rollback", &format!("{NAME}:1.0"), "--to", "kept", "--output", "json"];
+        let ran = world.keeper(&rollback).ran().await.well();
+        assert_eq!(ran.json()["remembered"], true, "{name}");
+        let again = world.keeper(&rollback[..4]).ran().await.well();
+        assert!(again.stdout.contains("names that already"), "{}", again.stdout);
+        set(&world, more);
+        let run = world.keeper(&["sync", "--only", &format!("{NAME}:1.0"), "--output", "json"]);
+        let ran = run.ran().await.well();
+        assert_eq!(
+            reason(&ran, "1.0"),
+            "it was rolled back from what the upstream has today",
+            "{name}"
+        );
+        assert_eq!(world.digest_in_ecr(NAME, "1.0"), first, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_cannot_be_remembered_moves_nothing() {
+    let world = world(&["1.0"], "").await;
+    world.ecr(NAME, "kept", tiny("kept")).await;
+    let before = world.digest_in_ecr(NAME, "1.0");
+    fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
+    fs::write(world.ledger(), "no ledger").unwrap();
+    let rollback = ["rollback", &format!("{NAME}:1.0"), "--to", "kept"];
+    let ran = world.keeper(&rollback).ran().await.code_is(1);
+    assert!(
+        ran.stderr.contains("is not one that this version can read"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(world.digest_in_ecr(NAME, "1.0"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_version_is_told_with_what_it_was_made_of() {
+    let world = world(&[], "").await;
+    let made = world.upstream("library/app", "1.0", tiny("first")).await;
+    world.ecr(NAME, "1.0", tiny("older")).await;
+    sync(&world).await.well();
+    assert_eq!(world.digest_in_ecr(NAME, "1.0"), made.digest());
+    moves(&world, "1.0", "second").await;
+    set(&world, "policy: {retag: freeze}\n");
+    let ran = sync(&world).await.code_is(1);
+    let says = format!("has moved upstream, from {}, and policy.retag is freeze", made.digest());
+    assert!(reason(&ran, "1.0").contains(&says), "{}", reason(&ran, "1.0"));
+    // One that somebody has replaced in ECR has not moved upstream, so far as anybody knows.
+    world.ecr(NAME, "1.0", tiny("by hand")).await;
+    let ran = sync(&world).await.code_is(1);
+    assert!(
+        reason(&ran, "1.0").contains("is another image upstream than here"),
+        "{}",
+        reason(&ran, "1.0")
+    );
 }

@@ -2,7 +2,8 @@
 
 use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability,
-    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, RctAppliedFor, Tag,
+    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, RctAppliedFor,
+    RepositoryCreationTemplate, Tag,
 };
 
 use super::{Ecr, PAGE};
@@ -29,17 +30,18 @@ impl From<AwsError> for NotCreated {
 const ROOT: &str = "ROOT";
 
 impl Ecr {
-    /// Creates a repository, unless it has come about meanwhile. One that does not become what it should be is removed again.
+    /// Creates a repository, unless it has come about meanwhile; answers whether it did. One that does not become what it should be is
+    /// removed again.
     ///
     /// # Errors
     /// What AWS does not do, of the repository or of its policies.
-    pub async fn create(&self, name: &str, new: &NewRepository) -> Result<(), NotCreated> {
+    pub async fn create(&self, name: &str, new: &NewRepository) -> Result<bool, NotCreated> {
         match self.create_repository(name, new).await {
-            Err(error) if error.trouble == Trouble::Exists => return Ok(()),
+            Err(error) if error.trouble == Trouble::Exists => return Ok(false),
             created => created?,
         }
         match self.set_policies(name, new).await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
             Err(source) => Err(NotCreated {
                 source,
                 left: self.delete_empty(name).await.err(),
@@ -139,8 +141,11 @@ impl Ecr {
         Ok(())
     }
 
-    /// The prefixes of repositories that ECR creates by itself when something is pushed to one of them.
-    pub async fn created_on_push(&self) -> Result<Vec<String>, AwsError> {
+    /// The registry's repository creation templates: their prefixes, and whether they are for what something is pushed to.
+    ///
+    /// # Errors
+    /// Where AWS does not tell.
+    pub async fn creation_templates(&self) -> Result<Vec<(String, bool)>, AwsError> {
         const CALL: &str = "DescribeRepositoryCreationTemplates";
         tracing::debug!("ask AWS: {CALL} in {}", self.region);
         let mut pages = self
@@ -149,21 +154,32 @@ impl Ecr {
             .max_results(PAGE)
             .into_paginator()
             .send();
-        let mut prefixes = Vec::new();
+        let mut all = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| AwsError::of_sdk(CALL, format!("in {}", self.region), error))?;
             let templates = page.repository_creation_templates().iter();
-            let on_push = templates.filter(|one| one.applied_for().contains(&RctAppliedFor::CreateOnPush));
-            prefixes.extend(on_push.filter_map(|one| one.prefix().map(str::to_owned)));
+            let on_push = |one: &RepositoryCreationTemplate| one.applied_for().contains(&RctAppliedFor::CreateOnPush);
+            all.extend(templates.filter_map(|one| Some((one.prefix()?.to_owned(), on_push(one)))));
         }
-        Ok(prefixes)
+        Ok(all)
     }
 }
 
-/// Whether a template for `prefix` is for a repository of this name.
-pub fn is_of_template(prefix: &str, name: &str) -> bool {
-    let rest = name.strip_prefix(prefix.trim_end_matches('/'));
-    prefix == ROOT || rest.is_some_and(|rest| rest.starts_with('/'))
+/// Whether a repository of this name is created when something is pushed to it: the template with the longest prefix is for it, and that
+/// for all others where there is none.
+pub fn is_created_on_push(templates: &[(String, bool)], name: &str) -> bool {
+    let length = |prefix: &str| match prefix {
+        ROOT => Some(0),
+        prefix => {
+            let prefix = prefix.trim_end_matches('/');
+            let rest = name.strip_prefix(prefix)?;
+            rest.starts_with('/').then_some(prefix.len())
+        }
+    };
+    let own = templates
+        .iter()
+        .filter_map(|(prefix, on_push)| Some((length(prefix)?, *on_push)));
+    own.max().is_some_and(|(_, on_push)| on_push)
 }
 
 #[cfg(test)]
@@ -181,7 +197,14 @@ mod tests {
             ("prod", "production/app", false),
             ("ROOT", "production/app", true),
         ] {
-            assert_eq!(is_of_template(prefix, name), expected, "{prefix} {name}");
+            let templates = [(prefix.to_owned(), true)];
+            assert_eq!(is_created_on_push(&templates, name), expected, "{prefix} {name}");
         }
+        let of_root = [("ROOT".to_owned(), true), ("cache".to_owned(), false)];
+        assert!(is_created_on_push(&of_root, "team/app"));
+        assert!(
+            !is_created_on_push(&of_root, "cache/app"),
+            "its own template is for something else"
+        );
     }
 }
