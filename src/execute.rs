@@ -80,13 +80,13 @@ pub struct Execution {
 }
 
 /// The registries of ECR in which repositories may be created, by their hosts.
-pub type Registries = BTreeMap<Arc<str>, Ecr>;
+pub type Ecrs = BTreeMap<Arc<str>, Ecr>;
 
 /// Carries out `plan`, some images at once; one that fails leaves the others alone.
 pub async fn execute(
     plan: &Plan,
     conduct: &Conduct,
-    registries: &Registries,
+    ecrs: &Ecrs,
     session: &Session,
     ledger: &mut Ledger,
     stop: &Stop,
@@ -100,7 +100,7 @@ pub async fn execute(
     let ledger = Mutex::new((ledger, None));
     let mut execution = Execution::default();
     for stage in &plan.stages {
-        create(stage, conduct, registries, stop, events, &mut execution).await;
+        create(stage, conduct, ecrs, stop, events, &mut execution).await;
         let (copies, unhoused) = housed(stage, &execution.uncreated);
         execution.done.extend(unhoused.into_iter().map(|copy| {
             events.send(Event::Ended(copy.target.clone(), How::NotAttempted));
@@ -130,13 +130,13 @@ pub async fn execute(
 async fn create(
     stage: &[Action],
     conduct: &Conduct,
-    registries: &Registries,
+    ecrs: &Ecrs,
     stop: &Stop,
     events: &Events,
     execution: &mut Execution,
 ) {
     let creates = stage.iter().filter_map(|action| match action {
-        Action::CreateRepository(create) => Some((registries.get(&create.repository.host)?, create)),
+        Action::CreateRepository(create) => Some((ecrs.get(&create.repository.host)?, create)),
         Action::Copy(_) => None,
     });
     let create = async |(ecr, CreateRepository { repository, with }): (&Ecr, &CreateRepository)| {
@@ -240,10 +240,10 @@ async fn run(
     all
 }
 
-type Saved<'a> = (Vec<(&'a Copy, Option<Tag>)>, Vec<(&'a Copy, EngineError)>);
+type BackedUp<'a> = (Vec<(&'a Copy, Option<Tag>)>, Vec<(&'a Copy, EngineError)>);
 
 /// Gives what is replaced another name first, where that is planned. What cannot be kept is not replaced.
-async fn back_up<'a>(copies: Vec<&'a Copy>, session: &Session) -> Saved<'a> {
+async fn back_up<'a>(copies: Vec<&'a Copy>, session: &Session) -> BackedUp<'a> {
     let (mut saved, mut unsaved) = (Vec::new(), Vec::new());
     for copy in copies {
         let (Some(backup), Some(digest)) = (&copy.backup, &copy.target_digest) else {

@@ -10,7 +10,7 @@ use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::Event;
-use crate::execute::{Conduct, Registries, execute};
+use crate::execute::{Conduct, Ecrs, execute};
 use crate::image::{ImageRef, InvalidReference, Observed, Reference, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::plan::{self, Policy, Safety, Upstream, Viewed};
@@ -162,7 +162,7 @@ async fn attempt(
     let execution = execute(
         &plan,
         &conduct,
-        &Registries::new(),
+        &Ecrs::new(),
         &session,
         &mut Ledger::in_memory(),
         stop,

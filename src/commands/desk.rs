@@ -7,9 +7,9 @@ use super::Context;
 use super::watch::Watch;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
-use crate::engine::{self, EngineError, Session, direct, docker};
+use crate::engine::{EngineError, Registries, Session, direct, docker};
 use crate::events::{Event, Events};
-use crate::execute::Registries;
+use crate::execute::Ecrs;
 use crate::ledger::Ledger;
 use crate::mapping::Only;
 use crate::plan::{self, EngineKind, Plan, Policy, Upstream, Vanished, Viewed};
@@ -55,7 +55,6 @@ pub(super) struct Desk {
     pub(super) registry: String,
     pub(super) policy: Policy,
     pub(super) ledger: Ledger,
-    pub(super) ecrs: Registries,
     ecr: Ecr,
     scope: Scope,
     allow_no_match: bool,
@@ -114,7 +113,6 @@ impl Desk {
             },
             session,
             ledger,
-            ecrs: Registries::from([(registry.as_str().into(), ecr.clone())]),
             ecr,
             scope: Scope {
                 registry: registry.clone(),
@@ -140,6 +138,11 @@ impl Desk {
     /// What registries said about their limits, by host.
     pub(super) fn limits(&self) -> BTreeMap<String, Limit> {
         self.session.limits()
+    }
+
+    /// Where repositories may be created.
+    pub(super) fn ecrs(&self) -> Ecrs {
+        Ecrs::from([(self.registry.as_str().into(), self.ecr.clone())])
     }
 
     /// Asks both sides. A keyword that matches nothing is a failure unless the settings allow it.
@@ -217,9 +220,9 @@ pub(super) async fn keyring(settings: &Settings, needed: Option<&str>) -> Result
 }
 
 /// Registries, as this program itself asks them.
-pub(super) fn registries(settings: &Settings, keyring: &Keyring) -> engine::Registries {
+pub(super) fn registries(settings: &Settings, keyring: &Keyring) -> Registries {
     let client = Client::new(settings.registries.clone(), Arc::new(keyring.clone()));
-    engine::Registries::new(client, settings.mirrors.clone())
+    Registries::new(client, settings.mirrors.clone())
 }
 
 /// Opens the engine that the settings name, for the registry `target`. A daemon logs in there in any case.

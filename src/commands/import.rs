@@ -1,11 +1,12 @@
 //! `config import`: settings that do what another program's configuration says.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::input;
 use super::{CommandError, Context, ExitCode, Output, print_json, unless_closed};
 use crate::atomic;
 use crate::import::{Beside, Format, ImportError, Imported, LeftOut, Source, import};
@@ -133,18 +134,9 @@ impl Text {
 }
 
 fn read(file: &Path, format: Format) -> Result<Text, Failure> {
-    let is_stdin = file == Path::new("-");
-    let name = match is_stdin {
-        true => "standard input".to_owned(),
-        false => file.display().to_string(),
-    };
-    let mut text = String::new();
-    let read = match is_stdin {
-        true => io::stdin().lock().read_to_string(&mut text).map(drop),
-        false => std::fs::read_to_string(file).map(|read| text = read),
-    };
-    match read {
-        Ok(()) => Ok(Text { name, text }),
+    let name = input::name(file);
+    match input::read(file) {
+        Ok(text) => Ok(Text { name, text }),
         Err(error) => Err(Failure {
             message: format!("read {name} as a configuration of {format}"),
             causes: vec![error.to_string()],

@@ -176,7 +176,7 @@ pub(super) async fn carry_out(
     let execution = execute(
         plan,
         &conduct,
-        &desk.ecrs,
+        &desk.ecrs(),
         &desk.session,
         &mut desk.ledger,
         stop,

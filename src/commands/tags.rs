@@ -1,10 +1,10 @@
 //! `tags`: the tags of an upstream that rules choose.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::desk::{keyring, registries};
+use super::input;
 use super::rules::RuleOptions;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
@@ -83,17 +83,8 @@ async fn list(upstream: &Repository, settings: &Settings) -> Result<Vec<Tag>, Fa
 
 /// The tags in a file. Every line that is none is a mistake, and all of them are told.
 fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
-    let is_stdin = file == Path::new("-");
-    let name = match is_stdin {
-        true => "standard input".to_owned(),
-        false => file.display().to_string(),
-    };
-    let mut text = String::new();
-    let read = match is_stdin {
-        true => std::io::stdin().lock().read_to_string(&mut text).map(drop),
-        false => std::fs::read_to_string(file).map(|read| text = read),
-    };
-    read.map_err(|error| Failure {
+    let name = input::name(file);
+    let text = input::read(file).map_err(|error| Failure {
         message: format!("read the tags in {name}"),
         causes: vec![error.to_string()],
         hint: Some("name a text file with a tag on each line, or - for standard input"),

@@ -54,7 +54,7 @@ pub struct Report {
     /// How many tags are places of signatures and other referrers, passed over.
     pub signature_tags: usize,
     /// How many tags are backups, passed over.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub backups: usize,
     /// Repositories that ECR keeps current itself, as a cache of an upstream registry, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -153,7 +153,7 @@ impl Outcome {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 

@@ -61,7 +61,7 @@ pub struct Preview {
     /// How many tags are places of signatures and other referrers, passed over.
     pub signature_tags: usize,
     /// How many tags are backups, passed over.
-    #[serde(skip_serializing_if = "super::is_none")]
+    #[serde(skip_serializing_if = "super::is_zero")]
     pub backups: usize,
     /// Repositories that ECR keeps current itself, and that were passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]

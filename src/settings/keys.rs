@@ -1,5 +1,7 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
+use super::policy::OF_POLICY;
+use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::serve_keys::OF_SERVE;
 
@@ -120,11 +122,11 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 4] = [KEYS, &OF_SERVE, &OF_ENTRIES, &OF_SETS];
+    const ALL: [&[Key]; 6] = [KEYS, &OF_REPOSITORIES, &OF_POLICY, &OF_SERVE, &OF_ENTRIES, &OF_SETS];
     ALL.into_iter().flatten()
 }
 
-/// All but the rules for tags and what `serve` is told, in the order of `settings.yaml`.
+/// What no other file of this room has, in the order of `settings.yaml`.
 const KEYS: &[Key] = &[
     key("ecr", None, "the registry's host[:port], without a scheme or a path")
         .also(&["ECR"])
@@ -158,68 +160,9 @@ const KEYS: &[Key] = &[
     key("images.#.max_selected", None, "a whole number from 1 to 100000")
         .number(1, 100_000)
         .about("How many tags the rules may choose; 1000 unless said. More are taken for a mistake, and none is followed."),
-    key("create_repositories", Some("never"), "never or settings or template")
-        .choice(&["never", "settings", "template"])
-        .about(
-            "What is done about a repository that images name and that is not there: nothing, and the command is told that creates it (never); it is created \
-             as repositories says (settings); ECR creates it by a repository creation template (template).",
-        ),
-    key("repositories.image_tag_mutability", Some("MUTABLE"), "MUTABLE or IMMUTABLE")
-        .choice(&["MUTABLE", "IMMUTABLE"])
-        .about("Whether the tags of a new repository may move."),
-    key(
-        "repositories.mutability_exclusion_filters",
-        None,
-        "a list of up to 5 filters, such as latest or dev-*",
-    )
-    .list()
-    .about("Tags of a new repository for which it is the other way round; * stands for any characters."),
-    key("repositories.scan_on_push", Some("false"), "true or false")
-        .flag()
-        .about("Whether ECR scans each image that is pushed to a new repository."),
-    key("repositories.encryption_type", Some("AES256"), "AES256 or KMS or KMS_DSSE")
-        .choice(&["AES256", "KMS", "KMS_DSSE"])
-        .about("How ECR encrypts what is in a new repository."),
-    key("repositories.kms_key", None, "a key's ARN, id or alias, beside encryption_type: KMS")
-        .about("The KMS key for that. Without it, the one that AWS keeps for ECR."),
-    key("repositories.lifecycle_policy", None, "a file with a lifecycle policy in JSON")
-        .about("The lifecycle policy of a new repository."),
-    key("repositories.policy", None, "a file with a repository policy in JSON")
-        .about("The repository policy of a new repository: who else may pull from it."),
-    key("repositories.tags.*", None, "text of up to 256 characters")
-        .about("Resource tags of a new repository, by their keys."),
     key("missing_upstream", Some("fail"), "fail or keep")
         .choice(&["fail", "keep"])
         .about("What a tag is whose upstream has gone: refused (fail), or left as it is (keep)."),
-    key("policy.backup", None, "a tag's name with {tag}, such as {tag}-before-{date}")
-        .about("The tag under which an image stays that is replaced. Without that nothing is replaced. `rollback` puts it back."),
-    key("policy.min_age", None, "a duration, such as 72h")
-        .about("How long an upstream's image has to have been seen before it comes; the ledger remembers since when."),
-    key("policy.min_age_except", None, "a list of regular expressions for whole tags")
-        .list()
-        .about("Tags that need not wait."),
-    key("policy.retag", Some("follow"), "follow or alarm or freeze")
-        .choice(&["follow", "alarm", "freeze"])
-        .about(
-            "What is done where a version's tag (not latest) names another image upstream than before: it comes (follow), it comes and the exit code \
-             is 1 (alarm), or the target keeps what it has (freeze).",
-        ),
-    key("policy.retag_except", None, "a list of regular expressions for whole tags")
-        .list()
-        .about("Versions' tags that are known to move, such as 1.27 to each of its patches."),
-    key("policy.vanished", None, "keep or alarm or protect")
-        .choice(&["keep", "alarm", "protect"])
-        .about(
-            "What a tag is whose upstream has gone: as missing_upstream: keep, as missing_upstream: fail, or kept and remembered in the ledger, so that \
-             nothing here deletes it (protect). Without it missing_upstream says.",
-        ),
-    key("policy.require.platforms", None, "a platform such as linux/amd64, or a list of them")
-        .list()
-        .about("Platforms that an upstream's image has to have to come."),
-    key("policy.require.max_size", None, "bytes, such as 2GiB or 500MB")
-        .about("The most that one platform's image may have, packed as registries hold it."),
-    key("policy.require.labels.*", None, "a regular expression for the whole value")
-        .about("A label that an image has to have to come, and what its value has to be."),
     key(
         "platforms",
         None,

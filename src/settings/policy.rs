@@ -2,12 +2,46 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::{Key, key};
 use super::reader::Reader;
 use super::values::{choice, duration, from_str, pattern, size};
 use crate::image::Platforms;
 use crate::mapping::{Backup, InvalidBackup};
 use crate::plan::{Requirements, Retag, Safety, Vanished};
 use crate::selection::Pattern;
+
+/// In the order of `settings.yaml`.
+pub(super) const OF_POLICY: [Key; 9] = [
+    key("policy.backup", None, "a tag's name with {tag}, such as {tag}-before-{date}")
+        .about("The tag under which an image stays that is replaced. Without that nothing is replaced. `rollback` puts it back."),
+    key("policy.min_age", None, "a duration, such as 72h")
+        .about("How long an upstream's image has to have been seen before it comes; the ledger remembers since when."),
+    key("policy.min_age_except", None, "a list of regular expressions for whole tags")
+        .list()
+        .about("Tags that need not wait."),
+    key("policy.retag", Some("follow"), "follow or alarm or freeze")
+        .choice(&["follow", "alarm", "freeze"])
+        .about(
+            "What is done where a version's tag (not latest) names another image upstream than before: it comes (follow), it comes and the exit code \
+             is 1 (alarm), or the target keeps what it has (freeze).",
+        ),
+    key("policy.retag_except", None, "a list of regular expressions for whole tags")
+        .list()
+        .about("Versions' tags that are known to move, such as 1.27 to each of its patches."),
+    key("policy.vanished", None, "keep or alarm or protect")
+        .choice(&["keep", "alarm", "protect"])
+        .about(
+            "What a tag is whose upstream has gone: as missing_upstream: keep, as missing_upstream: fail, or kept and remembered in the ledger, so that \
+             nothing here deletes it (protect). Without it missing_upstream says.",
+        ),
+    key("policy.require.platforms", None, "a platform such as linux/amd64, or a list of them")
+        .list()
+        .about("Platforms that an upstream's image has to have to come."),
+    key("policy.require.max_size", None, "bytes, such as 2GiB or 500MB")
+        .about("The most that one platform's image may have, packed as registries hold it."),
+    key("policy.require.labels.*", None, "a regular expression for the whole value")
+        .about("A label that an image has to have to come, and what its value has to be."),
+];
 
 impl Reader {
     pub(super) fn safety(&mut self) -> Option<Safety> {

@@ -1,8 +1,43 @@
 //! `create_repositories` and `repositories`: what is done about a repository that is not there.
 
+use super::keys::{Key, key};
 use super::reader::Reader;
 use super::values::{choice, content, flag, text};
 use crate::mapping::{Creation, Encryption, Mutability, NewRepository};
+
+/// In the order of `settings.yaml`.
+pub(super) const OF_REPOSITORIES: [Key; 9] = [
+    key("create_repositories", Some("never"), "never or settings or template")
+        .choice(&["never", "settings", "template"])
+        .about(
+            "What is done about a repository that images name and that is not there: nothing, and the command is told that creates it (never); it is created \
+             as repositories says (settings); ECR creates it by a repository creation template (template).",
+        ),
+    key("repositories.image_tag_mutability", Some("MUTABLE"), "MUTABLE or IMMUTABLE")
+        .choice(&["MUTABLE", "IMMUTABLE"])
+        .about("Whether the tags of a new repository may move."),
+    key(
+        "repositories.mutability_exclusion_filters",
+        None,
+        "a list of up to 5 filters, such as latest or dev-*",
+    )
+    .list()
+    .about("Tags of a new repository for which it is the other way round; * stands for any characters."),
+    key("repositories.scan_on_push", Some("false"), "true or false")
+        .flag()
+        .about("Whether ECR scans each image that is pushed to a new repository."),
+    key("repositories.encryption_type", Some("AES256"), "AES256 or KMS or KMS_DSSE")
+        .choice(&["AES256", "KMS", "KMS_DSSE"])
+        .about("How ECR encrypts what is in a new repository."),
+    key("repositories.kms_key", None, "a key's ARN, id or alias, beside encryption_type: KMS")
+        .about("The KMS key for that. Without it, the one that AWS keeps for ECR."),
+    key("repositories.lifecycle_policy", None, "a file with a lifecycle policy in JSON")
+        .about("The lifecycle policy of a new repository."),
+    key("repositories.policy", None, "a file with a repository policy in JSON")
+        .about("The repository policy of a new repository: who else may pull from it."),
+    key("repositories.tags.*", None, "text of up to 256 characters")
+        .about("Resource tags of a new repository, by their keys."),
+];
 
 /// The most exclusion filters of a repository (API reference, CreateRepository).
 const FILTERS: usize = 5;

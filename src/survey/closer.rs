@@ -9,7 +9,7 @@ use super::{Compare, Followed, Scope, Survey, Unread};
 use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
 use crate::image::{Digest, ImageRef, Kind, Platforms};
-use crate::plan::{Keeps, KeptBecause, Policy, Upstream, Viewed};
+use crate::plan::{Keeps, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 impl Survey {
@@ -141,8 +141,7 @@ impl Viewed {
     /// What is the same may have been signed since.
     async fn look_for_referrers(&mut self, policy: &Policy, session: &Session) -> Result<(), EngineError> {
         if let (Upstream::Has(upstream), Some(digest)) = (&self.upstream, &self.digest)
-            && let Some(because) = self.in_sync_with(upstream, policy)
-            && because != KeptBecause::RolledBack
+            && self.in_sync_with(upstream, policy).is_some()
         {
             let lacks = session.lacks_referrers(&self.follows, digest, &self.target).await;
             self.lacks_referrers = lacks?;

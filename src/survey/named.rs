@@ -170,7 +170,7 @@ impl Survey {
         templates: &mut Option<Result<Vec<(String, bool)>, AwsError>>,
     ) -> Result<Option<NewRepository>, SurveyError> {
         let name = &named.repository;
-        if self.cached.contains(name) || self.cache_prefixes.iter().any(|prefix| is_below(prefix, name)) {
+        if self.cache_prefixes.iter().any(|prefix| is_below(prefix, name)) {
             return Err(SurveyError::Cached);
         }
         let (name, region) = (name.clone(), ecr.region().to_owned());

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use ecr_lab::images::tiny;
-use ecr_lab::{Act, Fault, LabOptions};
+use ecr_lab::images::{Artifact, Place, tiny};
+use ecr_lab::{Act, Fault, LabOptions, Referrers};
 use serde_json::Value;
 
 use crate::support::{Ran, World};
@@ -310,10 +310,14 @@ async fn a_rollback_stays_whatever_the_next_run_wants_of_the_upstream() {
         ("referrers", "referrers: true\n"),
     ] {
         let world = world(&["1.0"], "").await;
-        let first = world.digest_in_ecr(NAME, "1.0");
         moves(&world, "1.0", "second").await;
         sync(&world).await.well();
-        world.ecr(NAME, "kept", tiny("1.0")).await;
+        let first = world.ecr(NAME, "kept", tiny("1.0")).await;
+        // What a run that wants referrers would bring.
+        world.lab.upstream().set_referrers(Referrers::Supported);
+        let signature = Artifact::new("application/vnd.example.signature", b"signed").subject(&first);
+        let place = Place::of(world.lab.upstream());
+        signature.push(&place, "library/app", None).await.unwrap();
         let rollback = ["rollback", &format!("{NAME}:1.0"), "--to", "kept", "--output", "json"];
         let ran = world.keeper(&rollback).ran().await.well();
         assert_eq!(ran.json()["remembered"], true, "{name}");
@@ -327,7 +331,7 @@ async fn a_rollback_stays_whatever_the_next_run_wants_of_the_upstream() {
             "it was rolled back from what the upstream has today",
             "{name}"
         );
-        assert_eq!(world.digest_in_ecr(NAME, "1.0"), first, "{name}");
+        assert_eq!(world.digest_in_ecr(NAME, "1.0"), first.top, "{name}");
     }
 }
 

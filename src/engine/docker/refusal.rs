@@ -93,6 +93,20 @@ pub(super) fn no_daemon(address: &Address, error: &Error) -> EngineError {
         (Error::DockerResponseServerError { message, .. }, _) if message.contains("HTTPS server") => DaemonTrouble::Tls,
         _ => DaemonTrouble::Other,
     };
+    // In TLS 1.3 a server refuses the client's certificate when for the client the handshake is over (RFC 8446, 4.4.2.4): its alert
+    // and its closing of the connection race with the first request.
+    let closed =
+        trouble == DaemonTrouble::Other && matches!(address, Address::Tcp { tls: Some(_), .. }) && has_gone(error);
+    if closed {
+        return EngineError::NoDaemon {
+            address: address.to_string(),
+            trouble: DaemonTrouble::Tls,
+            why: format!(
+                "{}: it closed the connection, as a daemon does that does not accept the certificate shown",
+                innermost(error)
+            ),
+        };
+    }
     EngineError::NoDaemon {
         address: address.to_string(),
         trouble,
