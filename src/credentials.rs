@@ -54,8 +54,8 @@ pub struct Keyring {
     said: Arc<BTreeMap<String, Credential>>,
     /// What Docker's configuration answered, so that a helper is asked once a run.
     docker: Arc<Mutex<BTreeMap<String, Option<Credential>>>>,
-    /// The run's own registry.
-    ecr: Option<Arc<EcrLogin>>,
+    /// The registries that a run writes to.
+    ecrs: Vec<Arc<EcrLogin>>,
     /// How AWS is asked about other registries of ECR.
     aws: Option<Arc<AwsOptions>>,
     /// Other registries of ECR, by host; none for one that gives us no token.
@@ -77,7 +77,7 @@ impl Keyring {
         Self {
             said: Arc::new(said),
             docker: Arc::default(),
-            ecr: None,
+            ecrs: Vec::new(),
             aws: None,
             others: Arc::default(),
         }
@@ -91,7 +91,8 @@ impl Keyring {
 
     /// Also with ECR's tokens for the registry at host `registry`.
     pub fn with_ecr(mut self, api: Ecr, registry: String, token: Option<Token>) -> Self {
-        self.ecr = Some(Arc::new(EcrLogin::new(TokenSource::Private(api), &registry, token)));
+        let login = EcrLogin::new(TokenSource::Private(api), &registry, token);
+        self.ecrs.push(Arc::new(login));
         self
     }
 
@@ -100,7 +101,7 @@ impl Keyring {
         if let Some(said) = self.said.get(host) {
             return Ok(Some(said.clone()));
         }
-        if let Some(ecr) = self.ecr.as_ref().filter(|ecr| ecr.registry == host) {
+        if let Some(ecr) = self.ecrs.iter().find(|ecr| ecr.registry == host) {
             return ecr.credential().await.map(Some);
         }
         match self.of_docker(host).await? {
@@ -193,7 +194,7 @@ impl Keyring {
     }
 
     async fn login_of(&self, host: &str) -> Option<Arc<EcrLogin>> {
-        match self.ecr.as_ref().filter(|ecr| ecr.registry == host) {
+        match self.ecrs.iter().find(|ecr| ecr.registry == host) {
             Some(own) => Some(Arc::clone(own)),
             None => self.others.lock().await.get(host).cloned().flatten(),
         }

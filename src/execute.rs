@@ -21,7 +21,7 @@ use crate::stop::Stop;
 pub struct Conduct {
     /// How many images are copied at once.
     pub at_once: usize,
-    /// The platforms that the settings ask for.
+    /// The platforms that the settings ask for, but for copies that tell of others.
     pub platforms: Platforms,
     /// What the settings say of attestations.
     pub attestations: Attestations,
@@ -324,7 +324,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         digest,
         upstream: copy.upstream.repository.clone(),
         from: copy.upstream_digest.clone(),
-        platforms: conduct.platforms.clone(),
+        platforms: copy.asked.as_ref().unwrap_or(&conduct.platforms).clone(),
         attestations: conduct.attestations,
         rolled_back: false,
         at: Timestamp::now(),

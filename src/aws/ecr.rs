@@ -123,6 +123,35 @@ pub fn account_and_region(host: &str) -> Option<(&str, &str)> {
     (is_account && DOMAINS.contains(&domain)).then_some((account, region))
 }
 
+/// The registry's host and the repository's name in the ARN of a repository,
+/// `arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME` (Service Authorization Reference, "Resource types defined by Amazon ECR").
+///
+/// # Errors
+/// Why it is none, in words that can follow it.
+pub fn host_and_name(arn: &str) -> Result<(String, &str), &'static str> {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (_, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    let domain = match partition {
+        "aws" | "aws-us-gov" => "amazonaws.com",
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        _ => return Err("it is of a partition of AWS whose hosts are not known here; name the registry by its host"),
+    };
+    match service {
+        "ecr" => {}
+        "ecr-public" => return Err("it is of ECR Public, to which nothing is brought here"),
+        _ => return Err("it is of another service than ECR"),
+    }
+    let name = resource.strip_prefix("repository/").filter(|name| !name.is_empty());
+    let name = name.ok_or("it is not one of a repository")?;
+    let host = format!("{account}.dkr.ecr.{region}.{domain}");
+    match account_and_region(&host).is_some_and(|(_, region)| !region.is_empty()) {
+        true => Ok((host, name)),
+        false => Err("it lacks a region or an account of 12 digits"),
+    }
+}
+
 impl Ecr {
     /// The registry that `options` lead to; `account` names one that is not the caller's own.
     pub async fn connect(options: &AwsOptions, account: Option<String>) -> Result<Self, AwsError> {
@@ -348,6 +377,44 @@ mod tests {
             "public.ecr.aws",
         ] {
             assert_eq!(account_and_region(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_repository_s_arn_is_read_or_refused_by_what_it_is() {
+        // The forms are those of the Service Authorization Reference.
+        for (arn, host, name) in [
+            (
+                "arn:aws:ecr:eu-west-1:123456789012:repository/base/image/nginx",
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+                "base/image/nginx",
+            ),
+            (
+                "arn:aws-cn:ecr:cn-north-1:123456789012:repository/nginx",
+                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+                "nginx",
+            ),
+        ] {
+            assert_eq!(host_and_name(arn), Ok((host.to_owned(), name)));
+        }
+        for (arn, why) in [
+            ("arn:aws:lambda:eu-west-1:123456789012:function:x", "another service"),
+            ("arn:aws:ecr-public::123456789012:repository/x", "ECR Public"),
+            ("arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/x", "partition"),
+            ("arn:aws:ecr:eu-west-1:12:repository/x", "12 digits"),
+            ("arn:aws:ecr::123456789012:repository/x", "lacks a region"),
+            (
+                "arn:aws:ecr:eu-west-1:123456789012:repository/",
+                "not one of a repository",
+            ),
+            (
+                "arn:aws:ecr:eu-west-1:123456789012:pull-through/x",
+                "not one of a repository",
+            ),
+            ("arn:aws:ecr:eu-west-1", "not one of a repository"),
+        ] {
+            let told = host_and_name(arn).unwrap_err();
+            assert!(told.contains(why), "{arn}: {told}");
         }
     }
 

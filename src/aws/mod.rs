@@ -11,6 +11,7 @@ pub use error::{AwsError, Trouble};
 
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
@@ -31,6 +32,8 @@ pub struct AwsOptions {
     pub endpoint_url: Option<String>,
     /// Keys that win over the chain.
     pub keys: Option<Keys>,
+    /// The ARN of a role that whoever these make us assumes.
+    pub role_arn: Option<String>,
     /// How often a call is tried.
     pub retry: Retry,
     /// How long AWS is waited for.
@@ -111,12 +114,28 @@ impl AwsOptions {
         }
         let config = self.telling(loader.load().await);
         match (config.region(), &self.profile) {
-            (Some(_), _) => Ok(config),
+            (Some(_), _) => Ok(self.assuming(config).await),
             (None, Some(profile)) if profile::is_unknown(&profile.name).await => {
                 Err(AwsError::unknown_profile(&profile.name))
             }
             (None, _) => Err(AwsError::no_region()),
         }
+    }
+
+    /// As the role, where there is one: it is assumed when a call is first signed, and again before that ends.
+    async fn assuming(&self, config: SdkConfig) -> SdkConfig {
+        let Some(role) = &self.role_arn else {
+            return config;
+        };
+        let provider = AssumeRoleProvider::builder(role)
+            .session_name("ecr-keeper")
+            .configure(&config)
+            .build()
+            .await;
+        config
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build()
     }
 
     /// The SDK passes over a profile that is not there, or tells of it in words.

@@ -6,10 +6,11 @@ use super::desk::{Desk, Range};
 use super::sync::{RunOptions, answer, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
+use crate::aws::ecr::account_and_region;
 use crate::image::Repository;
-use crate::plan::{self, Policy, SAVED_VERSION, Saved};
+use crate::plan::{self, Policies, SAVED_VERSION, Saved};
 use crate::report::{Failure, Report};
-use crate::settings::Settings;
+use crate::settings::{Entry, Settings};
 use crate::survey::Seen;
 
 /// What `apply` may be told.
@@ -82,7 +83,8 @@ fn agree_on_engine(path: &Path, saved: &Saved, given: Option<&str>) -> Result<()
     }
 }
 
-/// The plan says which registry it is for, and which platforms were asked for. What it copies has to go to that registry.
+/// The plan says which registry it is for, and which platforms were asked for. What it copies has to go to that registry, or to one that the
+/// settings name besides.
 fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), CommandError> {
     let unusable = |message: String| {
         CommandError::Unusable(Failure {
@@ -98,24 +100,38 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
             saved.registry
         )));
     }
-    let copied = saved
-        .plan
-        .copies()
-        .map(|copy| (&copy.target.repository, copy.target.to_string()));
-    let created = saved
-        .plan
-        .creates()
-        .map(|create| (&create.repository, create.repository.to_string()));
-    let is_other = |(repository, _): &(&Repository, String)| *repository.host != *saved.registry;
-    if let Some((_, other)) = copied.chain(created).find(is_other) {
+    let copied = saved.plan.copies().map(|copy| &copy.target.repository);
+    let created = saved.plan.creates().map(|create| &create.repository);
+    let is_other = |repository: &&Repository| {
+        *repository.host != *saved.registry
+            && !settings
+                .images
+                .iter()
+                .any(|entry| may_go_to(entry, &repository.host, settings))
+    };
+    if let Some(other) = copied.chain(created).find(is_other) {
         return Err(unusable(format!(
-            "the plan {} is for {}, and would write to {other}",
+            "the plan {} is for {}, and would write to {other}, which no target of `images` names",
             path.display(),
             saved.registry
         )));
     }
-    settings.platforms = saved.platforms.clone();
+    settings.platforms = Some(saved.platforms.clone());
     Ok(())
+}
+
+/// Whether what is named may lead to the registry at `host`, as far as that shows before it is asked. What is copied elsewhere than to the
+/// registries that are set fails when it is looked at again.
+fn may_go_to(entry: &Entry, host: &str, settings: &Settings) -> bool {
+    let Some(elsewhere) = &entry.named.elsewhere else {
+        return false;
+    };
+    match (&elsewhere.registry, account_and_region(host)) {
+        (Some(registry), _) => registry == host,
+        (None, Some((_, region))) => elsewhere.region.as_deref() == Some(region),
+        // Who asks another API than AWS's may have registries of any name.
+        (None, None) => elsewhere.endpoint_url.is_some() || settings.aws.endpoint_url.is_some(),
+    }
 }
 
 const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";
@@ -138,13 +154,13 @@ async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: 
     let seen = desk.look_again(&saved.plan, settings.concurrency, &watch.stop).await;
     let missing = saved.plan.creates().cloned();
     let missing = missing.map(|create| (create.repository, Some(create.with)));
-    let plan = still_good(seen, &desk.policy, report).creating(&missing.collect());
+    let plan = still_good(seen, &desk.policies, report).creating(&missing.collect());
     carry_out(&plan, settings, &mut desk, report, watch).await;
     Ok(())
 }
 
 /// What could not be looked at again fails by name; what a stop left out was not attempted.
-fn still_good(seen: Vec<Seen>, policy: &Policy, report: &mut Report) -> plan::Plan {
+fn still_good(seen: Vec<Seen>, policies: &Policies, report: &mut Report) -> plan::Plan {
     let mut known = Vec::new();
     for (copy, now) in seen {
         match now {
@@ -153,5 +169,5 @@ fn still_good(seen: Vec<Seen>, policy: &Policy, report: &mut Report) -> plan::Pl
             None => report.add_unseen(&copy, None),
         }
     }
-    plan::recheck(known, policy)
+    plan::recheck(known, policies)
 }

@@ -133,7 +133,7 @@ async fn attempt(
         None => return Err(Failure::stopped("looking at both sides")),
     };
     let policy = Policy {
-        platforms: settings.platforms.clone(),
+        platforms: settings.wanted_platforms(),
         keeps: session.keeps(),
         attestations: settings.direct.attestations,
         safety: Safety::default(),
@@ -150,12 +150,12 @@ async fn attempt(
             Err(error) => report.add_unread(target, source, &error),
         }
     }
-    let plan = plan::sync(viewed, &policy);
+    let plan = plan::sync(viewed, &policy.into());
     report.engine = Some(session.describe());
     report.add_plan(&plan);
     let conduct = Conduct {
         at_once: settings.concurrency,
-        platforms: settings.platforms.clone(),
+        platforms: settings.wanted_platforms(),
         attestations: settings.direct.attestations,
     };
     // The ledger is of what a run looks after, and another run may hold it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Context;
+use super::elsewhere::{Opened, Routes, may_mean};
 use super::watch::Watch;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
@@ -12,12 +13,12 @@ use crate::events::{Event, Events};
 use crate::execute::Ecrs;
 use crate::ledger::Ledger;
 use crate::mapping::Only;
-use crate::plan::{self, EngineKind, Plan, Policy, Upstream, Vanished, Viewed};
+use crate::plan::{self, EngineKind, Plan, Policies, Policy, Safety, Upstream, Vanished, Viewed};
 use crate::registry::{Client, Limit};
 use crate::report::Failure;
 use crate::settings::{Mistake, Settings, SettingsError};
 use crate::stop::Stop;
-use crate::survey::{Scope, Seen, Survey, look_again, survey};
+use crate::survey::{Closed, Part, Place, Scope, Seen, Survey, look_again, survey};
 
 /// Which repositories and tags a run is about.
 #[derive(Debug, Clone, Default)]
@@ -47,16 +48,40 @@ impl Range {
             }),
         }
     }
+
+    /// Of a range, what one engine has to do with; none where that is nothing.
+    pub(super) fn within(&self, settings: &Settings) -> Option<Self> {
+        let is_named = |only: &Only| settings.images.iter().any(|entry| may_mean(only, &entry.named));
+        let is_found = |only: &Only| {
+            let name = settings
+                .registry
+                .as_deref()
+                .map_or(&*only.repository, |host| only.name_in(host));
+            settings.part.has(name)
+        };
+        let mut only = self.only.clone();
+        only.retain(|only| match settings.part {
+            Part::Of(_) => is_named(only),
+            Part::All | Part::AllBut(_) => is_found(only) || is_named(only),
+        });
+        let is_something = self.only.is_empty() || !only.is_empty();
+        is_something.then(|| Self {
+            only,
+            keyword: self.keyword.clone(),
+        })
+    }
 }
 
 /// All that surveying and copying need, made from the settings and ready to use.
 pub(super) struct Desk {
     pub(super) session: Session,
     pub(super) registry: String,
-    pub(super) policy: Policy,
+    pub(super) policies: Policies,
     pub(super) ledger: Ledger,
-    ecr: Ecr,
-    scope: Scope,
+    /// The run's own registry first.
+    places: Vec<Place>,
+    /// What is named for registries that could not be reached, and why not.
+    unreached: Vec<Closed>,
     allow_no_match: bool,
     events: Events,
 }
@@ -72,15 +97,15 @@ impl Desk {
     }
 
     async fn open_unstopped(settings: &Settings, range: Range, events: Events) -> Result<Self, Failure> {
-        let ecr = Ecr::connect(&settings.aws, settings.account.clone())
+        let own = Opened::open(&settings.aws, settings.account.clone(), settings.registry.clone())
             .await
             .map_err(|error| Failure::from(&error))?;
-        let token = ecr.token().await.map_err(|error| Failure::from(&error))?;
-        let registry = settings.registry.clone().unwrap_or_else(|| token.registry.clone());
-        let source = format!("the token is from {} and for {}", ecr.region(), token.registry);
-        let keyring = Keyring::new(settings.logins.clone())
-            .with_aws(settings.aws.clone())
-            .with_ecr(ecr.clone(), registry.clone(), Some(token));
+        let registry = own.host.clone();
+        let source = format!("the token is from {} and for {}", own.ecr.region(), own.token.registry);
+        let routes = Routes::open(settings, &own, &range.only).await;
+        let keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
+        let others = routes.others.iter().map(|(other, _)| other);
+        let keyring = others.fold(own.add_to(keyring), |keyring, other| other.add_to(keyring));
         let session = open_session(settings, keyring, &registry, Targets::OneRegistry)
             .await
             .map_err(|error| {
@@ -97,38 +122,51 @@ impl Desk {
         };
         events.send(Event::Opened(session.describe()));
         let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
+        let entries = settings.images.iter().filter_map(|entry| entry.safety.as_ref());
+        let mut policies = entries.clone().chain([&settings.safety]);
         if let Some(trouble) = trouble {
+            // What was rolled back, seen or protected is known from there alone.
+            if policies.any(Safety::goes_by_the_ledger) {
+                let hint = "`policy` goes by what it remembers: mend it, or move it away to begin anew";
+                return Err(Failure::new(&trouble, Some(hint)));
+            }
             tracing::warn!(
                 "{}; this run compares the images themselves",
                 Failure::new(&trouble, None).in_one_line()
             );
         }
+        let usual = Policy {
+            platforms: settings.wanted_platforms(),
+            keeps: session.keeps(),
+            attestations: settings.direct.attestations,
+            safety: settings.safety.clone(),
+            now: Timestamp::now(),
+        };
+        let all = [&settings.safety].into_iter().chain(entries);
+        let scope = Scope {
+            registry: registry.clone(),
+            discovers: true,
+            part: settings.part.clone(),
+            keyword: range.keyword,
+            only: range.only,
+            naming: settings.naming.clone(),
+            images: Vec::new(),
+            resource_tags: settings.resource_tags,
+            creation: settings.creation.clone(),
+            backups: all.filter_map(|safety| safety.backup.clone()).collect(),
+            compare: settings.compare,
+            fixed_tags: settings.immutable_tags.clone(),
+            allow_no_match: settings.allow_no_match,
+            missing_only: settings.missing_only,
+            at_once: questions,
+        };
+        let unreached = routes.unreached.clone();
         Ok(Self {
-            policy: Policy {
-                platforms: settings.platforms.clone(),
-                keeps: session.keeps(),
-                attestations: settings.direct.attestations,
-                safety: settings.safety.clone(),
-                now: Timestamp::now(),
-            },
+            policies: routes.policies(usual, &own),
             session,
             ledger,
-            ecr,
-            scope: Scope {
-                registry: registry.clone(),
-                keyword: range.keyword,
-                only: range.only,
-                naming: settings.naming.clone(),
-                images: settings.images.clone(),
-                resource_tags: settings.resource_tags,
-                creation: settings.creation.clone(),
-                backup: settings.safety.backup.clone(),
-                compare: settings.compare,
-                fixed_tags: settings.immutable_tags.clone(),
-                allow_no_match: settings.allow_no_match,
-                missing_only: settings.missing_only,
-                at_once: questions,
-            },
+            places: routes.into_places(own, &scope),
+            unreached,
             registry,
             allow_no_match: settings.allow_no_match,
             events,
@@ -142,15 +180,17 @@ impl Desk {
 
     /// Where repositories may be created.
     pub(super) fn ecrs(&self) -> Ecrs {
-        Ecrs::from([(self.registry.as_str().into(), self.ecr.clone())])
+        let places = self.places.iter();
+        places
+            .map(|(scope, ecr)| (scope.registry.as_str().into(), ecr.clone()))
+            .collect()
     }
 
     /// Asks both sides. A keyword that matches nothing is a failure unless the settings allow it.
     pub(super) async fn survey(&self, stop: &Stop) -> Result<Survey, Failure> {
         let mut found = survey(
-            &self.scope,
-            &self.policy,
-            &self.ecr,
+            &self.places,
+            &self.policies,
             &self.session,
             &self.ledger,
             stop,
@@ -158,6 +198,7 @@ impl Desk {
         )
         .await
         .map_err(|error| Failure::from(&error))?;
+        found.closed.extend(self.unreached.iter().cloned());
         if self.allow_no_match || stop.is_asked() {
             found.unmatched = None;
         }
@@ -171,13 +212,14 @@ impl Desk {
 
     /// Remembers what was found, for later runs: since when an upstream has an image, and what may be the last copy of one.
     pub(super) fn remember(&mut self, viewed: &[Viewed]) {
-        let now = self.policy.now;
         for one in viewed {
+            let policy = self.policies.of(&one.target);
+            let (safety, now) = (&policy.safety, policy.now);
             match &one.upstream {
-                Upstream::Has(has) if self.policy.safety.min_age.is_some() => {
+                Upstream::Has(has) if safety.min_age.is_some() => {
                     self.ledger.see(&one.follows, &has.top, now);
                 }
-                Upstream::Gone if self.policy.safety.vanished == Vanished::Protect => {
+                Upstream::Gone if safety.vanished == Vanished::Protect => {
                     self.ledger.protect(&one.target, now);
                 }
                 _ => {}
@@ -187,12 +229,12 @@ impl Desk {
 
     /// What is made of what was found, which the survey no longer has then.
     pub(super) fn plan(&self, survey: &mut Survey) -> Plan {
-        plan::sync(std::mem::take(&mut survey.viewed), &self.policy).creating(&survey.missing)
+        plan::sync(std::mem::take(&mut survey.viewed), &self.policies).creating(&survey.missing)
     }
 
     /// What both sides of planned copies hold now.
     pub(super) async fn look_again(&self, plan: &Plan, at_once: usize, stop: &Stop) -> Vec<Seen> {
-        look_again(plan, at_once, &self.ecr, &self.session, &self.ledger, stop).await
+        look_again(plan, at_once, &self.ecrs(), &self.session, &self.ledger, stop).await
     }
 }
 

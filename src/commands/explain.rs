@@ -51,26 +51,36 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
             .filter(|keyword| image.repository.contains(keyword.as_str())),
         only: vec![image.clone()],
     };
+    let parts = settings.by_engine();
+    // Who copies is who looks.
+    let part = parts
+        .iter()
+        .rev()
+        .find_map(|settings| Some((range.within(settings)?, settings)));
+    let (range, settings) = part.unwrap_or((range, settings));
     let desk = Desk::open(settings, range, watch).await?;
     let survey = desk.survey(&watch.stop).await?;
     let failure = Failure::of_survey(&survey).next();
-    let Some(viewed) = survey.viewed.into_iter().next() else {
+    // A name by itself is first of all one of the run's own registry.
+    let mut viewed = survey.viewed;
+    viewed.sort_by_key(|one| *one.target.repository.host != *desk.registry);
+    let Some(viewed) = viewed.into_iter().next() else {
         let unread = survey.unread.first().map(|unread| Failure::from(&*unread.why));
         return Err(unread
             .or(failure)
             .unwrap_or_else(|| Failure::stopped("looking at the image")));
     };
+    let named = survey.named.get(&viewed.target.repository);
     let repository = &viewed.target.repository.path;
-    let named = survey.named.iter().find(|named| named.repository == **repository);
     let passed_over = settings
         .keyword
         .clone()
         .filter(|keyword| !repository.contains(keyword.as_str()) && named.is_none());
     let overridden = settings.naming.overrides.contains_key(repository.as_ref());
-    let plan = plan::sync(vec![viewed.clone()], &desk.policy);
+    let plan = plan::sync(vec![viewed.clone()], &desk.policies).creating(&survey.missing);
     Ok(Explanation {
         limits: desk.limits(),
-        named_in: named.map(|named| named.from.clone()),
+        named_in: named.cloned(),
         ..Explanation::new(viewed, plan, overridden, passed_over)
     })
 }

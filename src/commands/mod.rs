@@ -14,6 +14,7 @@ pub mod sync;
 pub mod tags;
 
 mod desk;
+mod elsewhere;
 mod input;
 mod page;
 mod signals;

@@ -35,12 +35,28 @@ const WOULD_CHANGE: ExitCode = 3;
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings()?;
     let range = Range::of(context, &settings, &options.only)?;
+    let mut parts = settings.by_engine().into_iter();
+    let mut parts = parts
+        .by_ref()
+        .filter_map(|settings| Some((range.within(&settings)?, settings)));
+    let (first, second) = (parts.next(), parts.next());
+    if options.out.is_some() && second.is_some() {
+        return Err(CommandError::Unusable(Failure {
+            message: "write a plan: entries of `images` name another engine, and a plan is carried out by one"
+                .to_owned(),
+            causes: Vec::new(),
+            hint: Some("narrow it down to repositories of one engine with --only"),
+        }));
+    }
+    let saved_by = first
+        .as_ref()
+        .map_or_else(|| settings.clone(), |(_, settings)| settings.clone());
     let mut watch = Watch::begin(context, settings.grace)?;
-    let preview = preview(&settings, range, &watch).await;
+    let preview = preview_all([first, second], &watch).await;
     let asked = watch.end_view().await;
     let preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
     if let (Some(path), None) = (&options.out, asked) {
-        save(path, &settings, &preview).map_err(CommandError::Failed)?;
+        save(path, &saved_by, &preview).map_err(CommandError::Failed)?;
     }
     context.print(&preview, |preview, out| preview.write_text(out))?;
     Ok(match asked {
@@ -50,6 +66,18 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         None if options.exit_code && preview.plan.actions().count() > 0 => WOULD_CHANGE,
         None => u8::from(!preview.is_well()),
     })
+}
+
+async fn preview_all(parts: [Option<(Range, Settings)>; 2], watch: &Watch) -> Result<Preview, Failure> {
+    let mut all: Option<Preview> = None;
+    for (range, settings) in parts.into_iter().flatten() {
+        let part = preview(&settings, range, watch).await?;
+        all = Some(match all {
+            Some(first) => first.and(part),
+            None => part,
+        });
+    }
+    all.ok_or_else(|| Failure::stopped("looking for what the run is about"))
 }
 
 async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {
@@ -69,7 +97,7 @@ fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Resul
         made: jiff::Timestamp::now(),
         registry: preview.registry.clone(),
         engine: settings.engine,
-        platforms: settings.platforms.clone(),
+        platforms: settings.wanted_platforms(),
         attestations: settings.direct.attestations,
         referrers: settings.direct.referrers,
         foreign_layers: settings.direct.foreign_layers,

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::desk::{keyring, registries};
+use super::desk::registries;
+use super::elsewhere::{Opened, Routes};
 use super::sync::lock;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::aws::ecr::Ecr;
+use crate::credentials::Keyring;
 use crate::engine::{Registries, Side};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::ledger::{Ledger, Made};
-use crate::mapping::{Only, named_by_tags};
+use crate::mapping::{Backup, Only, named_by_tags};
 use crate::report::{Failure, Rollback, SCHEMA_VERSION};
-use crate::settings::Settings;
+use crate::settings::{Entry, Settings};
 
 /// What `rollback` is told.
 #[derive(Debug, clap::Args)]
@@ -39,7 +41,9 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             "write REPOSITORY:TAG",
         ));
     };
-    if options.to.is_none() && settings.safety.backup.is_none() {
+    let own = settings.images.iter().filter_map(|entry| entry.safety.as_ref());
+    let mut policies = own.chain([&settings.safety]);
+    if options.to.is_none() && policies.all(|safety| safety.backup.is_none()) {
         return Err(unusable(
             "policy.backup is not set, so that nobody knows how backups are named".to_owned(),
             "set it as it was when they were made, or name the tag with --to",
@@ -81,19 +85,38 @@ fn unusable(message: String, hint: &'static str) -> CommandError {
 struct Found {
     done: Rollback,
     registries: Registries,
+    /// How what is replaced is named, where it stays.
+    backup: Option<Backup>,
     /// What the tag follows, and what that names now; nothing where nobody knows what it follows.
     follows: Option<(Repository, Option<Digest>)>,
 }
 
 async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found, Failure> {
-    let ecr = Ecr::connect(&settings.aws, settings.account.clone())
+    let own = Opened::open(&settings.aws, settings.account.clone(), settings.registry.clone())
         .await
         .map_err(|error| Failure::from(&error))?;
-    let host = match &settings.registry {
-        Some(host) => host.clone(),
-        None => ecr.token().await.map_err(|error| Failure::from(&error))?.registry,
+    let routes = Routes::open(settings, &own, std::slice::from_ref(&options.target)).await;
+    if let Some(closed) = routes
+        .unreached
+        .iter()
+        .find(|closed| closed.repository == options.target.repository)
+    {
+        return Err(Failure::from(&closed.why));
+    }
+    let keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
+    let others = routes.others.iter().map(|(other, _)| other);
+    let keyring = others.fold(own.add_to(keyring), |keyring, other| other.add_to(keyring));
+    let is_of = |(other, _): &(Opened, Vec<Entry>)| options.target.name_in(&other.host) != options.target.repository;
+    let (place, entries, is_own) = match routes.others.into_iter().find(is_of) {
+        Some((other, named)) => (other, named, false),
+        None => (own, routes.own, true),
     };
+    let (host, ecr) = (place.host, place.ecr);
     let path = options.target.name_in(&host);
+    let entry = entries.iter().find(|entry| entry.named.repository == path);
+    let own = entries.iter().filter(|entry| entry.named.repository == path);
+    let own = own.filter_map(|entry| entry.safety.as_ref()).next();
+    let backup = own.unwrap_or(&settings.safety).backup.clone();
     let images = ecr.images(path).await.map_err(|error| Failure::from(&error))?;
     let named = images
         .iter()
@@ -105,14 +128,14 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
     }
     .image(tag.clone());
     let before = named.get(tag).copied();
-    let to = chosen(options, tag, &named, settings).ok_or_else(|| nothing(&target, options))?;
-    let keyring = keyring(settings, settings.registry.as_deref()).await?;
-    let keyring = match &settings.registry {
-        Some(_) => keyring,
-        None => keyring.with_ecr(ecr.clone(), host.clone(), None),
-    };
+    let to = chosen(options, tag, &named, backup.as_ref()).ok_or_else(|| nothing(&target, options))?;
     let registries = registries(settings, &keyring);
-    let follows = match followed(path, settings, &ecr).await {
+    let follows = match entry {
+        Some(entry) => Some(entry.named.upstream.clone()),
+        None if is_own => followed(path, settings, &ecr).await,
+        None => None,
+    };
+    let follows = match follows {
         None => None,
         Some(upstream) => {
             let now = registries.observe(&upstream.image(tag.clone()), Side::Upstream).await;
@@ -131,15 +154,13 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
             dry_run: options.dry_run,
         },
         registries,
+        backup,
         follows,
     })
 }
 
-/// The upstream of a repository, as a sync finds it.
+/// The upstream of a repository of the run's own registry that the settings do not name, as a sync finds it.
 async fn followed(path: &str, settings: &Settings, ecr: &Ecr) -> Option<Repository> {
-    if let Some(named) = settings.images.iter().find(|named| named.repository == path) {
-        return Some(named.upstream.clone());
-    }
     if settings.resource_tags {
         let listed = ecr.repositories().await.ok()?;
         let own = listed.iter().find(|one| one.name == path)?;
@@ -159,7 +180,7 @@ impl Found {
         if let Some(trouble) = trouble {
             return Err(Failure::from(&trouble));
         }
-        if let (Some(names), Some(before)) = (&settings.safety.backup, &before) {
+        if let (Some(names), Some(before)) = (&self.backup, &before) {
             let name = names.name(target.reference.as_str(), Timestamp::now());
             let name = name.map_err(|error| Failure::new(&error, Some("choose a shorter policy.backup")))?;
             let kept = self.registries.back_up(&target, before, &name).await;
@@ -203,7 +224,7 @@ impl Found {
             digest: done.digest_after.clone(),
             upstream,
             from: from.or_else(|| done.digest_before.clone())?,
-            platforms: settings.platforms.clone(),
+            platforms: settings.wanted_platforms(),
             attestations: settings.direct.attestations,
             rolled_back: true,
             at: Timestamp::now(),
@@ -216,13 +237,12 @@ fn chosen<'a>(
     options: &Options,
     tag: &Tag,
     named: &BTreeMap<&'a Tag, &Digest>,
-    settings: &Settings,
+    backup: Option<&Backup>,
 ) -> Option<&'a Tag> {
     if let Some(to) = &options.to {
         return named.keys().copied().find(|named| *named == to);
     }
-    let backups = settings.safety.backup.as_ref()?;
-    let backups = backups.all_of(tag.as_str(), named.keys().copied());
+    let backups = backup?.all_of(tag.as_str(), named.keys().copied());
     let before = named.get(tag);
     backups.into_iter().find(|backup| named.get(backup) != before)
 }

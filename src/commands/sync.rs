@@ -85,7 +85,7 @@ pub(super) async fn once(
 ) -> Ended {
     let mut report = Report::begin();
     let attempted = match lock(settings, wait, &watch).await {
-        Ok(_lock) => attempt(settings, range, &mut report, &watch).await,
+        Ok(_lock) => attempt_all(settings, &range, &mut report, &watch).await,
         Err(held) => Err(held),
     };
     conclude(attempted, report, settings, watch, context).await
@@ -96,11 +96,13 @@ pub(super) async fn once(
 pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Watch) -> Result<Option<Lock>, Failure> {
     let patience = wait.unwrap_or_default();
     let tell = |held: &LockError| watch.events.send(Event::Waiting(held.to_string()));
-    let ledger = match (&settings.ledger, settings.engine) {
-        (Place::File(path), _) => path.clone(),
+    let entries = settings.images.iter().filter_map(|entry| entry.engine);
+    let mut engines = entries.chain([settings.engine]);
+    let ledger = match &settings.ledger {
+        Place::File(path) => path.clone(),
         // Runs may write an object at once, but not work through one daemon.
-        (Place::Object { .. }, EngineKind::Docker) => usual_ledger(),
-        (Place::Object { .. }, EngineKind::Direct) => return Ok(None),
+        Place::Object { .. } if engines.any(|engine| engine == EngineKind::Docker) => usual_ledger(),
+        Place::Object { .. } => return Ok(None),
     };
     let taken = Lock::take(&ledger, patience, tell);
     match watch.stop.soft.run_until_cancelled(taken).await {
@@ -147,10 +149,22 @@ pub(super) fn answer(ended: &Ended, context: &Context) -> Result<ExitCode, Comma
     })
 }
 
+/// One engine after the other: what fails of one leaves the other alone.
+async fn attempt_all(settings: &Settings, range: &Range, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
+    let mut ended = Ok(());
+    for settings in settings.by_engine() {
+        let Some(range) = range.within(&settings) else { continue };
+        if let Err(failure) = std::mem::replace(&mut ended, attempt(&settings, range, report, watch).await) {
+            report.failures.push(failure);
+        }
+    }
+    ended
+}
+
 async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
     let mut desk = Desk::open(settings, range, watch).await?;
     report.registry = Some(desk.registry.clone());
-    report.engine = Some(desk.session.describe());
+    report.add_engine(desk.session.describe());
     let mut survey = desk.survey(&watch.stop).await?;
     report.add_survey(&survey);
     desk.remember(&survey.viewed);
@@ -170,7 +184,7 @@ pub(super) async fn carry_out(
     report.add_plan(plan);
     let conduct = Conduct {
         at_once: settings.concurrency,
-        platforms: settings.platforms.clone(),
+        platforms: settings.wanted_platforms(),
         attestations: settings.direct.attestations,
     };
     let execution = execute(
@@ -184,7 +198,7 @@ pub(super) async fn carry_out(
     )
     .await;
     report.add_execution(&execution);
-    report.limits = desk.limits();
+    report.limits.extend(desk.limits());
 }
 
 /// Files first: they matter more than a message. What a sink could not do is in the report too.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::image::{ImageRef, InvalidReference, Repository, Tag};
+use crate::image::{Digest, ImageRef, InvalidReference, Repository, Tag};
 use crate::selection::Selection;
 
 /// An upstream that was named together with where its images go: an entry of `images`, or a repository's own resource tags.
@@ -22,10 +22,41 @@ pub struct Named {
     pub upstream: Repository,
     /// The repository that they go to, by its name in the target registry.
     pub repository: String,
-    /// Which of the upstream's tags.
-    pub tags: Selection,
+    /// Where that registry is another one than the run's own.
+    pub elsewhere: Option<Elsewhere>,
+    /// Which of the upstream's tags; none where only digests are named.
+    pub tags: Option<Selection>,
+    /// Tags that name these digests of the upstream, whatever its own tags name.
+    pub digests: BTreeMap<Tag, Digest>,
     /// Where it is said: the file and the entry, or the tags.
     pub from: String,
+}
+
+/// Another registry of ECR than the run's own, as far as it was said which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Elsewhere {
+    /// Its `host[:port]`; none for that of the account there.
+    pub registry: Option<String>,
+    /// Its region code; none for the one in the host's name, or else the run's own.
+    pub region: Option<String>,
+    /// The ARN of the role that is assumed to be somebody there.
+    pub role_arn: Option<String>,
+    /// Where its API is asked, instead of AWS.
+    pub endpoint_url: Option<String>,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.registry, &self.region) {
+            (Some(registry), _) => f.write_str(registry),
+            (None, Some(region)) => write!(f, "the registry in {region}"),
+            (None, None) => f.write_str("the registry"),
+        }?;
+        match &self.role_arn {
+            Some(role) => write!(f, " as {role}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A repository, or one tag of it, that a run is narrowed down to.

@@ -60,10 +60,12 @@ pub fn named_by_tags(repository: &str, tags: &BTreeMap<String, String>) -> Resul
         (Some(upstream), true) => Ok(Some(Named {
             upstream,
             repository: repository.to_owned(),
-            tags: Selection {
+            elsewhere: None,
+            tags: Some(Selection {
                 any: vec![rules],
                 max_selected: MAX_SELECTED,
-            },
+            }),
+            digests: BTreeMap::new(),
             from: format!("the tags ecr_sync_… of {repository}"),
         })),
         _ => Err(reader.mistakes),
@@ -207,7 +209,7 @@ mod tests {
             "2.0",
         ];
         let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-        let chosen = named.tags.choose(&tags).unwrap().chosen;
+        let chosen = named.tags.unwrap().choose(&tags).unwrap().chosen;
         let chosen: Vec<&str> = chosen.iter().map(Tag::as_str).collect();
         assert_eq!(chosen, ["latest", "1.4-debian", "1.2-ubuntu", "1.1"]);
     }

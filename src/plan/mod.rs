@@ -8,14 +8,14 @@ mod viewed;
 pub use safety::{Facts, Requirements, Retag, Safety, Vanished};
 pub use saved::{Now, SAVED_VERSION, Saved, recheck};
 pub use sync::sync;
-pub use viewed::{Policy, Upstream, Viewed};
+pub use viewed::{Policies, Policy, Upstream, Viewed};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Attestations, Digest, ImageRef, Kind, Platform, Repository, Tag};
+use crate::image::{Attestations, Digest, ImageRef, Kind, Platform, Platforms, Repository, Tag};
 use crate::mapping::NewRepository;
 
 /// What a run will do, keep and refuse. Nothing is changed by making one.
@@ -123,6 +123,9 @@ pub struct Copy {
     pub target_config: Option<Digest>,
     /// What comes.
     pub brings: Brings,
+    /// The platforms that were asked for, where those are the repository's own and not the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Platforms>,
     /// The digest that the target's tag will name, where that is known and another than the upstream's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub makes: Option<Digest>,

@@ -29,6 +29,16 @@ pub struct Safety {
     pub require: Requirements,
 }
 
+impl Safety {
+    /// Whether it asks for something that only the ledger remembers.
+    pub fn goes_by_the_ledger(&self) -> bool {
+        self.backup.is_some()
+            || self.min_age.is_some()
+            || self.retag != Retag::Follow
+            || self.vanished == Vanished::Protect
+    }
+}
+
 /// What is done where a version's tag names another image upstream than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Retag {
@@ -172,7 +182,7 @@ impl Safety {
 
     /// What an image lacks to come.
     pub(super) fn lacks(&self, one: &Viewed, upstream: &Observed) -> Option<RefusedBecause> {
-        let unmet = self.require.unmet(upstream, one.facts.as_ref());
+        let unmet = self.require.unmet(upstream, one.facts.as_deref());
         (!unmet.is_empty()).then_some(RefusedBecause::Requirements { unmet })
     }
 }

@@ -4,15 +4,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Brings, Copy, CopyBecause, EngineKind, Keeps, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause,
-    Upstream,
+    Action, Brings, Copy, CopyBecause, EngineKind, Keeps, Kept, KeptBecause, Plan, Policies, Policy, Refused,
+    RefusedBecause, Upstream,
 };
 use crate::image::{Attestations, Digest, Platforms};
 use crate::ledger::Made;
 
 /// The version of [`Saved`]'s shape: raised when a field changes its meaning or goes, or when one comes without which a plan does
 /// not say what it leads to. Not when any other comes.
-pub const SAVED_VERSION: u32 = 3;
+pub const SAVED_VERSION: u32 = 4;
 
 /// A plan as a file (`docs/plan.md`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,11 +67,11 @@ pub struct Now {
 
 /// What of a saved plan still holds: a copy whose target or upstream has moved since is refused, and one that was carried out
 /// already is kept.
-pub fn recheck(copies: Vec<(Copy, Now)>, policy: &Policy) -> Plan {
+pub fn recheck(copies: Vec<(Copy, Now)>, policies: &Policies) -> Plan {
     let mut plan = Plan::default();
     let mut stage = Vec::new();
     for (copy, now) in copies {
-        match decide(&copy, &now, policy) {
+        match decide(&copy, &now, policies.of(&copy.target)) {
             Ok(None) => stage.push(Action::Copy(Box::new(copy))),
             Ok(Some(because)) => plan.kept.push(Kept {
                 target_digest: now.target.or(copy.target_digest),
@@ -103,7 +103,7 @@ fn decide(copy: &Copy, now: &Now, policy: &Policy) -> Result<Option<KeptBecause>
             target,
             &copy.upstream.repository,
             &copy.upstream_digest,
-            policy.wanted(),
+            (copy.asked.as_ref().unwrap_or(&policy.platforms), policy.attestations),
         ),
         _ => false,
     };
@@ -169,6 +169,7 @@ mod tests {
             target_kind: Some(Kind::DockerManifest),
             target_config: None,
             brings: Brings::Whole(Vec::new()),
+            asked: None,
             makes: None,
             backup: None,
             moved_version: false,
@@ -198,7 +199,7 @@ mod tests {
             safety: Safety::default(),
             now: Timestamp::UNIX_EPOCH,
         };
-        recheck(vec![(copy(), now)], &policy)
+        recheck(vec![(copy(), now)], &policy.into())
     }
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
                 target_digest: Some(digest(target)),
                 ..part.clone()
             };
-            recheck(vec![(planned, now(target, "b"))], &policy)
+            recheck(vec![(planned, now(target, "b"))], &policy.clone().into())
         };
         assert_eq!(rechecked("b").actions().count(), 1, "the whole index is not the part");
         assert_eq!(rechecked("d").kept[0].because, KeptBecause::SameDigest);

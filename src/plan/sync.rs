@@ -1,21 +1,25 @@
 use jiff::Timestamp;
 
 use super::{
-    Action, Brings, Copy, CopyBecause, Kept, KeptBecause, Plan, Policy, Refused, RefusedBecause, Retag, Upstream,
-    Viewed,
+    Action, Brings, Copy, CopyBecause, Kept, KeptBecause, Plan, Policies, Policy, Refused, RefusedBecause, Retag,
+    Upstream, Viewed,
 };
 use crate::image::{Platform, Tag};
 
 /// Decides what becomes of each target.
-pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
+pub fn sync(viewed: Vec<Viewed>, policies: &Policies) -> Plan {
     let mut plan = Plan::default();
     let mut copies = Vec::new();
+    // Of some hundred thousand tags most are kept, and a list that doubles as it grows would weigh half as much again.
+    plan.kept.reserve_exact(viewed.len());
     for one in viewed {
+        let policy = policies.of(&one.target);
         match decide(&one, policy) {
             Decision::Copy(brings, because, backup) => {
                 let moved_version = policy.safety.retag == Retag::Alarm && is_moved(&one, policy);
                 if let Upstream::Has(upstream) = one.upstream {
                     let upstream_top = upstream.top.clone();
+                    let own = policies.own.get(&one.target.repository);
                     copies.push(Action::Copy(Box::new(Copy {
                         target: one.target,
                         upstream: one.follows,
@@ -28,6 +32,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
                         replaces: lost(&one.platforms, &brings),
                         makes: one.outcome.filter(|outcome| *outcome != upstream_top),
                         brings,
+                        asked: own.map(|own| own.platforms.clone()),
                         backup,
                         moved_version,
                         because,
@@ -51,6 +56,7 @@ pub fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
             }),
         }
     }
+    plan.kept.shrink_to_fit();
     if !copies.is_empty() {
         plan.stages.push(copies);
     }
@@ -137,6 +143,27 @@ mod tests {
     use crate::image::{Attestations, Digest, Kind, Observed, Platforms};
     use crate::ledger::Made;
     use crate::plan::{Keeps, Safety, Vanished};
+
+    /// By one policy for all.
+    fn sync(viewed: Vec<Viewed>, policy: &Policy) -> Plan {
+        super::sync(viewed, &policy.clone().into())
+    }
+
+    #[test]
+    fn a_repository_s_own_policy_holds_for_it_alone() {
+        let mut policies = Policies::from(wanting("all", Keeps::Manifests));
+        let own = wanting("linux/s390x", Keeps::Manifests);
+        let mut other = single("a", has("b"));
+        other.target = "localhost:1/base/image/other:1".parse().unwrap();
+        policies.own.insert(other.target.repository.clone(), own);
+        let plan = super::sync(vec![single("a", has("b")), other], &policies);
+        assert_eq!(only_copy(&plan).asked, None);
+        assert_eq!(&*plan.refused[0].target.repository.path, "base/image/other");
+        assert!(matches!(
+            plan.refused[0].because,
+            RefusedBecause::PlatformsMissing { .. }
+        ));
+    }
 
     fn digest(of: &str) -> Digest {
         format!("sha256:{:0>64}", of).parse().unwrap()

@@ -1,9 +1,11 @@
 //! What was found out about both sides of a target, and what the policy wants of it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{Brings, CopyBecause, Facts, Keeps, KeptBecause, RefusedBecause, Safety};
-use crate::image::{Attestations, Digest, ImageRef, Kind, Observed, Platform, Platforms};
+use crate::image::{Attestations, Digest, ImageRef, Kind, Observed, Platform, Platforms, Repository};
 use crate::ledger::Made;
 
 /// A target's tag and all that was found out about both of its sides.
@@ -30,7 +32,7 @@ pub struct Viewed {
     /// Since when its upstream's tag is known to name what it names, where that is remembered.
     pub first_seen: Option<Timestamp>,
     /// What the upstream's manifests and configs say, where they were read.
-    pub facts: Option<Facts>,
+    pub facts: Option<Box<Facts>>,
     /// Whether the repository lets the tag move.
     pub can_move: bool,
     /// Whether something refers to it upstream that the target lacks, where that is to come too.
@@ -61,6 +63,36 @@ pub struct Policy {
     pub safety: Safety,
     /// When it is decided.
     pub now: Timestamp,
+}
+
+/// The run's policy, and those of repositories that have one of their own.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// What holds for all others.
+    pub usual: Policy,
+    /// By target repository.
+    pub own: BTreeMap<Repository, Policy>,
+}
+
+impl Policies {
+    /// What holds for a target.
+    pub fn of(&self, target: &ImageRef) -> &Policy {
+        self.own.get(&target.repository).unwrap_or(&self.usual)
+    }
+
+    /// Every policy that there is.
+    pub fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.own.values().chain([&self.usual])
+    }
+}
+
+impl From<Policy> for Policies {
+    fn from(usual: Policy) -> Self {
+        Self {
+            usual,
+            own: BTreeMap::new(),
+        }
+    }
 }
 
 impl Viewed {

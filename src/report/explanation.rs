@@ -123,11 +123,17 @@ impl Explanation {
     }
 
     fn write_decision(&self, out: &mut impl Write) -> io::Result<()> {
+        for create in self.plan.creates() {
+            writeln!(out, "{:INDENT$}{}, which is not there", "create", create.repository)?;
+        }
         for copy in self.plan.copies() {
             let why = copied_because(copy);
             writeln!(out, "{:INDENT$}{}: {why}", "copy", brought(&copy.brings))?;
             if !copy.replaces.is_empty() {
                 more(out, &format!("the target loses {}", listed(&copy.replaces)))?;
+            }
+            if let Some(backup) = &copy.backup {
+                more(out, &format!("what it is stays as {backup}"))?;
             }
         }
         for kept in &self.plan.kept {

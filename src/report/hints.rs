@@ -71,6 +71,13 @@ impl From<&SurveyError> for Failure {
                 error,
                 Some("name the same upstream in both (discovery.upstream), or bring the images to another repository"),
             ),
+            SurveyError::NoRegistry(_) => Self::new(
+                error,
+                Some("apply the plan with the settings that it was made with, or make a new one"),
+            ),
+            SurveyError::TwoRoles(_) => {
+                Self::new(error, Some("set role_arn to the same in all targets of that registry"))
+            }
             SurveyError::Cached => Self::new(error, Some("name another repository for it")),
             SurveyError::Tag(_) => Self::new(
                 error,

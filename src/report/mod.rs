@@ -194,13 +194,21 @@ impl Report {
         }
     }
 
+    /// Adds who copies.
+    pub fn add_engine(&mut self, engine: String) {
+        self.engine = Some(match self.engine.take() {
+            Some(first) => format!("{first}; and {engine}"),
+            None => engine,
+        });
+    }
+
     /// Adds what the survey could not read or was stopped before.
     pub fn add_survey(&mut self, survey: &Survey) {
-        self.repositories = survey.repositories;
-        self.untagged = survey.untagged;
-        self.signature_tags = survey.signature_tags;
-        self.backups = survey.backups;
-        self.cached.clone_from(&survey.cached);
+        self.repositories += survey.repositories;
+        self.untagged += survey.untagged;
+        self.signature_tags += survey.signature_tags;
+        self.backups += survey.backups;
+        self.cached.extend(survey.cached.iter().cloned());
         self.failures.extend(Failure::of_survey(survey));
         self.images.extend(survey.unread.iter().map(ImageReport::unread));
         self.images.extend(survey.unasked.iter().map(ImageReport::unasked));

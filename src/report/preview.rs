@@ -98,6 +98,23 @@ impl Preview {
         }
     }
 
+    /// Adds what another engine would do.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.engine = format!("{}; and {}", self.engine, other.engine);
+        self.untagged += other.untagged;
+        self.signature_tags += other.signature_tags;
+        self.backups += other.backups;
+        self.cached.extend(other.cached);
+        self.limits.extend(other.limits);
+        self.plan.stages.extend(other.plan.stages);
+        self.plan.kept.extend(other.plan.kept);
+        self.plan.refused.extend(other.plan.refused);
+        self.unread.extend(other.unread);
+        self.failures.extend(other.failures);
+        self
+    }
+
     /// Whether something could not be read, so that nobody knows what would become of it.
     pub fn is_blind(&self) -> bool {
         !self.unread.is_empty() || !self.failures.is_empty()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Identity;
 
 use super::reader::Reader;
-use super::values::{authorities, certificate, choice, flag, private_key, region, text, url, within};
+use super::values::{authorities, certificate, choice, flag, private_key, region, role, text, url, within};
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
 use crate::registry::{self, Credential, HostOptions, OnLimit};
@@ -133,11 +133,13 @@ impl Reader {
         });
         let region = self.parse("aws.region", region);
         let endpoint_url = self.parse("aws.endpoint_url", url);
+        let role_arn = self.parse("aws.role_arn", role);
         Some(AwsOptions {
             region,
             profile,
             endpoint_url,
             keys,
+            role_arn,
             retry: retry?,
             timeouts: timeouts?,
         })

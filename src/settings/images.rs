@@ -7,42 +7,70 @@ use config::ValueKind;
 use super::Mistake;
 use super::layers::Found;
 use super::reader::{Reader, Setting, Why, text_of};
-use super::values::{flag, from_str, pattern, suffix, within};
-use crate::aws::ecr::account_and_region;
-use crate::image::Repository;
-use crate::mapping::Named;
+use super::rule_keys::OF_ENTRIES;
+use super::values::{flag, from_str, pattern, platforms, suffix, within};
+use crate::image::{Digest, Platforms, Repository, Tag};
+use crate::mapping::{Elsewhere, Named};
+use crate::plan::{EngineKind, Safety};
 use crate::selection::{Constraint, MAX_SELECTED, Pattern, Per, Rules, Selection, words};
 
 const MOST: usize = 100_000;
 
-/// A repository's name in ECR (API reference, CreateRepository).
-const LONGEST: usize = 256;
+/// What an entry of `images` says for one of its targets.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Whose images, which, and where they go.
+    pub named: Named,
+    /// The platforms that are wanted there, where not those of all.
+    pub platforms: Option<Platforms>,
+    /// What must hold there before an image takes another's place, where not what holds for all.
+    pub safety: Option<Safety>,
+    /// Who copies there, where not who copies everything.
+    pub engine: Option<EngineKind>,
+}
 
 impl Reader {
-    /// All entries. One that has a mistake is left out: it is noted.
-    pub(super) fn images(&mut self) -> Vec<Named> {
+    /// All entries, one for each target. One that has a mistake is left out: it is noted.
+    pub(super) fn images(&mut self, usual: Option<&Safety>) -> Vec<Entry> {
         let list = ["images".to_owned()];
-        let mut known: BTreeMap<String, Named> = BTreeMap::new();
-        let mut entries = Vec::new();
+        let mut known: BTreeMap<(Option<Elsewhere>, String), Entry> = BTreeMap::new();
+        let mut all = Vec::new();
         for entry in self.entries(&list) {
             let entry = [&list[..], &[entry.to_string()]].concat();
-            let Some(named) = self.image(&entry) else { continue };
-            let first = known.entry(named.repository.clone()).or_insert_with(|| named.clone());
-            // They would take each other's tags.
-            if first.upstream != named.upstream {
-                let problem = format!(
-                    "{} would follow both {} and {}, which {} says; name another repository",
-                    named.repository, named.upstream, first.upstream, first.from
-                );
-                self.wrong_with(&entry, problem);
+            for one in self.image(&entry, usual).into_iter().flatten() {
+                let named = &one.named;
+                let target = (named.elsewhere.clone(), named.repository.clone());
+                let Some(first) = known.get_mut(&target) else {
+                    known.insert(target, one.clone());
+                    all.push(one);
+                    continue;
+                };
+                let (name, from) = (&named.repository, first.named.from.clone());
+                // They would take each other's tags.
+                let problem = match &first.named.upstream {
+                    other if *other != named.upstream => Some(format!(
+                        "{name} would follow both {} and {other}, which {from} says; name another repository",
+                        named.upstream
+                    )),
+                    _ if one.platforms.is_some() || one.safety.is_some() || one.engine.is_some() => Some(format!(
+                        "platforms, policy and engine hold for all of {name}, which {from} names before: say them there"
+                    )),
+                    _ => named.digests.iter().find_map(|(tag, digest)| {
+                        let first = first.named.digests.entry(tag.clone()).or_insert(digest.clone());
+                        (first != digest).then(|| format!("{name}:{tag} would name both {digest} and {first}"))
+                    }),
+                };
+                if let Some(problem) = problem {
+                    self.wrong_with(&entry, problem);
+                }
+                all.push(one);
             }
-            entries.push(named);
         }
-        entries
+        all
     }
 
     /// The numbers of the entries of a list.
-    fn entries(&self, list: &[String]) -> BTreeSet<usize> {
+    pub(super) fn entries(&self, list: &[String]) -> BTreeSet<usize> {
         let inside = self.inside(list);
         inside
             .filter_map(|(place, _)| place.get(list.len())?.parse().ok())
@@ -50,31 +78,18 @@ impl Reader {
     }
 
     /// All that was found within a section.
-    fn inside<'a>(&'a self, section: &'a [String]) -> impl Iterator<Item = (&'a Vec<String>, &'a Found)> {
+    pub(super) fn inside<'a>(&'a self, section: &'a [String]) -> impl Iterator<Item = (&'a Vec<String>, &'a Found)> {
         let from = self.places.range(section.to_vec()..);
         from.take_while(move |(place, _)| place.starts_with(section))
     }
 
-    fn image(&mut self, entry: &[String]) -> Option<Named> {
+    /// One for each target.
+    fn image(&mut self, entry: &[String], usual: Option<&Safety>) -> Option<Vec<Entry>> {
         let upstream = self.value(entry, "upstream", from_str::<Repository>);
         if upstream.is_none() && self.at(entry, "upstream").is_none() {
             self.lacking(entry, "upstream: the repository that the images come from");
         }
-        let name = |text: &str| is_name(text).then(|| text.to_owned());
-        let repository = self.value(entry, "repository", |text| name(text).filter(|name| name.len() > 1));
-        let prefix = self.value(entry, "repo_prefix", name);
-        let template = self.value(entry, "name", |text| is_template(text).then(|| text.to_owned()));
-        let ways = ["repository", "repo_prefix", "name"].map(|way| (way, self.at(entry, way)));
-        let mut said = ways.into_iter().filter_map(|(way, setting)| Some((way, setting?)));
-        match said.next() {
-            None => self.lacking(entry, "repository, repo_prefix or name: where the images go"),
-            Some((first, _)) => {
-                let mistake = |(_, setting): (_, Setting)| {
-                    setting.mistake(format!("{first} says where the images go: only one of them can"))
-                };
-                self.mistakes.extend(said.map(mistake));
-            }
-        }
+        let targets = self.targets(entry, upstream.as_ref());
         let mut any = vec![self.rules(entry)];
         let sets = [entry, &["any".to_owned()]].concat();
         let inner: Vec<Rules> = self
@@ -86,35 +101,60 @@ impl Reader {
             self.only_sets(entry);
             any = inner;
         }
+        let digests = self.digests(&[entry, &["digests".to_owned()]].concat());
+        let platforms = self.value(entry, "platforms", platforms);
+        let safety = self.own_safety(entry, usual);
+        let engine = self.own_engine(entry);
         let max_selected = self.value(entry, "max_selected", |text| within(text, 1..=MOST));
         let origin = self.inside(entry).next()?.1.origin.clone();
         let upstream = upstream?;
-        let repository = match (repository, prefix, template) {
-            (Some(repository), None, None) => repository,
-            (None, Some(prefix), None) => format!("{prefix}/{}", upstream.path),
-            (None, None, Some(template)) => filled(&template, &upstream),
-            _ => return None,
-        };
-        if !is_name(&repository) {
-            self.wrong_with(entry, format!("{repository} is no name of a repository in ECR"));
-            return None;
-        }
-        if repository.len() > LONGEST {
-            self.wrong_with(
-                entry,
-                format!("{repository} is longer than the {LONGEST} characters of a name in ECR"),
-            );
-            return None;
-        }
-        Some(Named {
-            upstream,
-            repository,
-            tags: Selection {
-                any,
-                max_selected: max_selected.unwrap_or(MAX_SELECTED),
+        // Without rules everything would be chosen beside the digests.
+        let tags = (digests.is_empty() || self.has_rules(entry)).then(|| Selection {
+            any,
+            max_selected: max_selected.unwrap_or(MAX_SELECTED),
+        });
+        let from = format!("{} of {origin}", entry.join("."));
+        let one = |(elsewhere, repository)| Entry {
+            named: Named {
+                upstream: upstream.clone(),
+                repository,
+                elsewhere,
+                tags: tags.clone(),
+                digests: digests.clone(),
+                from: from.clone(),
             },
-            from: format!("{} of {origin}", entry.join(".")),
-        })
+            platforms: platforms.clone(),
+            safety: safety.clone(),
+            engine,
+        };
+        Some(targets.into_iter().map(one).collect())
+    }
+
+    /// Digests by the tags that are to name them.
+    fn digests(&mut self, section: &[String]) -> BTreeMap<Tag, Digest> {
+        let mut digests = BTreeMap::new();
+        for name in self.names_in(section) {
+            let digest = self.value(section, &name, from_str::<Digest>);
+            match name.parse::<Tag>() {
+                Ok(tag) => digests.extend(digest.map(|digest| (tag, digest))),
+                Err(why) => self.wrong_with(section, format!("{name} is no tag: {why}")),
+            }
+        }
+        digests
+    }
+
+    /// The names that the user chose in a section.
+    pub(super) fn names_in(&self, section: &[String]) -> BTreeSet<String> {
+        let inside = self.inside(section);
+        inside
+            .filter_map(|(place, _)| place.get(section.len()).cloned())
+            .collect()
+    }
+
+    fn has_rules(&self, entry: &[String]) -> bool {
+        let mut keys = OF_ENTRIES.iter().filter_map(|key| key.parts().last());
+        keys.any(|key| self.at(entry, key).is_some())
+            || !self.names_in(&[entry, &["any".to_owned()]].concat()).is_empty()
     }
 
     fn rules(&mut self, at: &[String]) -> Rules {
@@ -152,7 +192,7 @@ impl Reader {
     /// Rules beside sets of rules would choose for none of them.
     fn only_sets(&mut self, entry: &[String]) {
         let sets = [entry, &["any".to_owned()]].concat();
-        let beside: Vec<Setting> = super::rule_keys::OF_ENTRIES
+        let beside: Vec<Setting> = OF_ENTRIES
             .iter()
             .filter_map(|key| self.at(entry, key.parts().last()?))
             .collect();
@@ -165,16 +205,21 @@ impl Reader {
         }
     }
 
-    fn at(&self, section: &[String], key: &str) -> Option<Setting> {
+    pub(super) fn at(&self, section: &[String], key: &str) -> Option<Setting> {
         self.find_at([section, &[key.to_owned()]].concat())
     }
 
-    fn value<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn value<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let setting = self.at(section, key)?;
         self.read(&setting, &|text| parse(text).ok_or(None))
     }
 
-    fn told<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn told<T>(
+        &mut self,
+        section: &[String],
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let setting = self.at(section, key)?;
         self.read(&setting, &|text| parse(text).map_err(Some))
     }
@@ -213,11 +258,11 @@ impl Reader {
         self.read(&setting, &parse).unwrap_or_default()
     }
 
-    fn lacking(&mut self, entry: &[String], what: &str) {
+    pub(super) fn lacking(&mut self, entry: &[String], what: &str) {
         self.wrong_with(entry, format!("needs {what}"));
     }
 
-    fn wrong_with(&mut self, entry: &[String], problem: String) {
+    pub(super) fn wrong_with(&mut self, entry: &[String], problem: String) {
         let origin = self.inside(entry).next().map(|(_, found)| found.origin.clone());
         self.mistakes.push(Mistake {
             origin: origin.unwrap_or_default(),
@@ -234,26 +279,7 @@ fn parts(upstream: &Repository) -> [(&'static str, &str); 3] {
     [("{registry}", &upstream.host), ("{path}", path), ("{name}", name)]
 }
 
-fn filled(template: &str, upstream: &Repository) -> String {
+pub(super) fn filled(template: &str, upstream: &Repository) -> String {
     let fill = |filled: String, (part, text)| filled.replace(part, text);
     parts(upstream).into_iter().fold(template.to_owned(), fill)
-}
-
-/// Whether nothing but names is left once the upstream's parts are filled in, of which there has to be one: two upstreams would share a
-/// repository.
-fn is_template(text: &str) -> bool {
-    let any: Option<Repository> = "registry.example.com/team/app".parse().ok();
-    any.is_some_and(|any| {
-        let filled = filled(text, &any);
-        filled != text && is_name(&filled)
-    })
-}
-
-/// Of a repository of ECR (API reference, CreateRepository), without the registry before it.
-fn is_name(text: &str) -> bool {
-    let is_of_ecr = text
-        .split('/')
-        .next()
-        .is_some_and(|first| account_and_region(first).is_some());
-    !is_of_ecr && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
 }

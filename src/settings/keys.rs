@@ -1,9 +1,10 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
-use super::policy::OF_POLICY;
+use super::policy::{self, OF_POLICY};
 use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::serve_keys::OF_SERVE;
+use super::targets::OF_TARGETS;
 
 /// One setting.
 #[derive(Debug)]
@@ -122,7 +123,16 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 6] = [KEYS, &OF_REPOSITORIES, &OF_POLICY, &OF_SERVE, &OF_ENTRIES, &OF_SETS];
+    const ALL: [&[Key]; 8] = [
+        KEYS,
+        &OF_TARGETS,
+        &policy::OF_ENTRY,
+        &OF_REPOSITORIES,
+        &OF_POLICY,
+        &OF_SERVE,
+        &OF_ENTRIES,
+        &OF_SETS,
+    ];
     ALL.into_iter().flatten()
 }
 
@@ -151,12 +161,20 @@ const KEYS: &[Key] = &[
         .about("Whether the tags ecr_sync_… of ECR's repositories, whatever their names, are read: they name an upstream and rules."),
     key("images.#.upstream", None, "a repository, such as docker.io/grafana/grafana")
         .about("Where the images come from. Each entry is an upstream whose tags rules choose (docs/rules.md), and where they go."),
-    key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana")
+    key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana, or its ARN")
         .about("The repository that they go to. Or repo_prefix, or name."),
     key("images.#.repo_prefix", None, "the beginning of a repository's name, such as base/image")
         .about("What is put before the upstream's name, and a /, to make the repository's."),
     key("images.#.name", None, "a repository's name with {registry}, {path} or {name}, such as mirror/{registry}/{path}")
         .about("The repository that they go to, made of the upstream's: docker.io, library/nginx and nginx."),
+    key("images.#.digests.*", None, "a digest of the upstream, such as sha256:… with 64 hexadecimal digits")
+        .about("By the tag that is to name it: an image that stays, whatever the upstream's tags name. Without rules beside it nothing else comes."),
+    key("images.#.engine", None, "docker or direct")
+        .choice(&["docker", "direct"])
+        .about("Who copies there, in the place of engine."),
+    key("images.#.platforms", None, "a platform such as linux/amd64, a list of them, or all")
+        .list()
+        .about("Which platforms to bring there, in the place of platforms."),
     key("images.#.max_selected", None, "a whole number from 1 to 100000")
         .number(1, 100_000)
         .about("How many tags the rules may choose; 1000 unless said. More are taken for a mistake, and none is followed."),
@@ -245,6 +263,8 @@ const KEYS: &[Key] = &[
     key("aws.endpoint_url", None, "a http:// or https:// URL")
         .also(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"])
         .about("Where the ECR API is asked instead of AWS."),
+    key("aws.role_arn", None, "a role's ARN, such as arn:aws:iam::123456789012:role/mirror")
+        .about("The role that is assumed with these credentials, for all of AWS but the targets that name one of their own."),
     key(
         "aws.access_key_id",
         None,

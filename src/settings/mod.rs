@@ -14,14 +14,16 @@ mod repositories;
 mod rule_keys;
 mod schema;
 mod serve_keys;
+mod targets;
 mod values;
 
+pub use images::Entry;
 pub use keys::{Key, Shape, keys};
 pub use layers::{Given, variable_of_registry};
 pub use read::usual_ledger;
 pub use schema::schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -34,14 +36,14 @@ use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::ledger::Place;
-use crate::mapping::{Creation, Named, Naming};
+use crate::mapping::{Creation, Elsewhere, Naming};
 use crate::notify::Webhook;
 use crate::plan::{EngineKind, Safety};
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
 use crate::schedule::Schedule;
 use crate::selection::Pattern;
-use crate::survey::Compare;
+use crate::survey::{Compare, Part};
 
 use self::layers::Places;
 
@@ -59,17 +61,19 @@ pub struct Settings {
     /// How a repository's name tells its upstream.
     pub naming: Naming,
     /// Upstreams that are named, with where their images go.
-    pub images: Vec<Named>,
+    pub images: Vec<Entry>,
     /// Whether repositories name theirs in resource tags.
     pub resource_tags: bool,
     /// What is done about a repository that is named and not there.
     pub creation: Creation,
     /// What must hold before an image takes another's place.
     pub safety: Safety,
-    /// Which platforms are wanted.
-    pub platforms: Platforms,
+    /// Which platforms are wanted, where that is said.
+    pub platforms: Option<Platforms>,
     /// Who copies.
     pub engine: EngineKind,
+    /// Of which repositories of the run's own registry.
+    pub part: Part,
     /// Where the daemon is and how it is dealt with.
     pub docker: DockerOptions,
     /// How the direct engine copies.
@@ -174,6 +178,46 @@ impl Settings {
     pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
         let places = layers::read(file, given)?;
         read::settings(places)
+    }
+
+    /// Which platforms are wanted: a daemon lets each target keep those that it has, and this program brings all.
+    pub fn wanted_platforms(&self) -> Platforms {
+        match (&self.platforms, self.engine) {
+            (Some(said), _) => said.clone(),
+            (None, EngineKind::Docker) => Platforms::AsTarget,
+            (None, EngineKind::Direct) => Platforms::All,
+        }
+    }
+
+    /// These settings for each engine that copies: the run's own, and the other where entries of `images` name that.
+    pub fn by_engine(&self) -> Vec<Self> {
+        let is_of_other = |entry: &Entry| entry.engine.is_some_and(|engine| engine != self.engine);
+        let (of_other, of_own): (Vec<Entry>, Vec<Entry>) = self.images.iter().cloned().partition(is_of_other);
+        if of_other.is_empty() {
+            return vec![self.clone()];
+        }
+        let is_here = |elsewhere: &Elsewhere| match &elsewhere.registry {
+            Some(registry) => self.registry.as_ref() == Some(registry),
+            None => elsewhere.region == self.aws.region && elsewhere.role_arn.is_none(),
+        };
+        let here = of_other.iter().map(|entry| &entry.named);
+        let here = here.filter(|named| named.elsewhere.as_ref().is_none_or(is_here));
+        let names: BTreeSet<String> = here.map(|named| named.repository.clone()).collect();
+        let own = Self {
+            images: of_own,
+            part: Part::AllBut(names.clone()),
+            ..self.clone()
+        };
+        let other = Self {
+            engine: match self.engine {
+                EngineKind::Docker => EngineKind::Direct,
+                EngineKind::Direct => EngineKind::Docker,
+            },
+            images: of_other,
+            part: Part::Of(names),
+            ..self.clone()
+        };
+        vec![own, other]
     }
 }
 

@@ -10,91 +10,132 @@ use crate::mapping::{Backup, InvalidBackup};
 use crate::plan::{Requirements, Retag, Safety, Vanished};
 use crate::selection::Pattern;
 
-/// In the order of `settings.yaml`.
-pub(super) const OF_POLICY: [Key; 9] = [
-    key("policy.backup", None, "a tag's name with {tag}, such as {tag}-before-{date}")
+macro_rules! policy_in {
+    ($section:literal, $retag:expr) => {
+        [
+    key(concat!($section, ".backup"), None, "a tag's name with {tag}, such as {tag}-before-{date}")
         .about("The tag under which an image stays that is replaced. Without that nothing is replaced. `rollback` puts it back."),
-    key("policy.min_age", None, "a duration, such as 72h")
+    key(concat!($section, ".min_age"), None, "a duration, such as 72h")
         .about("How long an upstream's image has to have been seen before it comes; the ledger remembers since when."),
-    key("policy.min_age_except", None, "a list of regular expressions for whole tags")
+    key(concat!($section, ".min_age_except"), None, "a list of regular expressions for whole tags")
         .list()
         .about("Tags that need not wait."),
-    key("policy.retag", Some("follow"), "follow or alarm or freeze")
+    key(concat!($section, ".retag"), $retag, "follow or alarm or freeze")
         .choice(&["follow", "alarm", "freeze"])
         .about(
             "What is done where a version's tag (not latest) names another image upstream than before: it comes (follow), it comes and the exit code \
              is 1 (alarm), or the target keeps what it has (freeze).",
         ),
-    key("policy.retag_except", None, "a list of regular expressions for whole tags")
+    key(concat!($section, ".retag_except"), None, "a list of regular expressions for whole tags")
         .list()
         .about("Versions' tags that are known to move, such as 1.27 to each of its patches."),
-    key("policy.vanished", None, "keep or alarm or protect")
+    key(concat!($section, ".vanished"), None, "keep or alarm or protect")
         .choice(&["keep", "alarm", "protect"])
         .about(
             "What a tag is whose upstream has gone: as missing_upstream: keep, as missing_upstream: fail, or kept and remembered in the ledger, so that \
              nothing here deletes it (protect). Without it missing_upstream says.",
         ),
-    key("policy.require.platforms", None, "a platform such as linux/amd64, or a list of them")
+    key(concat!($section, ".require.platforms"), None, "a platform such as linux/amd64, or a list of them")
         .list()
         .about("Platforms that an upstream's image has to have to come."),
-    key("policy.require.max_size", None, "bytes, such as 2GiB or 500MB")
+    key(concat!($section, ".require.max_size"), None, "bytes, such as 2GiB or 500MB")
         .about("The most that one platform's image may have, packed as registries hold it."),
-    key("policy.require.labels.*", None, "a regular expression for the whole value")
+    key(concat!($section, ".require.labels.*"), None, "a regular expression for the whole value")
         .about("A label that an image has to have to come, and what its value has to be."),
-];
+        ]
+    };
+}
+
+/// In the order of `settings.yaml`.
+pub(super) const OF_POLICY: [Key; 9] = policy_in!("policy", Some("follow"));
+
+/// The same, of the repository of an entry of `images` alone.
+pub(super) const OF_ENTRY: [Key; 9] = policy_in!("images.#.policy", None);
+
+/// Where a policy is said: an entry of `images`, or what holds for all.
+type Section<'a> = &'a [String];
 
 impl Reader {
+    /// What holds for all repositories that say nothing else.
     pub(super) fn safety(&mut self) -> Option<Safety> {
         let is_well = [("fail", Vanished::Alarm), ("keep", Vanished::Keep)];
         let missing = self.parse("missing_upstream", |text| choice(text, &is_well));
-        let words = [
+        let safety = self.safety_in(&[], &Safety::default());
+        let says_vanished = self.find("policy.vanished").is_some();
+        Some(match says_vanished {
+            true => safety,
+            false => Safety {
+                vanished: missing?,
+                ..safety
+            },
+        })
+    }
+
+    /// What an entry of `images` says for its repository; the rest is as it is for all. Nothing where it says nothing.
+    pub(super) fn own_safety(&mut self, entry: Section<'_>, usual: Option<&Safety>) -> Option<Safety> {
+        let policy = [entry, &["policy".to_owned()]].concat();
+        self.inside(&policy).next()?;
+        let own = self.safety_in(entry, usual.unwrap_or(&Safety::default()));
+        Some(own)
+    }
+
+    /// What is said in a section; what is not said there is as in `usual`.
+    fn safety_in(&mut self, section: Section<'_>, usual: &Safety) -> Safety {
+        let policy = [section, &["policy".to_owned()]].concat();
+        let require = [&policy[..], &["require".to_owned()]].concat();
+        let vanished = [
             ("keep", Vanished::Keep),
             ("alarm", Vanished::Alarm),
             ("protect", Vanished::Protect),
         ];
-        let vanished = self.parse("policy.vanished", |text| choice(text, &words));
-        let words = [
+        let retag = [
             ("follow", Retag::Follow),
             ("alarm", Retag::Alarm),
             ("freeze", Retag::Freeze),
         ];
-        let retag = self.parse("policy.retag", |text| choice(text, &words));
-        let require = self.requirements();
-        let min_age = self.parse("policy.min_age", duration);
-        let min_age_except = self.tags_of("policy.min_age_except");
-        let retag_except = self.tags_of("policy.retag_except");
-        Some(Safety {
-            backup: self.parse_told("policy.backup", |text| {
-                text.parse::<Backup>().map_err(|why: InvalidBackup| why.to_string())
-            }),
-            min_age,
-            min_age_except,
-            retag: retag?,
-            retag_except,
-            vanished: vanished.or(missing)?,
-            require,
-        })
-    }
-
-    fn tags_of(&mut self, path: &str) -> Vec<Pattern> {
-        let place: Vec<String> = path.split('.').map(str::to_owned).collect();
-        match place.split_last() {
-            Some((key, section)) => self.patterns(section, key),
-            None => Vec::new(),
-        }
-    }
-
-    fn requirements(&mut self) -> Requirements {
-        let platforms = self.parse("policy.require.platforms", |text| match from_str::<Platforms>(text)? {
+        let backup = |text: &str| text.parse::<Backup>().map_err(|why: InvalidBackup| why.to_string());
+        let all_platforms = |text: &str| match from_str::<Platforms>(text)? {
             Platforms::One(platform) => Some(vec![platform]),
             Platforms::Listed(all) => Some(all),
             Platforms::AsTarget | Platforms::All => None,
-        });
-        let labels: BTreeMap<String, Pattern> = self.each_told("policy.require.labels.*", pattern);
-        Requirements {
-            platforms: platforms.unwrap_or_default(),
-            max_size: self.parse("policy.require.max_size", size),
-            labels,
+        };
+        let labels = self.labels(&[&require[..], &["labels".to_owned()]].concat());
+        Safety {
+            backup: self.told(&policy, "backup", backup).or_else(|| usual.backup.clone()),
+            min_age: self.value(&policy, "min_age", duration).or(usual.min_age),
+            min_age_except: self.tags_of(&policy, "min_age_except", &usual.min_age_except),
+            retag: self
+                .value(&policy, "retag", |text| choice(text, &retag))
+                .unwrap_or(usual.retag),
+            retag_except: self.tags_of(&policy, "retag_except", &usual.retag_except),
+            vanished: self
+                .value(&policy, "vanished", |text| choice(text, &vanished))
+                .unwrap_or(usual.vanished),
+            require: Requirements {
+                platforms: self
+                    .value(&require, "platforms", all_platforms)
+                    .unwrap_or_else(|| usual.require.platforms.clone()),
+                max_size: self.value(&require, "max_size", size).or(usual.require.max_size),
+                labels: labels.unwrap_or_else(|| usual.require.labels.clone()),
+            },
         }
+    }
+
+    fn tags_of(&mut self, policy: Section<'_>, key: &str, usual: &[Pattern]) -> Vec<Pattern> {
+        match self.at(policy, key) {
+            Some(_) => self.patterns(policy, key),
+            None => usual.to_vec(),
+        }
+    }
+
+    /// Nothing where none is said.
+    fn labels(&mut self, section: Section<'_>) -> Option<BTreeMap<String, Pattern>> {
+        let names = self.names_in(section);
+        let labels = names.into_iter().filter_map(|name| {
+            let value = self.told(section, &name, pattern)?;
+            Some((name, value))
+        });
+        let labels: BTreeMap<String, Pattern> = labels.collect();
+        (!labels.is_empty()).then_some(labels)
     }
 }

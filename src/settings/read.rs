@@ -15,7 +15,7 @@ use super::{Settings, SettingsError};
 use crate::atomic::meant_by;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
-use crate::image::{Attestations, Platforms, Repository};
+use crate::image::{Attestations, Repository};
 use crate::ledger::Place;
 use crate::mapping::Naming;
 use crate::notify::{Webhook, WebhookKind};
@@ -23,7 +23,9 @@ use crate::plan::EngineKind;
 use crate::record::{Format, Results};
 use crate::registry::Mirrors;
 use crate::retry::{Retry, Timeouts};
-use crate::survey::Compare;
+use crate::survey::{Compare, Part};
+
+const ENGINES: [(&str, EngineKind); 2] = [("docker", EngineKind::Docker), ("direct", EngineKind::Direct)];
 
 /// Builds the settings, or says all that is wrong.
 pub(super) fn settings(places: Places) -> Result<Settings, SettingsError> {
@@ -45,16 +47,13 @@ impl Reader {
         let registry = self.parse("ecr", host);
         let keyword = self.parse("keyword", |text| (!text.is_empty()).then(|| text.to_owned()));
         let naming = self.naming();
-        let images = self.images();
         let resource_tags = self.parse("discovery.resource_tags", flag);
         let creation = self.creation();
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
         let safety = self.safety();
+        let images = self.images(safety.as_ref());
         let engine = self.engine();
-        let platforms = self.parse("platforms", platforms).or(match engine {
-            Some(EngineKind::Direct) => Some(Platforms::All),
-            _ => None,
-        });
+        let platforms = self.parse("platforms", platforms);
         let compares = [("digest", false), ("missing-only", true)];
         let missing_only = self.parse("compare", |text| choice(text, &compares));
         let immutable_tags = self.parse_told("immutable_tags", pattern);
@@ -88,7 +87,8 @@ impl Reader {
             resource_tags: resource_tags?,
             creation: creation?,
             safety: safety?,
-            platforms: platforms.unwrap_or_default(),
+            platforms,
+            part: Part::All,
             engine: engine?,
             docker: docker?,
             direct: direct?,
@@ -165,22 +165,43 @@ impl Reader {
     }
 
     fn engine(&mut self) -> Option<EngineKind> {
-        let engines = [("docker", EngineKind::Docker), ("direct", EngineKind::Direct)];
-        let engine = self.parse("engine", |text| choice(text, &engines));
+        let engine = self.parse("engine", |text| choice(text, &ENGINES));
         if engine == Some(EngineKind::Docker) {
-            let asked = [
-                ("attestations", "strip"),
-                ("referrers", "true"),
-                ("foreign_layers", "true"),
-            ];
-            for (key, value) in asked {
-                let is_asked = |setting: &Setting| text_of(&setting.found.value).as_deref() == Some(value);
-                if self.find(key).as_ref().is_some_and(is_asked) {
-                    self.lacks(&[key], "engine: direct; a daemon does not do this");
-                }
+            let asked: Vec<&str> = self.asked_of_direct().collect();
+            for key in asked {
+                self.lacks(&[key], "engine: direct; a daemon does not do this");
             }
         }
         engine
+    }
+
+    /// Who copies for an entry of `images`.
+    pub(super) fn own_engine(&mut self, entry: &[String]) -> Option<EngineKind> {
+        let engine = self.value(entry, "engine", |text| choice(text, &ENGINES));
+        if engine == Some(EngineKind::Docker) {
+            let asked: Vec<&str> = self.asked_of_direct().collect();
+            for key in asked {
+                let entry = entry.join(".");
+                self.lacks(
+                    &[key],
+                    &format!("engine: direct; a daemon does not do this, and copies for {entry}"),
+                );
+            }
+        }
+        engine
+    }
+
+    /// What is asked for that a daemon does not do.
+    fn asked_of_direct(&self) -> impl Iterator<Item = &'static str> {
+        let asked = [
+            ("attestations", "strip"),
+            ("referrers", "true"),
+            ("foreign_layers", "true"),
+        ];
+        asked.into_iter().filter_map(|(key, value)| {
+            let setting = self.find(key)?;
+            (text_of(&setting.found.value).as_deref() == Some(value)).then_some(key)
+        })
     }
 
     fn direct(

@@ -172,6 +172,22 @@ pub(super) fn size(text: &str) -> Option<u64> {
     from_str::<u64>(number)?.checked_mul(*bytes)
 }
 
+/// `arn:PARTITION:iam::ACCOUNT:role/NAME`, with a path before the name where there is one (IAM User Guide, "IAM identifiers").
+pub(super) fn role(text: &str) -> Option<String> {
+    let mut parts = text.splitn(6, ':');
+    let (arn, _, iam, region, account, resource) = (
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+    );
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_role = resource.strip_prefix("role/").is_some_and(|name| !name.is_empty());
+    (arn == "arn" && iam == "iam" && region.is_empty() && is_account && is_role).then(|| text.to_owned())
+}
+
 pub(super) fn region(text: &str) -> Option<String> {
     let code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (!text.is_empty() && text.bytes().all(code)).then(|| text.to_owned())

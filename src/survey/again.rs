@@ -9,7 +9,7 @@ use super::{SurveyError, ask_upstreams};
 use crate::aws::Trouble;
 use crate::aws::ecr::{Ecr, ListedImage};
 use crate::engine::Session;
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Repository};
 use crate::ledger::Ledger;
 use crate::plan::{Copy, Now, Plan};
 use crate::stop::Stop;
@@ -20,39 +20,44 @@ pub type Seen = (Copy, Option<Result<Now, Arc<SurveyError>>>);
 /// What both sides of planned copies hold now.
 ///
 /// # Errors
-/// Where ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
+/// Where a registry is not among `ecrs`, ECR lists the images of a repository to nobody, or an upstream cannot be asked: for each copy by itself. Nothing is
 /// known of those that a stop left out.
 pub async fn look_again(
     plan: &Plan,
     at_once: usize,
-    ecr: &Ecr,
+    ecrs: &BTreeMap<Arc<str>, Ecr>,
     session: &Session,
     ledger: &Ledger,
     stop: &Stop,
 ) -> Vec<Seen> {
     let copies: Vec<Copy> = plan.copies().cloned().collect();
-    let had: BTreeSet<&str> = plan
+    let had: BTreeSet<&Repository> = plan
         .copies()
         .filter(|copy| copy.target_digest.is_some())
-        .map(|copy| &*copy.target.repository.path)
+        .map(|copy| &copy.target.repository)
         .collect();
-    let list = async |name: &str| match ecr.images(name).await {
-        // It is created before anything is copied there, or ECR does that itself.
-        Err(error) if error.trouble == Trouble::NotFound && !had.contains(name) => Ok(Vec::new()),
-        images => images.map_err(|error| Arc::new(error.into())),
+    let list = async |repository: &Repository| {
+        let Some(ecr) = ecrs.get(&repository.host) else {
+            return Err(Arc::new(SurveyError::NoRegistry(repository.host.clone())));
+        };
+        match ecr.images(&repository.path).await {
+            // It is created before anything is copied there, or ECR does that itself.
+            Err(error) if error.trouble == Trouble::NotFound && !had.contains(repository) => Ok(Vec::new()),
+            images => images.map_err(|error| Arc::new(error.into())),
+        }
     };
-    let names: BTreeSet<Arc<str>> = copies.iter().map(|copy| copy.target.repository.path.clone()).collect();
-    let listed: BTreeMap<Arc<str>, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(names)
-        .map(async |name| (list(&name).await, name))
+    let repositories: BTreeSet<Repository> = copies.iter().map(|copy| copy.target.repository.clone()).collect();
+    let listed: BTreeMap<Repository, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(repositories)
+        .map(async |repository| (list(&repository).await, repository))
         .buffer_unordered(at_once)
         .take_until(stop.soft.cancelled())
-        .map(|(images, name)| (name, images))
+        .map(|(images, repository)| (repository, images))
         .collect()
         .await;
     let tags: BTreeSet<ImageRef> = copies.iter().map(|copy| copy.upstream.clone()).collect();
     let upstreams = ask_upstreams(tags, at_once, session, stop).await;
     let now = |copy: &Copy| {
-        let images = listed.get(&copy.target.repository.path)?;
+        let images = listed.get(&copy.target.repository)?;
         let upstream = upstreams.get(&copy.upstream)?;
         let has_tag = |image: &&ListedImage| {
             image

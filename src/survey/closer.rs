@@ -8,8 +8,8 @@ use futures::{StreamExt, stream};
 use super::{Compare, Followed, Scope, Survey, Unread};
 use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
-use crate::image::{Digest, ImageRef, Kind, Platforms};
-use crate::plan::{Keeps, Policy, Upstream, Viewed};
+use crate::image::{Digest, ImageRef, Kind, Platforms, Repository};
+use crate::plan::{Keeps, Policies, Policy, Upstream, Viewed};
 use crate::stop::Stop;
 
 impl Survey {
@@ -18,30 +18,31 @@ impl Survey {
     pub(super) async fn look_closer(
         &mut self,
         scope: &Scope,
-        policy: &Policy,
-        ecr: &Ecr,
+        policies: &Policies,
+        ecrs: &BTreeMap<&str, &Ecr>,
         session: &Session,
         stop: &Stop,
     ) {
         let is_open = |one: &mut Viewed| match &one.upstream {
-            Upstream::Has(upstream) => session.brings_referrers() || one.in_sync_with(upstream, policy).is_none(),
+            Upstream::Has(upstream) => {
+                session.brings_referrers() || one.in_sync_with(upstream, policies.of(&one.target)).is_none()
+            }
             Upstream::Gone | Upstream::NotAsked(_) => false,
         };
         let open: Vec<Viewed> = self.viewed.extract_if(.., is_open).collect();
 
+        let needs_configs = |policy: &Policy| policy.keeps == Keeps::Content || policy.platforms == Platforms::AsTarget;
         let configs = match scope.compare {
             // Where manifests are compared, a config tells its platform alone.
-            Compare::Registry if policy.keeps == Keeps::Content || policy.platforms == Platforms::AsTarget => {
-                read_configs(&open, scope, ecr, stop).await
-            }
+            Compare::Registry if policies.all().any(needs_configs) => read_configs(&open, scope, ecrs, stop).await,
             Compare::Registry | Compare::Pull => BTreeMap::new(),
         };
         let mut left: BTreeMap<ImageRef, Viewed> = open.into_iter().map(|one| (one.target.clone(), one)).collect();
         let look = async |mut one: Viewed| {
-            let repository = one.target.repository.path.clone();
+            let repository = one.target.repository.clone();
             let config = one.digest.clone().and_then(|digest| configs.get(&(repository, digest)));
             one.config = config.cloned();
-            let looked = one.look_closer(policy, session).await;
+            let looked = one.look_closer(policies.of(&one.target), session).await;
             (looked, one)
         };
         let mut answers = stream::iter(left.clone().into_values())
@@ -103,7 +104,7 @@ impl Viewed {
             let facts = session
                 .registries()
                 .facts(&self.follows, &upstream.top, brings.platforms());
-            self.facts = Some(facts.await?);
+            self.facts = Some(Box::new(facts.await?));
         }
         Ok(())
     }
@@ -151,16 +152,24 @@ impl Viewed {
 }
 
 /// The config digests of single images, by repository and manifest digest. What cannot be read is left out: then a pull tells.
-async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) -> BTreeMap<(Arc<str>, Digest), Digest> {
-    let mut wanted: BTreeMap<Arc<str>, BTreeSet<Digest>> = BTreeMap::new();
+async fn read_configs(
+    open: &[Viewed],
+    scope: &Scope,
+    ecrs: &BTreeMap<&str, &Ecr>,
+    stop: &Stop,
+) -> BTreeMap<(Repository, Digest), Digest> {
+    let mut wanted: BTreeMap<Repository, BTreeSet<Digest>> = BTreeMap::new();
     for one in open.iter().filter(|one| !one.is_index()) {
-        let digests = wanted.entry(one.target.repository.path.clone()).or_default();
+        let digests = wanted.entry(one.target.repository.clone()).or_default();
         digests.extend(one.digest.clone());
     }
-    stream::iter(wanted)
-        .map(|(repository, digests)| async move {
+    let asked = wanted
+        .into_iter()
+        .filter_map(|(repository, digests)| Some((*ecrs.get(&*repository.host)?, repository, digests)));
+    stream::iter(asked)
+        .map(|(ecr, repository, digests)| async move {
             let digests: Vec<Digest> = digests.into_iter().collect();
-            (ecr.config_digests(&repository, &digests).await, repository)
+            (ecr.config_digests(&repository.path, &digests).await, repository)
         })
         .buffer_unordered(scope.at_once)
         .take_until(stop.soft.cancelled())
@@ -171,7 +180,12 @@ async fn read_configs(open: &[Viewed], scope: &Scope, ecr: &Ecr, stop: &Stop) ->
                         .into_iter()
                         .map(|(manifest, config)| ((repository.clone(), manifest), config)),
                 ),
-                Err(error) => tracing::warn!("{error}; the images of {repository} will be pulled to be compared"),
+                Err(error) => {
+                    tracing::warn!(
+                        "{error}; the images of {} will be pulled to be compared",
+                        repository.path
+                    );
+                }
             }
             configs
         })

@@ -20,9 +20,9 @@ pub struct Unmatched {
 }
 
 /// A repository that is passed over, or what an entry of `images` would bring there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Closed {
-    /// Its name in the registry.
+    /// Its name in the run's own registry, or with the registry before it.
     pub repository: String,
     /// The entry; none where the repository's own tags are passed over.
     pub from: Option<String>,
@@ -31,7 +31,7 @@ pub struct Closed {
 }
 
 /// A name that the run was narrowed down to, and that nothing has.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Absent {
     /// Which.
     pub only: Only,
@@ -68,7 +68,7 @@ pub struct Unread {
 }
 
 /// What could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SurveyError {
     /// ECR did not list its images.
     #[error(transparent)]
@@ -100,6 +100,12 @@ pub enum SurveyError {
         /// Where.
         region: String,
     },
+    /// Nothing that is set leads to its registry.
+    #[error("the settings lead to no registry {0}, or not to its API")]
+    NoRegistry(Arc<str>),
+    /// Two say who to be at a registry, and not the same.
+    #[error("another target of {0} assumes another role there; name one role for a registry")]
+    TwoRoles(Arc<str>),
     /// ECR creates no such repository by itself.
     #[error("there is no such repository, and no repository creation template of {region} creates {name} on push")]
     NoTemplate {

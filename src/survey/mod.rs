@@ -4,6 +4,7 @@ mod again;
 mod closer;
 mod found;
 mod named;
+mod place;
 
 pub use again::{Seen, look_again};
 pub use found::{Absent, Closed, Followed, SurveyError, Unmatched, Unread};
@@ -13,15 +14,15 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use self::named::Chosen;
+use self::place::Listings;
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
+use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
 use crate::image::{ImageRef, Repository};
 use crate::ledger::Ledger;
 use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only};
-use crate::plan::{KeptBecause, Policy, Upstream, Viewed};
+use crate::plan::{KeptBecause, Policies, Upstream, Viewed};
 use crate::selection::Pattern;
 use crate::stop::Stop;
 
@@ -30,6 +31,10 @@ use crate::stop::Stop;
 pub struct Scope {
     /// The registry's `host[:port]`.
     pub registry: String,
+    /// Whether repositories are looked after that nothing names: those with the keyword.
+    pub discovers: bool,
+    /// Those that the run's own registry has for this survey.
+    pub part: Part,
     /// Repositories whose name contains this, letter case as written. None for all that `only` names, or else for none.
     pub keyword: Option<String>,
     /// Of those, only these; empty for all.
@@ -43,7 +48,7 @@ pub struct Scope {
     /// What is done about a repository that is named and not there.
     pub creation: Creation,
     /// How backups are named, which follow nothing.
-    pub backup: Option<Backup>,
+    pub backups: Vec<Backup>,
     /// How the content of a target is compared.
     pub compare: Compare,
     /// Tags that never move: where they are there, nobody is asked about them.
@@ -54,6 +59,28 @@ pub struct Scope {
     pub missing_only: bool,
     /// How many questions are open at once.
     pub at_once: usize,
+}
+
+/// Repositories of a registry, by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Every one.
+    All,
+    /// These.
+    Of(BTreeSet<String>),
+    /// All others: another engine looks after these.
+    AllBut(BTreeSet<String>),
+}
+
+impl Part {
+    /// Whether it has a repository.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(names) => names.contains(name),
+            Self::AllBut(names) => !names.contains(name),
+        }
+    }
 }
 
 /// Where the content that a target holds is read.
@@ -75,6 +102,7 @@ impl Scope {
 
     fn has_keyword(&self, name: &str) -> bool {
         match &self.keyword {
+            _ if !self.discovers => false,
             Some(keyword) => name.contains(keyword),
             None => !self.only.is_empty(),
         }
@@ -113,8 +141,8 @@ pub struct Survey {
     pub viewed: Vec<Viewed>,
     /// Targets of which something could not be read.
     pub unread: Vec<Unread>,
-    /// What the settings and resource tags name, by whom.
-    pub named: Vec<Named>,
+    /// Repositories that the settings or resource tags name, with where the first says so.
+    pub named: BTreeMap<Repository, String>,
     /// Repositories that are named, and not there yet: what they will be like, or nothing where ECR decides that.
     pub missing: BTreeMap<Repository, Option<NewRepository>>,
     /// Repositories that ECR itself keeps current, as a cache of an upstream registry.
@@ -131,76 +159,61 @@ pub struct Survey {
     pub absent: Vec<Absent>,
 }
 
-/// Asks ECR for its images and the upstreams for theirs.
+/// A registry of ECR that is looked at, and what of it.
+pub type Place = (Scope, Ecr);
+
+/// Asks ECR for its images and the upstreams for theirs. The first of `places` is the run's own registry; each upstream is asked once, however many
+/// of them follow it.
 ///
 /// # Errors
-/// Only where the repositories cannot be listed at all; anything smaller is in the [`Survey`].
+/// Only where the repositories of the run's own registry cannot be listed at all; anything smaller is in the [`Survey`].
 pub async fn survey(
-    scope: &Scope,
-    policy: &Policy,
-    ecr: &Ecr,
+    places: &[Place],
+    policies: &Policies,
     session: &Session,
     ledger: &Ledger,
     stop: &Stop,
     events: &Events,
 ) -> Result<Survey, AwsError> {
     let mut survey = Survey::default();
-    let Some(names) = stop.soft.run_until_cancelled(ecr.repositories()).await else {
+    let mut followed = Vec::new();
+    let mut listings = Listings {
+        session,
+        known: BTreeMap::new(),
+    };
+    for (scope, ecr) in places {
+        let mut there = Survey::default();
+        let found = there.look(scope, ecr, ledger, &mut listings, stop, events).await;
+        match found {
+            Ok(found) if scope.discovers => {
+                followed = found;
+                survey = there;
+            }
+            Ok(found) => {
+                followed.extend(found);
+                survey.add_elsewhere(there, &scope.registry);
+            }
+            Err(error) if scope.discovers => return Err(error),
+            Err(error) => {
+                for named in &scope.images {
+                    there.close(&named.repository, Some(&named.from), error.clone());
+                }
+                survey.add_elsewhere(there, &scope.registry);
+            }
+        }
+    }
+    let Some((scope, _)) = places.first() else {
         return Ok(survey);
     };
-    let mut listed = names?;
-    let is_listed = |name: &&String| listed.iter().any(|one| one.name == **name);
-    for name in scope.naming.overrides.keys().filter(|name| !is_listed(name)) {
-        tracing::warn!(
-            "discovery.upstream names {name}, which is no repository of {}",
-            scope.registry
-        );
+    // A name may be there in one registry and not in another.
+    let looked_for = |only: &Only| places.iter().filter(|(scope, _)| scope.only.contains(only)).count();
+    let absent = std::mem::take(&mut survey.absent);
+    for one in &absent {
+        let missed = absent.iter().filter(|other| other.only == one.only).count();
+        if missed == looked_for(&one.only) && !survey.absent.iter().any(|known| known.only == one.only) {
+            survey.absent.push(one.clone());
+        }
     }
-    let named = survey.named(scope, &listed, ecr, stop).await;
-    let are_named: BTreeSet<&str> = named.iter().map(|named| named.repository.as_str()).collect();
-    listed.retain(|one| scope.has_keyword(&one.name) || are_named.contains(one.name.as_str()));
-    let mut names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
-    names.extend(named.iter().map(|named| named.repository.clone()));
-    let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
-    let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
-    let is_matched = listed.iter().any(|one| scope.has_keyword(&one.name));
-    survey.unmatched = scope.keyword.clone().filter(|_| !is_matched).map(|keyword| Unmatched {
-        keyword,
-        registry: scope.registry.clone(),
-        region: ecr.region().to_owned(),
-    });
-    listed.retain(|one| scope.is_about(&one.name));
-    survey.repositories = listed.len();
-    survey.leave_caches(ecr, &mut listed).await;
-    events.send(Event::Listing {
-        repositories: listed.len(),
-    });
-    let chosen = survey.choose(scope, &named, &listed, ecr, session, stop).await;
-    survey.repositories += survey.missing.len();
-    let comes = |repository: &Repository| scope.has_keyword(&repository.path);
-    survey.unmatched = survey.unmatched.filter(|_| !survey.missing.keys().any(comes));
-    let mut followed = survey.list(scope, ecr, listed, &chosen, ledger, stop).await;
-    if !stop.is_asked() {
-        let is_absent = |only: &Only| {
-            let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
-            !followed.iter().any(|one| only.is(&one.target)) && !survey.closed.iter().any(closed)
-        };
-        let absent = scope.only.iter().zip(nearest).filter(|(only, _)| is_absent(only));
-        survey.absent = absent
-            .map(|(only, near)| Absent {
-                only: only.clone(),
-                near,
-                keyword: scope
-                    .keyword
-                    .as_ref()
-                    .is_some_and(|keyword| !only.repository.contains(keyword.as_str())),
-                passed_over: chosen
-                    .iter()
-                    .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
-            })
-            .collect();
-    }
-
     // A registry may have some hundred thousand tags.
     survey.viewed.reserve_exact(followed.len());
     for one in followed.extract_if(.., |one| scope.settles(one).is_some()) {
@@ -220,8 +233,11 @@ pub async fn survey(
             None => survey.unasked.push(one),
         }
     }
-    survey.look_closer(scope, policy, ecr, session, stop).await;
-    survey.named = named;
+    let ecrs: BTreeMap<&str, &Ecr> = places
+        .iter()
+        .map(|(scope, ecr)| (scope.registry.as_str(), ecr))
+        .collect();
+    survey.look_closer(scope, policies, &ecrs, session, stop).await;
     Ok(survey)
 }
 
@@ -231,67 +247,29 @@ impl Survey {
         self.repositories == 0 && self.absent.is_empty()
     }
 
-    /// Takes out the repositories of pull-through caches. Who may not ask for the rules goes on without.
-    async fn leave_caches(&mut self, ecr: &Ecr, listed: &mut Vec<ListedRepository>) {
-        let prefixes = match ecr.cache_prefixes().await {
-            Ok(prefixes) => prefixes,
-            Err(error) => return tracing::debug!("{error}; repositories of a pull-through cache are taken for others"),
-        };
-        let of_cache = |name: &str| prefixes.iter().any(|prefix| is_below(prefix, name));
-        let cached = listed.extract_if(.., |one| of_cache(&one.name));
-        self.cached = cached.map(|one| one.name).collect();
-        self.cached.sort();
-        self.cache_prefixes = prefixes;
+    /// Adds what was found in another registry than the run's own, whose repositories are called by their full names from here on.
+    pub fn add_elsewhere(&mut self, other: Self, host: &str) {
+        let full = |name: String| format!("{host}/{name}");
+        self.repositories += other.repositories;
+        self.untagged += other.untagged;
+        self.signature_tags += other.signature_tags;
+        self.backups += other.backups;
+        self.viewed.extend(other.viewed);
+        self.unread.extend(other.unread);
+        self.named.extend(other.named);
+        self.missing.extend(other.missing);
+        self.cached.extend(other.cached.into_iter().map(full));
+        self.closed.extend(other.closed.into_iter().map(|closed| Closed {
+            repository: full(closed.repository),
+            ..closed
+        }));
+        self.unlisted.extend(other.unlisted.into_iter().map(full));
+        self.unasked.extend(other.unasked);
+        self.absent.extend(other.absent);
     }
 
-    /// The tags of every repository that are looked after, and what each follows.
-    async fn list(
-        &mut self,
-        scope: &Scope,
-        ecr: &Ecr,
-        listed: Vec<ListedRepository>,
-        chosen: &BTreeMap<String, Chosen>,
-        ledger: &Ledger,
-        stop: &Stop,
-    ) -> Vec<Followed> {
-        let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
-        let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
-        let mut answers = stream::iter(fixed.keys())
-            .map(|name| async move { (ecr.images(name).await, name) })
-            .buffer_unordered(scope.at_once)
-            .take_until(stop.soft.cancelled())
-            .boxed_local();
-        let mut followed = Vec::new();
-        // Each answer is let go before the next is read: all of them weigh more than what is kept of them.
-        while let Some((images, name)) = answers.next().await {
-            unlisted.remove(name);
-            let images = match images {
-                Ok(images) => images,
-                Err(error) => {
-                    self.close(name, None, error);
-                    continue;
-                }
-            };
-            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
-                followed.extend(self.follow(scope, &follows, &images, &fixed[name], ledger));
-            }
-        }
-        drop(answers);
-        let missing: Vec<Repository> = self.missing.keys().cloned().collect();
-        for name in missing.iter().map(|repository| &*repository.path) {
-            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
-                let none = FixedTags::NoneBut(Vec::new());
-                followed.extend(self.follow(scope, &follows, &[], &none, ledger));
-            }
-        }
-        self.closed
-            .sort_by(|one, other| (&one.repository, &one.from).cmp(&(&other.repository, &other.from)));
-        self.unlisted = unlisted.into_iter().collect();
-        followed.sort_unstable_by(|one, other| one.target.cmp(&other.target));
-        followed
-    }
-
-    fn close(&mut self, repository: &str, from: Option<&str>, why: impl Into<SurveyError>) {
+    /// Passes over a repository, or what somebody (`from`) names for it.
+    pub fn close(&mut self, repository: &str, from: Option<&str>, why: impl Into<SurveyError>) {
         self.closed.push(Closed {
             repository: repository.to_owned(),
             from: from.map(str::to_owned),

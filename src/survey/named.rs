@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
+use super::place::Listings;
 use super::{Followed, Scope, Survey, SurveyError, is_below};
 use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_created_on_push};
 use crate::aws::{AwsError, Trouble};
-use crate::engine::Session;
-use crate::image::{Repository, Tag};
+use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::mapping::{Backup, Creation, Named, NewRepository, Only, named_by_tags};
+use crate::selection::Selection;
 use crate::stop::Stop;
 
 /// What entries of `images` bring to one repository.
@@ -19,6 +20,8 @@ use crate::stop::Stop;
 pub(super) struct Chosen {
     upstream: Repository,
     tags: BTreeSet<Tag>,
+    /// Tags of the repository that name these digests of the upstream.
+    digests: BTreeMap<Tag, Digest>,
     /// All that the upstream has; none where nobody could list them.
     listed: Option<Arc<BTreeSet<Tag>>>,
     /// The first that names it.
@@ -50,6 +53,14 @@ pub(super) struct Follows<'a> {
 }
 
 impl Follows<'_> {
+    /// What of the upstream a tag follows.
+    fn upstream_of(&self, tag: &Tag) -> ImageRef {
+        match self.chosen.and_then(|chosen| chosen.digests.get(tag)) {
+            Some(digest) => self.upstream.image(digest.clone()),
+            None => self.upstream.image(tag.clone()),
+        }
+    }
+
     /// Whether a tag came from the upstream, which no longer has it.
     fn has_lost(&self, tag: &Tag, ledger: &Ledger) -> bool {
         let listed = self.chosen.and_then(|chosen| chosen.listed.as_ref());
@@ -108,12 +119,12 @@ impl Survey {
         all: &[Named],
         listed: &[ListedRepository],
         ecr: &Ecr,
-        session: &Session,
+        listings: &mut Listings<'_>,
         stop: &Stop,
     ) -> BTreeMap<String, Chosen> {
         let listed: BTreeSet<&str> = listed.iter().map(|one| one.name.as_str()).collect();
         let mut chosen = BTreeMap::new();
-        let mut upstreams: BTreeMap<&Repository, Vec<&Named>> = BTreeMap::new();
+        let mut upstreams: BTreeMap<&Repository, Vec<(&Named, &Selection)>> = BTreeMap::new();
         let mut templates = None;
         for named in all {
             let is_there = listed.contains(named.repository.as_str());
@@ -125,7 +136,9 @@ impl Survey {
                 // Whose it is counts also where nothing can be chosen: discovery would have it follow another.
                 Ok(new) => {
                     note_upstream(named, &mut chosen);
-                    upstreams.entry(&named.upstream).or_default().push(named);
+                    if let Some(tags) = &named.tags {
+                        upstreams.entry(&named.upstream).or_default().push((named, tags));
+                    }
                     if !is_there {
                         self.missing.insert(scope.repository(&named.repository), new);
                     }
@@ -133,20 +146,19 @@ impl Survey {
                 Err(why) => self.close(&named.repository, Some(&named.from), why),
             }
         }
-        let mut answers = stream::iter(upstreams)
-            .map(|(upstream, all)| async move { (session.tags(upstream).await, all) })
-            .buffer_unordered(scope.at_once)
-            .take_until(stop.soft.cancelled())
-            .boxed_local();
-        while let Some((tags, all)) = answers.next().await {
-            let tags = tags.map_err(Arc::new);
+        listings.read(upstreams.keys().copied(), scope.at_once, stop).await;
+        for (upstream, all) in upstreams {
+            // A stop left it out.
+            let Some(tags) = listings.known.get(upstream) else {
+                continue;
+            };
             let listed = tags.as_ref().ok().map(|tags| Arc::new(tags.iter().cloned().collect()));
-            for named in all {
+            for (named, rules) in all {
                 if let Some(own) = chosen.get_mut(&named.repository) {
                     own.listed.clone_from(&listed);
                 }
-                match &tags {
-                    Ok(tags) => self.choose_of(named, tags, scope, &mut chosen),
+                match tags {
+                    Ok(tags) => self.choose_of((named, rules), tags, scope, &mut chosen),
                     Err(error) => {
                         self.close(
                             &named.repository,
@@ -157,7 +169,6 @@ impl Survey {
                 }
             }
         }
-        drop(answers);
         chosen
     }
 
@@ -192,12 +203,18 @@ impl Survey {
         }
     }
 
-    fn choose_of(&mut self, named: &Named, tags: &[Tag], scope: &Scope, chosen: &mut BTreeMap<String, Chosen>) {
-        let choice = match named.tags.choose(tags) {
+    fn choose_of(
+        &mut self,
+        (named, rules): (&Named, &Selection),
+        tags: &[Tag],
+        scope: &Scope,
+        chosen: &mut BTreeMap<String, Chosen>,
+    ) {
+        let choice = match rules.choose(tags) {
             Ok(choice) => choice,
             Err(error) => return self.close(&named.repository, Some(&named.from), error),
         };
-        if choice.chosen.is_empty() && named.tags.named_tags().next().is_none() && !scope.allow_no_match {
+        if choice.chosen.is_empty() && rules.named_tags().next().is_none() && !scope.allow_no_match {
             let why = SurveyError::NothingChosen {
                 upstream: named.upstream.clone(),
                 tags: tags.len(),
@@ -209,7 +226,7 @@ impl Survey {
         };
         own.tags.extend(choice.chosen);
         // What is named and not there is missed, and not passed over in silence.
-        own.tags.extend(named.tags.named_tags());
+        own.tags.extend(rules.named_tags());
         for only in scope
             .only
             .iter()
@@ -276,9 +293,9 @@ impl Survey {
             .collect();
         let own = there.keys().copied();
         let own = own.filter(|tag| follows.own || follows.has_lost(tag, ledger));
-        let tags: BTreeSet<&Tag> = own
-            .chain(follows.chosen.iter().flat_map(|chosen| &chosen.tags))
-            .collect();
+        let come = follows.chosen.iter();
+        let come = come.flat_map(|chosen| chosen.tags.iter().chain(chosen.digests.keys()));
+        let tags: BTreeSet<&Tag> = own.chain(come).collect();
         for tag in tags {
             let image = there.get(tag);
             let one = Followed {
@@ -287,7 +304,7 @@ impl Survey {
                 target: follows.target.image(tag.clone()),
                 digest: image.map(|image| image.digest.clone()),
                 kind: image.map(|image| image.kind.clone()),
-                follows: follows.upstream.image(tag.clone()),
+                follows: follows.upstream_of(tag),
             };
             if !scope.means(&one.target) {
                 continue;
@@ -295,7 +312,7 @@ impl Survey {
             let is_backup = |backup: &Backup| backup.is_one(tag.as_str());
             match one.target.reference.is_of_referrers() && !scope.names(&one.target) {
                 true => self.signature_tags += 1,
-                false if scope.backup.as_ref().is_some_and(is_backup) => self.backups += 1,
+                false if scope.backups.iter().any(is_backup) => self.backups += 1,
                 false => followed.push(one),
             }
         }
@@ -311,11 +328,13 @@ fn note_upstream(named: &Named, chosen: &mut BTreeMap<String, Chosen>) {
     let own = chosen.entry(named.repository.clone()).or_insert_with(|| Chosen {
         upstream: named.upstream.clone(),
         tags: BTreeSet::new(),
+        digests: BTreeMap::new(),
         listed: None,
         from: named.from.clone(),
         conflict: None,
         passed_over: BTreeMap::new(),
     });
+    own.digests.extend(named.digests.clone());
     if own.upstream != named.upstream {
         own.conflict = Some((named.from.clone(), named.upstream.clone()));
     }

@@ -100,6 +100,9 @@ async fn a_plan_says_what_will_be_created_and_is_applied_as_it_was_approved() {
         "{}",
         shown.stdout
     );
+    let explained = plan(&["explain", &format!("{NAME}:1.0")]).ran().await.well();
+    let says = format!("create    {}, which is not there", world.target(NAME));
+    assert!(explained.stdout.contains(&says), "{}", explained.stdout);
     assert_eq!(
         world.lab.ecr().repositories(),
         Vec::<String>::new(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Ran, World};
 
 /// An upstream with versions, and two repositories of ECR: one with an older one of them, one with nothing.
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::without_daemon(LabOptions::default()).await;
     for tag in ["1.0", "1.1", "1.2", "1.2-alpine", "2.0-rc1", "latest"] {
         world.upstream("library/app", tag, tiny(tag)).await;
@@ -18,12 +18,12 @@ async fn world() -> World {
     world
 }
 
-fn settings(world: &World, yaml: &str) {
+pub fn settings(world: &World, yaml: &str) {
     std::fs::write(world.folder().join("settings.yaml"), yaml).unwrap();
 }
 
 /// How each image ended, by its target.
-fn outcomes(ran: &Ran) -> Vec<(String, String)> {
+pub fn outcomes(ran: &Ran) -> Vec<(String, String)> {
     let report = ran.json();
     let images = report["images"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -36,7 +36,7 @@ fn outcomes(ran: &Ran) -> Vec<(String, String)> {
         .collect()
 }
 
-fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
+pub fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
     of.iter()
         .map(|&(one, other)| (one.to_owned(), other.to_owned()))
         .collect()
@@ -349,7 +349,7 @@ async fn every_mistake_in_images_is_told_at_once() {
         "images.1.constraint: \">= 1.x\" is not allowed: \">= 1.x\": \"1.x\" is no version",
         "images.2: needs upstream",
         "images.2.repo_prefix: repository says where the images go",
-        "images.3: needs repository, repo_prefix or name",
+        "images.3: needs repository, repo_prefix, name or targets",
         "images.3.newest: \"0\" is not allowed; allowed: a whole number from 1",
         "images.3.newest_per: \"patch\" is not allowed; allowed: minor or major or suffix",
         "images.3.allow: \"a(,b{1,2}\" is not allowed: unclosed group",

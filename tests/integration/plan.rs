@@ -117,7 +117,7 @@ async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
         ),
         (
             "later.json",
-            Some(plan.replacen("\"version\": 3", "\"version\": 99", 1)),
+            Some(plan.replacen("\"version\": 4", "\"version\": 99", 1)),
             "is of version 99",
         ),
         (
@@ -132,7 +132,7 @@ async fn what_is_no_plan_for_here_is_refused_before_anything_is_done() {
                 &format!("\"target\": \"{}", world.lab.ecr().host()),
                 "\"target\": \"docker.io",
             )),
-            "would write to docker.io/base/image/busybox:1",
+            "would write to docker.io/base/image/busybox, which no target of `images` names",
         ),
         ("twice.json", Some(twice(&plan)), "base/image/busybox:1 twice"),
     ] {
@@ -403,7 +403,7 @@ async fn a_plan_is_carried_out_as_it_was_approved_whatever_the_settings_say_by_t
     plan.env("ECR_KEEPER_REFERRERS", "true").ran().await.well();
     let saved: Value = serde_json::from_str(&world.file("plan.json")).unwrap();
     for (field, value) in [
-        ("version", Value::from(3)),
+        ("version", Value::from(4)),
         ("engine", "direct".into()),
         ("attestations", "strip".into()),
         ("referrers", true.into()),

@@ -63,9 +63,12 @@ async fn what_is_replaced_stays_as_a_backup_and_is_rolled_back() {
     let first = world.digest_in_ecr(NAME, "1.0");
     let second = moves(&world, "1.0", "second").await;
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let backup = format!("1.0-before-{today}");
+    let explained = world.keeper(&["explain", &format!("{NAME}:1.0")]).ran().await.well();
+    let says = format!("what it is stays as {backup}");
+    assert!(explained.stdout.contains(&says), "{}", explained.stdout);
     let ran = sync(&world).await.well();
     assert_eq!(world.digest_in_ecr(NAME, "1.0"), second);
-    let backup = format!("1.0-before-{today}");
     assert_eq!(tags(&world, "1.0-before"), std::slice::from_ref(&backup));
     assert_eq!(world.digest_in_ecr(NAME, &backup), first);
     let notes = ran.image(&format!("/{NAME}:1.0"))["notes"].to_string();
@@ -350,6 +353,23 @@ async fn a_rollback_that_cannot_be_remembered_moves_nothing() {
         ran.stderr
     );
     assert_eq!(world.digest_in_ecr(NAME, "1.0"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_replaced_by_a_policy_whose_ledger_cannot_be_read() {
+    let world = world(&["1.0"], "policy: {backup: 'was-{tag}-{date}'}\n").await;
+    moves(&world, "1.0", "second").await;
+    let before = world.digest_in_ecr(NAME, "1.0");
+    fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
+    fs::write(world.ledger(), "no ledger").unwrap();
+    let ran = sync(&world).await.code_is(1);
+    assert!(ran.failure().contains("goes by what it remembers"), "{}", ran.failure());
+    assert_eq!(world.digest_in_ecr(NAME, "1.0"), before);
+    assert_eq!(fs::read_to_string(world.ledger()).unwrap(), "no ledger");
+    // Without a policy it costs time alone.
+    set(&world, "");
+    sync(&world).await.well();
+    assert_ne!(world.digest_in_ecr(NAME, "1.0"), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use super::api_error::ApiError;
 use super::operations::{self, Outcome};
 use super::public::{self, EcrPublic};
 use super::signature::{self, Service, Signed};
+use super::sts;
 use crate::answer::{Body, answer, with_header};
 use crate::chance;
 
@@ -31,31 +32,37 @@ pub(crate) struct Api {
     limits: Limits,
 }
 
-/// Who answers a call.
+/// Whose API is called.
 enum Called {
+    Ecr(EcrCalled),
+    Sts,
+}
+
+/// Who answers a call of ECR's.
+enum EcrCalled {
     Private(Arc<Account>),
     Public(Arc<EcrPublic>),
 }
 
-impl Called {
+impl EcrCalled {
     fn account(&self) -> &Account {
         match self {
-            Called::Private(account) => account,
-            Called::Public(public) => public.account(),
+            EcrCalled::Private(account) => account,
+            EcrCalled::Public(public) => public.account(),
         }
     }
 
     fn target(&self) -> &'static str {
         match self {
-            Called::Private(_) => TARGET,
-            Called::Public(_) => PUBLIC_TARGET,
+            EcrCalled::Private(_) => TARGET,
+            EcrCalled::Public(_) => PUBLIC_TARGET,
         }
     }
 
     fn run(&self, action: &str, body: &Value) -> Outcome {
         match self {
-            Called::Private(account) => operations::run(account, action, body),
-            Called::Public(public) => public.run(action),
+            EcrCalled::Private(account) => operations::run(account, action, body),
+            EcrCalled::Public(public) => public.run(action),
         }
     }
 }
@@ -73,10 +80,15 @@ impl Api {
     /// Answers one call.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let called = signature::read(&head.headers).and_then(|signed| self.called(&signed));
-        let response = match called {
+        let signed = signature::read(&head.headers);
+        let response = match signed.and_then(|signed| self.called(&signed)) {
             Err(error) => error.answer(),
-            Ok(called) => {
+            Ok(Called::Sts) => {
+                let body = Limited::new(body, 1 << 20).collect().await;
+                let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                sts::assume_role(&body, self.accounts.iter().map(|account| account.id.as_str()))
+            }
+            Ok(Called::Ecr(called)) => {
                 let text = |name: &str| {
                     let value = head.headers.get(name).and_then(|value| value.to_str().ok());
                     value.unwrap_or_default().to_owned()
@@ -104,8 +116,11 @@ impl Api {
 
     fn called(&self, signed: &Signed) -> Result<Called, ApiError> {
         match signed.service {
-            Service::Ecr => Ok(Called::Private(self.account(signed))),
-            Service::EcrPublic if signed.region == public::REGION => Ok(Called::Public(self.public.clone())),
+            Service::Ecr => Ok(Called::Ecr(EcrCalled::Private(self.account(signed)))),
+            Service::Sts => Ok(Called::Sts),
+            Service::EcrPublic if signed.region == public::REGION => {
+                Ok(Called::Ecr(EcrCalled::Public(self.public.clone())))
+            }
             Service::EcrPublic => {
                 let text = "Credential should be scoped to a valid region.";
                 Err(ApiError::new("InvalidSignatureException", text))
@@ -129,7 +144,7 @@ impl Api {
     }
 }
 
-async fn call(called: &Called, action: String, agent: String, body: &[u8]) -> Response<Body> {
+async fn call(called: &EcrCalled, action: String, agent: String, body: &[u8]) -> Response<Body> {
     let account = called.account();
     let body: Option<Value> = serde_json::from_slice(body).ok();
     let fault = account.next_fault(&action);

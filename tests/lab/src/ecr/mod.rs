@@ -13,6 +13,7 @@ mod region;
 mod registry_rules;
 mod repository;
 mod signature;
+mod sts;
 mod tokens;
 
 pub(crate) use account::{Account, Limits};

@@ -21,6 +21,7 @@ pub(crate) struct Signed {
 pub(crate) enum Service {
     Ecr,
     EcrPublic,
+    Sts,
 }
 
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -42,6 +43,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<Signed, ApiError> {
     let (access_key, region, service) = match credential[..] {
         [key, _date, region, "ecr", "aws4_request"] => (key, region, Service::Ecr),
         [key, _date, region, "ecr-public", "aws4_request"] => (key, region, Service::EcrPublic),
+        [key, _date, region, "sts", "aws4_request"] => (key, region, Service::Sts),
         _ => {
             let text = "Credential must have the form ACCESSKEY/DATE/REGION/ecr/aws4_request.";
             return Err(ApiError::new("IncompleteSignatureException", text));

@@ -1,0 +1,202 @@
+//! The registries of ECR that a run writes to: its own, and those that entries of `images` name besides.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::aws::ecr::{Ecr, Token, account_and_region};
+use crate::aws::{AwsError, AwsOptions};
+use crate::credentials::Keyring;
+use crate::image::Repository;
+use crate::mapping::{Elsewhere, Named, Only};
+use crate::plan::{Policies, Policy};
+use crate::settings::{Entry, Settings};
+use crate::survey::{Closed, Part, Place, Scope, SurveyError};
+
+/// A registry of ECR that has given a token.
+pub(super) struct Opened {
+    /// Its `host[:port]`.
+    pub(super) host: String,
+    pub(super) ecr: Ecr,
+    pub(super) token: Token,
+    role_arn: Option<String>,
+}
+
+impl Opened {
+    /// The registry at `host`, or else the one that the token is for.
+    pub(super) async fn open(
+        options: &AwsOptions,
+        account: Option<String>,
+        host: Option<String>,
+    ) -> Result<Self, AwsError> {
+        let ecr = Ecr::connect(options, account).await?;
+        let token = ecr.token().await?;
+        Ok(Self {
+            host: host.unwrap_or_else(|| token.registry.clone()),
+            ecr,
+            token,
+            role_arn: options.role_arn.clone(),
+        })
+    }
+
+    pub(super) fn add_to(&self, keyring: Keyring) -> Keyring {
+        keyring.with_ecr(self.ecr.clone(), self.host.clone(), Some(self.token.clone()))
+    }
+
+    async fn elsewhere(elsewhere: &Elsewhere, settings: &Settings) -> Result<Self, AwsError> {
+        let host = elsewhere.registry.as_deref();
+        let of_host = host.and_then(account_and_region).map(|(account, _)| account.to_owned());
+        // Who assumes a role is of that role's account.
+        let own = settings.account.clone().filter(|_| elsewhere.role_arn.is_none());
+        let aws = &settings.aws;
+        let region = elsewhere.region.clone().or_else(|| aws.region.clone());
+        // The run's own is of its region; AWS's own variables hold everywhere.
+        let own_endpoint = aws.endpoint_url.clone().filter(|_| region == aws.region);
+        let options = AwsOptions {
+            role_arn: elsewhere.role_arn.clone().or_else(|| aws.role_arn.clone()),
+            endpoint_url: elsewhere.endpoint_url.clone().or(own_endpoint),
+            region,
+            ..aws.clone()
+        };
+        Self::open(&options, of_host.or(own), elsewhere.registry.clone()).await
+    }
+}
+
+/// What the settings name, by where it goes.
+#[derive(Default)]
+pub(super) struct Routes {
+    /// To the run's own registry.
+    pub(super) own: Vec<Entry>,
+    /// To others.
+    pub(super) others: Vec<(Opened, Vec<Entry>)>,
+    /// To others that cannot be reached, and why not.
+    pub(super) unreached: Vec<Closed>,
+}
+
+impl Routes {
+    /// Opens every registry that the run is about.
+    pub(super) async fn open(settings: &Settings, own: &Opened, only: &[Only]) -> Self {
+        let mut all: BTreeMap<Option<&Elsewhere>, Vec<Entry>> = BTreeMap::new();
+        for entry in &settings.images {
+            let elsewhere = entry.named.elsewhere.as_ref();
+            all.entry(elsewhere).or_default().push(entry.clone());
+        }
+        let mut routes = Self {
+            own: all.remove(&None).unwrap_or_default(),
+            ..Self::default()
+        };
+        let all = all.into_iter().filter_map(|(elsewhere, entries)| {
+            let mut named = entries.iter().map(|entry| &entry.named);
+            let is_meant = only.is_empty() || named.any(|named| only.iter().any(|only| may_mean(only, named)));
+            Some((elsewhere?, entries)).filter(|_| is_meant)
+        });
+        let opening =
+            all.map(async |(elsewhere, named)| (Opened::elsewhere(elsewhere, settings).await, elsewhere, named));
+        for (opened, elsewhere, named) in join_all(opening).await {
+            match opened {
+                Ok(opened) => routes.add(opened, own, elsewhere, named),
+                Err(error) => routes.close(elsewhere, named, &error.into()),
+            }
+        }
+        routes
+    }
+
+    /// Several targets may lead to one registry: then whoever we are there has to be one.
+    fn add(&mut self, opened: Opened, own: &Opened, elsewhere: &Elsewhere, named: Vec<Entry>) {
+        let other = self.others.iter_mut().find(|(other, _)| other.host == opened.host);
+        let (known, all) = match other {
+            _ if own.host == opened.host => (own, &mut self.own),
+            Some((other, all)) => (&*other, all),
+            None => return self.others.push((opened, named)),
+        };
+        match elsewhere.role_arn.is_none() || known.role_arn == opened.role_arn {
+            true => all.extend(named),
+            false => self.close(elsewhere, named, &SurveyError::TwoRoles(opened.host.into())),
+        }
+    }
+
+    /// The policies of repositories that have their own, beside that of all others.
+    pub(super) fn policies(&self, usual: Policy, own: &Opened) -> Policies {
+        let mut policies = Policies::from(usual);
+        let others = self.others.iter().map(|(other, entries)| (&other.host, entries));
+        for (host, entries) in others.chain([(&own.host, &self.own)]) {
+            for entry in entries
+                .iter()
+                .filter(|entry| entry.platforms.is_some() || entry.safety.is_some())
+            {
+                let usual = &policies.usual;
+                let policy = Policy {
+                    platforms: entry.platforms.clone().unwrap_or_else(|| usual.platforms.clone()),
+                    safety: entry.safety.clone().unwrap_or_else(|| usual.safety.clone()),
+                    ..usual.clone()
+                };
+                let repository = Repository {
+                    host: host.as_str().into(),
+                    path: entry.named.repository.as_str().into(),
+                };
+                policies.own.entry(repository).or_insert(policy);
+            }
+        }
+        policies
+    }
+
+    /// What is looked at of each registry, the run's own first, whose scope this is but for what it names.
+    pub(super) fn into_places(self, own: Opened, scope: &Scope) -> Vec<Place> {
+        let is_of_other = |only: &&Only| {
+            let mut others = self.others.iter();
+            others.any(|(other, _)| only.name_in(&other.host) != only.repository)
+        };
+        let of_own = Scope {
+            only: scope.only.iter().filter(|only| !is_of_other(only)).cloned().collect(),
+            images: named(&self.own),
+            ..scope.clone()
+        };
+        let mut places = Vec::new();
+        // Without anything left it would be about everything.
+        if scope.only.is_empty() || !of_own.only.is_empty() {
+            places.push((of_own, own.ecr));
+        }
+        for (other, entries) in self.others {
+            let is_of_it = |only: &&Only| {
+                let name = only.name_in(&other.host);
+                name != only.repository || entries.iter().any(|entry| entry.named.repository == name)
+            };
+            let only: Vec<Only> = scope.only.iter().filter(is_of_it).cloned().collect();
+            if scope.only.is_empty() || !only.is_empty() {
+                let there = Scope {
+                    registry: other.host,
+                    discovers: false,
+                    part: Part::All,
+                    only,
+                    images: named(&entries),
+                    resource_tags: false,
+                    ..scope.clone()
+                };
+                places.push((there, other.ecr));
+            }
+        }
+        places
+    }
+
+    fn close(&mut self, elsewhere: &Elsewhere, entries: Vec<Entry>, why: &SurveyError) {
+        self.unreached
+            .extend(entries.into_iter().map(|Entry { named, .. }| Closed {
+                repository: match &elsewhere.registry {
+                    Some(host) => format!("{host}/{}", named.repository),
+                    None => format!("{} of {elsewhere}", named.repository),
+                },
+                from: Some(named.from),
+                why: why.clone(),
+            }));
+    }
+}
+
+fn named(entries: &[Entry]) -> Vec<Named> {
+    entries.iter().map(|entry| entry.named.clone()).collect()
+}
+
+/// Whether a run that is narrowed down to `only` may be about it: of which registry it is shows only there.
+pub(super) fn may_mean(only: &Only, named: &Named) -> bool {
+    let rest = only.repository.strip_suffix(named.repository.as_str());
+    rest.is_some_and(|host| host.is_empty() || host.ends_with('/'))
+}

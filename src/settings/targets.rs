@@ -1,0 +1,225 @@
+//! Where the images of an entry of `images` go: a repository, in the run's own registry or in others of ECR.
+
+use std::collections::BTreeSet;
+
+use super::images::filled;
+use super::keys::{Key, key};
+use super::reader::{Reader, Setting};
+use super::values::{from_str, host, region, role, url};
+use crate::aws::ecr::{account_and_region, host_and_name};
+use crate::image::Repository;
+use crate::mapping::Elsewhere;
+
+/// In the order of `settings.yaml`.
+pub(super) const OF_TARGETS: [Key; 5] = [
+    key("images.#.targets.#.registry", None, "a registry of ECR, as host[:port]")
+        .about("A registry that the entry's images go to, in the place of the run's own. Its own host name says its region too."),
+    key("images.#.targets.#.region", None, "a region code, such as eu-west-1")
+        .about("The region of that registry. Without a registry, the account's own there."),
+    key(
+        "images.#.targets.#.role_arn",
+        None,
+        "a role's ARN, such as arn:aws:iam::123456789012:role/mirror",
+    )
+    .about("The role that is assumed to write there, in the place of aws.role_arn."),
+    key("images.#.targets.#.endpoint_url", None, "a http:// or https:// URL")
+        .about("Where that registry's ECR API is asked instead of AWS."),
+    key(
+        "images.#.targets.#.repository",
+        None,
+        "a repository's name in that registry, or its ARN, which says the registry too",
+    )
+    .about("The repository that they go to there, in the place of the one that the entry says."),
+];
+
+/// A repository's name in ECR (API reference, CreateRepository).
+const LONGEST: usize = 256;
+
+/// A repository in the run's own registry, or in another.
+pub(super) type Target = (Option<Elsewhere>, String);
+
+impl Reader {
+    /// All repositories that the images of `upstream` go to; none where one of them is a mistake, which is noted.
+    pub(super) fn targets(&mut self, entry: &[String], upstream: Option<&Repository>) -> Vec<Target> {
+        let list = [entry, &["targets".to_owned()]].concat();
+        let numbers: BTreeSet<usize> = self.entries(&list);
+        let own = self.own_repository(entry, upstream, numbers.is_empty());
+        let mistakes = self.mistakes.len();
+        let mut targets = Vec::new();
+        for number in numbers {
+            let at = [&list[..], &[number.to_string()]].concat();
+            let target = self.target(&at, own.as_ref());
+            match target {
+                Some(target) if targets.contains(&target) => {
+                    self.wrong_with(&at, "is the same as one before it".to_owned());
+                }
+                target => targets.extend(target),
+            }
+        }
+        match targets.is_empty() && self.mistakes.len() == mistakes {
+            true => own.into_iter().collect(),
+            false => targets,
+        }
+    }
+
+    /// What the entry itself says; beside `targets` it need not.
+    fn own_repository(&mut self, entry: &[String], upstream: Option<&Repository>, is_needed: bool) -> Option<Target> {
+        let repository = self.told(entry, "repository", repository);
+        let prefix = self.value(entry, "repo_prefix", |text| is_name(text).then(|| text.to_owned()));
+        let template = self.value(entry, "name", |text| is_template(text).then(|| text.to_owned()));
+        let ways = ["repository", "repo_prefix", "name"].map(|way| (way, self.at(entry, way)));
+        let mut said = ways.into_iter().filter_map(|(way, setting)| Some((way, setting?)));
+        match said.next() {
+            None if is_needed => self.lacking(entry, "repository, repo_prefix, name or targets: where the images go"),
+            None => {}
+            Some((first, _)) => {
+                let mistake = |(_, setting): (_, Setting)| {
+                    setting.mistake(format!("{first} says where the images go: only one of them can"))
+                };
+                self.mistakes.extend(said.map(mistake));
+            }
+        }
+        let upstream = upstream?;
+        let (elsewhere, name) = match (repository, prefix, template) {
+            (Some(repository), None, None) => repository,
+            (None, Some(prefix), None) => (None, format!("{prefix}/{}", upstream.path)),
+            (None, None, Some(template)) => (None, filled(&template, upstream)),
+            _ => return None,
+        };
+        let wrong = match () {
+            () if !is_name(&name) => format!("{name} is no name of a repository in ECR"),
+            () if name.len() > LONGEST => format!("{name} is longer than the {LONGEST} characters of a name in ECR"),
+            () => return Some((elsewhere, name)),
+        };
+        self.wrong_with(entry, wrong);
+        None
+    }
+
+    fn target(&mut self, at: &[String], own: Option<&Target>) -> Option<Target> {
+        let mistakes = self.mistakes.len();
+        let registry = self.value(at, "registry", host);
+        let said_region = self.value(at, "region", region);
+        let role_arn = self.value(at, "role_arn", role);
+        let endpoint_url = self.value(at, "endpoint_url", url);
+        let named = self.told(at, "repository", repository);
+        if self.mistakes.len() > mistakes {
+            return None;
+        }
+        let of_arn = named.as_ref().or(own).and_then(|(elsewhere, _)| elsewhere.as_ref());
+        let of_arn = of_arn.and_then(|elsewhere| elsewhere.registry.clone());
+        if let (Some(of_arn), Some(said)) = (&of_arn, registry.as_ref().filter(|said| of_arn.as_ref() != Some(*said))) {
+            self.wrong_with(
+                at,
+                format!("the repository's ARN is of {of_arn}, and registry is {said}"),
+            );
+        }
+        let registry = registry.or(of_arn);
+        let of_host = registry.as_deref().and_then(account_and_region);
+        if let (Some((_, of_host)), Some(said)) = (of_host, &said_region)
+            && of_host != said
+        {
+            self.wrong_with(at, format!("the registry is in {of_host}, and region is {said}"));
+        }
+        if registry.is_none() && said_region.is_none() {
+            self.lacking(at, "registry or region, or a repository's ARN: which registry it is");
+        }
+        let Some((_, name)) = named.as_ref().or(own) else {
+            // What is wrong with the entry's own is noted already.
+            let is_said = ["repository", "repo_prefix", "name"].map(|way| self.at(&at[..at.len() - 2], way).is_some());
+            if !is_said.contains(&true) {
+                self.lacking(at, "repository, there or in the entry itself: where the images go");
+            }
+            return None;
+        };
+        let elsewhere = Elsewhere {
+            region: said_region.or_else(|| of_host.map(|(_, region)| region.to_owned())),
+            registry,
+            role_arn,
+            endpoint_url,
+        };
+        Some((Some(elsewhere), name.clone())).filter(|_| self.mistakes.len() == mistakes)
+    }
+}
+
+/// A repository's name, or its ARN.
+fn repository(text: &str) -> Result<Target, String> {
+    match text.starts_with("arn:") {
+        true => {
+            let (registry, name) = host_and_name(text)?;
+            let region = account_and_region(&registry).map(|(_, region)| region.to_owned());
+            let elsewhere = Elsewhere {
+                region,
+                registry: Some(registry),
+                ..Elsewhere::default()
+            };
+            Ok((Some(elsewhere), name.to_owned()))
+        }
+        false if is_name(text) && text.len() > 1 => Ok((None, text.to_owned())),
+        false => Err("it is no name".to_owned()),
+    }
+}
+
+/// What stands for parts of the upstream in `name` is filled in to find out whether nothing but names is left, of which there has to be one: two
+/// upstreams would share a repository.
+fn is_template(text: &str) -> bool {
+    from_str::<Repository>("registry.example.com/team/app").is_some_and(|any| {
+        let filled = filled(text, &any);
+        filled != text && is_name(&filled)
+    })
+}
+
+/// Of a repository of ECR (API reference, CreateRepository), without the registry before it.
+fn is_name(text: &str) -> bool {
+    let is_of_ecr = text
+        .split('/')
+        .next()
+        .is_some_and(|first| account_and_region(first).is_some());
+    !is_of_ecr && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Given, Settings};
+
+    #[test]
+    fn an_arn_says_the_registry_and_the_entry_what_a_target_leaves_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.yaml");
+        let arn = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
+        let role = "arn:aws:iam::222222222222:role/ci/mirror";
+        let yaml = format!(
+            "images:\n  - {{upstream: app, repository: '{arn}'}}\n  - upstream: tool\n    repo_prefix: base\n    targets:\n      \
+             - {{region: us-east-1, role_arn: '{role}'}}\n      - {{repository: '{arn}', endpoint_url: 'http://localhost:4566'}}\n"
+        );
+        std::fs::write(&file, yaml).unwrap();
+        let settings = Settings::load(Some(&file), &Given::default()).unwrap();
+        let images = settings.images.into_iter().map(|entry| entry.named);
+        let found: Vec<_> = images
+            .map(|named| (named.elsewhere.unwrap(), named.repository))
+            .collect();
+        let of_arn = Elsewhere {
+            registry: Some("123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned()),
+            region: Some("eu-west-1".to_owned()),
+            ..Elsewhere::default()
+        };
+        let by_role = Elsewhere {
+            region: Some("us-east-1".to_owned()),
+            role_arn: Some(role.to_owned()),
+            ..Elsewhere::default()
+        };
+        let by_endpoint = Elsewhere {
+            endpoint_url: Some("http://localhost:4566".to_owned()),
+            ..of_arn.clone()
+        };
+        let named = |place: Elsewhere, name: &str| (place, name.to_owned());
+        assert_eq!(
+            found,
+            [
+                named(of_arn, "team/app"),
+                named(by_role, "base/library/tool"),
+                named(by_endpoint, "team/app"),
+            ]
+        );
+    }
+}

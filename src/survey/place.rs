@@ -1,0 +1,183 @@
+//! One registry of ECR: what of it is looked after, and what its tags follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
+use super::named::Chosen;
+use super::{Absent, Closed, Followed, Part, Scope, Survey, Unmatched, is_below};
+use crate::aws::AwsError;
+use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
+use crate::engine::{EngineError, Session};
+use crate::events::{Event, Events};
+use crate::image::{Repository, Tag};
+use crate::ledger::Ledger;
+use crate::mapping::Only;
+use crate::stop::Stop;
+
+/// The tags of upstreams, each listed once.
+pub(super) struct Listings<'a> {
+    pub(super) session: &'a Session,
+    pub(super) known: BTreeMap<Repository, Result<Arc<[Tag]>, Arc<EngineError>>>,
+}
+
+impl Listings<'_> {
+    /// Lists those that are not known; a stop may leave some out.
+    pub(super) async fn read(&mut self, upstreams: impl Iterator<Item = &Repository>, at_once: usize, stop: &Stop) {
+        let unknown = upstreams.filter(|upstream| !self.known.contains_key(upstream));
+        let unknown: Vec<Repository> = unknown.cloned().collect();
+        let session = self.session;
+        let listed: Vec<_> = stream::iter(unknown)
+            .map(|upstream| async move { (session.tags(&upstream).await, upstream) })
+            .buffer_unordered(at_once)
+            .take_until(stop.soft.cancelled())
+            .map(|(tags, upstream)| (upstream, tags.map(Arc::from).map_err(Arc::new)))
+            .collect()
+            .await;
+        self.known.extend(listed);
+    }
+}
+
+impl Survey {
+    /// What of one registry is looked after, and what its tags follow. Nobody has asked the upstreams for images yet.
+    pub(super) async fn look(
+        &mut self,
+        scope: &Scope,
+        ecr: &Ecr,
+        ledger: &Ledger,
+        listings: &mut Listings<'_>,
+        stop: &Stop,
+        events: &Events,
+    ) -> Result<Vec<Followed>, AwsError> {
+        let Some(names) = stop.soft.run_until_cancelled(ecr.repositories()).await else {
+            return Ok(Vec::new());
+        };
+        let mut listed = names?;
+        let is_listed = |name: &&String| listed.iter().any(|one| one.name == **name);
+        let overrides = scope.naming.overrides.keys().filter(|_| scope.discovers);
+        for name in overrides.filter(|name| !is_listed(name)) {
+            tracing::warn!(
+                "discovery.upstream names {name}, which is no repository of {}",
+                scope.registry
+            );
+        }
+        if scope.discovers {
+            listed.retain(|one| scope.part.has(&one.name));
+        }
+        let named = self.named(scope, &listed, ecr, stop).await;
+        let are_named: BTreeSet<&str> = named.iter().map(|named| named.repository.as_str()).collect();
+        listed.retain(|one| scope.has_keyword(&one.name) || are_named.contains(one.name.as_str()));
+        let mut names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
+        names.extend(named.iter().map(|named| named.repository.clone()));
+        let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
+        let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
+        let is_matched = listed.iter().any(|one| scope.has_keyword(&one.name));
+        let keyword = scope
+            .keyword
+            .clone()
+            .filter(|_| scope.discovers && !is_matched && !matches!(scope.part, Part::Of(_)));
+        self.unmatched = keyword.map(|keyword| Unmatched {
+            keyword,
+            registry: scope.registry.clone(),
+            region: ecr.region().to_owned(),
+        });
+        listed.retain(|one| scope.is_about(&one.name));
+        self.repositories = listed.len();
+        self.leave_caches(ecr, &mut listed).await;
+        events.send(Event::Listing {
+            repositories: listed.len(),
+        });
+        let chosen = self.choose(scope, &named, &listed, ecr, listings, stop).await;
+        self.repositories += self.missing.len();
+        let comes = |repository: &Repository| scope.has_keyword(&repository.path);
+        let is_to_come = self.missing.keys().any(comes);
+        self.unmatched.take_if(|_| is_to_come);
+        let followed = self.list(scope, ecr, listed, &chosen, ledger, stop).await;
+        if !stop.is_asked() {
+            let is_absent = |only: &Only| {
+                let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
+                !followed.iter().any(|one| only.is(&one.target)) && !self.closed.iter().any(closed)
+            };
+            let absent = scope.only.iter().zip(nearest).filter(|(only, _)| is_absent(only));
+            self.absent = absent
+                .map(|(only, near)| Absent {
+                    only: only.clone(),
+                    near,
+                    keyword: scope
+                        .keyword
+                        .as_ref()
+                        .is_some_and(|keyword| !only.repository.contains(keyword.as_str())),
+                    passed_over: chosen
+                        .iter()
+                        .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
+                })
+                .collect();
+        }
+        for named in named {
+            let repository = scope.repository(&named.repository);
+            self.named.entry(repository).or_insert(named.from);
+        }
+        Ok(followed)
+    }
+
+    /// Takes out the repositories of pull-through caches. Who may not ask for the rules goes on without.
+    async fn leave_caches(&mut self, ecr: &Ecr, listed: &mut Vec<ListedRepository>) {
+        let prefixes = match ecr.cache_prefixes().await {
+            Ok(prefixes) => prefixes,
+            Err(error) => return tracing::debug!("{error}; repositories of a pull-through cache are taken for others"),
+        };
+        let of_cache = |name: &str| prefixes.iter().any(|prefix| is_below(prefix, name));
+        let cached = listed.extract_if(.., |one| of_cache(&one.name));
+        self.cached = cached.map(|one| one.name).collect();
+        self.cached.sort();
+        self.cache_prefixes = prefixes;
+    }
+
+    /// The tags of every repository that are looked after, and what each follows.
+    async fn list(
+        &mut self,
+        scope: &Scope,
+        ecr: &Ecr,
+        listed: Vec<ListedRepository>,
+        chosen: &BTreeMap<String, Chosen>,
+        ledger: &Ledger,
+        stop: &Stop,
+    ) -> Vec<Followed> {
+        let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
+        let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
+        let mut answers = stream::iter(fixed.keys())
+            .map(|name| async move { (ecr.images(name).await, name) })
+            .buffer_unordered(scope.at_once)
+            .take_until(stop.soft.cancelled())
+            .boxed_local();
+        let mut followed = Vec::new();
+        // Each answer is let go before the next is read: all of them weigh more than what is kept of them.
+        while let Some((images, name)) = answers.next().await {
+            unlisted.remove(name);
+            let images = match images {
+                Ok(images) => images,
+                Err(error) => {
+                    self.close(name, None, error);
+                    continue;
+                }
+            };
+            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
+                followed.extend(self.follow(scope, &follows, &images, &fixed[name], ledger));
+            }
+        }
+        drop(answers);
+        let missing: Vec<Repository> = self.missing.keys().cloned().collect();
+        for name in missing.iter().map(|repository| &*repository.path) {
+            if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
+                let none = FixedTags::NoneBut(Vec::new());
+                followed.extend(self.follow(scope, &follows, &[], &none, ledger));
+            }
+        }
+        self.closed
+            .sort_by(|one, other| (&one.repository, &one.from).cmp(&(&other.repository, &other.from)));
+        self.unlisted = unlisted.into_iter().collect();
+        followed.sort_unstable_by(|one, other| one.target.cmp(&other.target));
+        followed
+    }
+}
