@@ -52,16 +52,59 @@ const NARROW: u64 = 50_000_000;
 
 const REPOSITORY: &str = "team/app";
 
-impl Copies {
-    pub async fn measure(&self, lab: &Lab, programs: &Programs, rounds: usize, bounds: Bounds) -> Result<Table> {
-        let plain = lab.bare_registry(None, false).await?;
+/// Images that were made, each in a registry of its own: several workloads copy the same.
+#[derive(Default)]
+pub struct Sources(Vec<Source>);
+
+struct Source {
+    layers: u64,
+    size: usize,
+    registry: BareRegistry,
+    pushed: Pushed,
+}
+
+impl Sources {
+    async fn of(&mut self, lab: &Lab, layers: u64, size: usize) -> Result<&Source> {
+        let is_it = |source: &Source| (source.layers, source.size) == (layers, size);
+        let at = match self.0.iter().position(is_it) {
+            Some(at) => at,
+            None => {
+                self.0.push(Source::make(lab, layers, size).await?);
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[at])
+    }
+}
+
+impl Source {
+    async fn make(lab: &Lab, layers: u64, size: usize) -> Result<Source> {
+        let registry = lab.bare_registry(None, false).await?;
         let mut image = Image::new(Platform::amd64()).format(Format::Oci);
-        for layer in 0..self.layers {
-            image = image.layer(Layer::random(layer + 1, self.size).compression(Compression::None));
+        for layer in 0..layers {
+            image = image.layer(Layer::random(layer + 1, size).compression(Compression::None));
         }
-        let pushed = image.push(&plain.place(), REPOSITORY, "1").await?;
-        drop(image);
-        let upstream = lab.bare_registry(Some(plain.storage()), self.tls).await?;
+        let pushed = image.push(&registry.place(), REPOSITORY, "1").await?;
+        Ok(Source {
+            layers,
+            size,
+            registry,
+            pushed,
+        })
+    }
+}
+
+impl Copies {
+    pub async fn measure(
+        &self,
+        lab: &Lab,
+        programs: &Programs,
+        sources: &mut Sources,
+        rounds: usize,
+        bounds: Bounds,
+    ) -> Result<Table> {
+        let source = sources.of(lab, self.layers, self.size).await?;
+        let upstream = lab.bare_registry(Some(source.registry.storage()), self.tls).await?;
         let toxiproxy = match self.latency {
             Some(_) => Some(lab.toxiproxy().await?),
             None => None,
@@ -72,7 +115,7 @@ impl Copies {
             upstream: &upstream,
             tls: self.tls,
             far: toxiproxy.as_ref().zip(self.latency),
-            pushed: &pushed,
+            pushed: &source.pushed,
         };
         let mut table = Table::new(self.title);
         let same = Told::AtOnce(self.at_once);
@@ -88,13 +131,8 @@ impl Copies {
         }
         for round in 0..rounds {
             for &(tool, told) in &runs {
-                match bench.run(tool, told, self.targets, None).await? {
-                    Some((label, run)) => {
-                        eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
-                        table.add(tool, told, label, run);
-                    }
-                    None => table.absent(tool),
-                }
+                let done = bench.run(tool, told, self.targets, None).await;
+                table.take(tool, told, round, done)?;
             }
             // The machine's mood should be nobody's advantage.
             runs.rotate_left(1);
@@ -103,7 +141,8 @@ impl Copies {
         if let Some(most) = bounds.narrow {
             bench.narrow(&mut table, self, rounds, most).await?;
         }
-        upstream.remove().await?;
+        // What it showed is the next workload's too.
+        drop(upstream);
         Ok(table)
     }
 

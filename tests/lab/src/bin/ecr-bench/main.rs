@@ -6,9 +6,11 @@ mod discovery;
 mod keeping;
 mod measure;
 mod narrow;
+mod shared;
 mod start;
 mod table;
 mod tools;
+mod unchanged;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,10 +21,11 @@ use clap::Parser;
 use ecr_lab::{Lab, LabOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::copies::{Bounds, Copies};
-use crate::keeping::{Shared, Unchanged};
+use crate::copies::{Bounds, Copies, Sources};
+use crate::shared::Shared;
 use crate::table::{Goal, Table};
 use crate::tools::Programs;
+use crate::unchanged::Unchanged;
 
 /// Measures ecr-keeper's direct engine against crane, regsync and skopeo; prints Markdown, and exits with 1 when a goal is missed
 #[derive(Debug, Parser)]
@@ -144,11 +147,17 @@ async fn run(cli: Cli) -> Result<bool> {
         met &= table.goals.iter().all(Goal::is_met);
         println!("{}", table.markdown());
     };
+    let mut sources = Sources::default();
     for (copies, bounds) in all {
         if wanted(copies.title) {
-            tell(copies.measure(&lab, &programs, cli.rounds, bounds).await?);
+            tell(
+                copies
+                    .measure(&lab, &programs, &mut sources, cli.rounds, bounds)
+                    .await?,
+            );
         }
     }
+    drop(sources);
     if wanted("Nothing changed") {
         let unchanged = Unchanged {
             repositories: 50 / part,

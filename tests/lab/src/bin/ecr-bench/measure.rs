@@ -29,6 +29,8 @@ pub struct Run {
     pub cpu: f64,
     /// The largest process at its largest, in MiB.
     pub memory: f64,
+    /// Seconds of processor time of everything else on the machine meanwhile, which is the registries, and what stands before them.
+    pub others: f64,
     /// Seconds of processor time that the whole machine had nothing to do.
     pub idle: f64,
     /// Seconds of processor time that the machine's own host gave to others.
@@ -75,6 +77,7 @@ pub async fn run(line: &Line, folder: &Path) -> Result<Run> {
     Ok(Run {
         wall,
         cpu: user + system,
+        others: machine.busy - user - system,
         memory: memory / 1024.0,
         idle: machine.idle,
         stolen: machine.stolen,
@@ -96,6 +99,7 @@ impl Drop for Group {
 
 /// What the machine's processors did since it began, in seconds (proc(5), `/proc/stat`).
 struct Machine {
+    busy: f64,
     idle: f64,
     stolen: f64,
 }
@@ -109,6 +113,8 @@ impl Machine {
         let ticks: Vec<f64> = first.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         let seconds = |at: usize| ticks.get(at).copied().unwrap_or_default() / TICKS_PER_SECOND;
         Ok(Machine {
+            // User, nice, system, and both kinds of interrupts.
+            busy: [0, 1, 2, 5, 6].into_iter().map(seconds).sum(),
             idle: seconds(3) + seconds(4),
             stolen: seconds(7),
         })
@@ -116,6 +122,7 @@ impl Machine {
 
     fn since(&self, before: &Machine) -> Machine {
         Machine {
+            busy: self.busy - before.busy,
             idle: self.idle - before.idle,
             stolen: self.stolen - before.stolen,
         }

@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use anyhow::Result;
+
 use crate::measure::{Run, median};
 use crate::tools::{Told, Tool};
 
 const HEAD: &str = "\
-| tool | wall (s) | ratio | CPU (s) | idle, stolen (s) | memory (MiB) | upstream: requests | MB sent | target: requests | MB received |
-|---|---|---|---|---|---|---|---|---|---|
+| tool | wall (s) | ratio | CPU (s) | all others (s) | idle, stolen (s) | memory (MiB) | upstream: requests | MB sent | target: requests | MB received |
+|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// One workload.
@@ -16,6 +18,7 @@ pub struct Table {
     title: String,
     rows: Vec<Row>,
     absent: Vec<Tool>,
+    failed: Vec<(Tool, String)>,
     notes: Vec<&'static str>,
     pub goals: Vec<Goal>,
 }
@@ -94,6 +97,7 @@ impl Table {
             title: title.to_owned(),
             rows: Vec::new(),
             absent: Vec::new(),
+            failed: Vec::new(),
             notes: Vec::new(),
             goals: Vec::new(),
         }
@@ -112,10 +116,29 @@ impl Table {
         }
     }
 
-    pub fn absent(&mut self, tool: Tool) {
+    fn absent(&mut self, tool: Tool) {
         if !self.absent.contains(&tool) {
             self.absent.push(tool);
         }
+    }
+
+    /// What a tool did in a turn of its own: a run, nothing where it cannot be had, or a failure, which is a peer's own matter and ends
+    /// everything where it is ours.
+    pub fn take(&mut self, tool: Tool, told: Told, round: usize, done: Result<Option<(String, Run)>>) -> Result<()> {
+        match done {
+            Ok(Some((label, run))) => {
+                eprintln!("{}, round {}: {label}: {:.2} s", self.title, round + 1, run.wall);
+                self.add(tool, told, label, run);
+            }
+            Ok(None) => self.absent(tool),
+            Err(error) if tool == Tool::Keeper => return Err(error),
+            Err(error) => {
+                eprintln!("{}, round {}: {} failed: {error:#}", self.title, round + 1, tool.name());
+                let first = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+                self.failed.push((tool, first));
+            }
+        }
+        Ok(())
     }
 
     pub fn note(&mut self, text: &'static str) {
@@ -149,7 +172,7 @@ impl Table {
         };
         let ratio = |round: usize| Some(of(true, round)? / of(false, round)?);
         // Without a peer nobody knows which is the best.
-        let rounds = match self.absent.is_empty() {
+        let rounds = match self.absent.is_empty() && self.failed.is_empty() {
             true => (0..).map_while(ratio).collect(),
             false => Vec::new(),
         };
@@ -196,10 +219,11 @@ impl Table {
             let last = row.runs.last().cloned().unwrap_or_default();
             let _ = writeln!(
                 page,
-                "| {} | {wall:.2} | {} | {:.2} | {:.1}, {:.1} | {:.0} | {} | {:.1} | {} | {:.1} |",
+                "| {} | {wall:.2} | {} | {:.2} | {:.1} | {:.1}, {:.1} | {:.0} | {} | {:.1} | {} | {:.1} |",
                 row.label,
                 best.map_or_else(|| "–".to_owned(), |best| format!("{:.2}", wall / best)),
                 row.median(|run| run.cpu),
+                row.median(|run| run.others),
                 row.median(|run| run.idle),
                 row.median(|run| run.stolen),
                 row.runs.iter().map(|run| run.memory).fold(0.0, f64::max),
@@ -228,6 +252,9 @@ impl Table {
         if !self.absent.is_empty() {
             let names: Vec<&str> = self.absent.iter().map(|tool| tool.name()).collect();
             let _ = writeln!(page, "- absent: {}", names.join(", "));
+        }
+        for (tool, why) in &self.failed {
+            let _ = writeln!(page, "- {} failed: {why}", tool.name());
         }
         page
     }
@@ -316,9 +343,27 @@ mod tests {
             .goals
             .push(Goal::at_most("requests", table.requests(Told::Nothing).0, 1.0));
         table.add(Tool::Keeper, Told::Nothing, "ours".to_owned(), run(1.0));
-        table.absent(Tool::Skopeo);
+        table.take(Tool::Skopeo, Told::Cannot, 0, Ok(None)).unwrap();
         table.ratio("a peer is absent", Told::Nothing, 1.0);
         assert!(!table.goals.iter().any(Goal::is_met));
         assert_eq!(table.markdown().matches("**unknown**").count(), 4);
+    }
+
+    #[test]
+    fn a_peer_that_fails_is_named_and_no_ratio_is_taken_without_it() {
+        let mut table = Table::new("a");
+        let ran = |wall| Ok(Some(("a tool".to_owned(), run(wall))));
+        let failed = || Err(anyhow::anyhow!("it broke off\nand said more"));
+        table.take(Tool::Keeper, Told::Nothing, 0, ran(1.0)).unwrap();
+        table.take(Tool::Crane, Told::Nothing, 0, ran(2.0)).unwrap();
+        table.take(Tool::Regsync, Told::Nothing, 0, failed()).unwrap();
+        table.ratio("a peer failed", Told::Nothing, 1.0);
+        assert!(!table.goals[0].is_met());
+        assert!(
+            table.markdown().contains("- regsync failed: it broke off\n"),
+            "{}",
+            table.markdown()
+        );
+        table.take(Tool::Keeper, Told::Nothing, 0, failed()).unwrap_err();
     }
 }
