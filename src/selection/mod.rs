@@ -62,6 +62,8 @@ pub struct TooMany {
 struct Candidate<'a> {
     tag: &'a Tag,
     class: Class,
+    /// Where it stands, as far as a number tells: a hundred thousand are sorted by it.
+    rank: u128,
 }
 
 enum Class {
@@ -93,15 +95,25 @@ pub fn is_version(tag: &str) -> bool {
     matches!(Class::of(tag), Class::Version(_))
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    fn of(tag: &'a Tag) -> Self {
+        let class = Class::of(tag.as_str());
+        let rank = match &class {
+            Class::Plain | Class::NoVersion => 0,
+            // The newest first, and all of them after the plain ones.
+            Class::Version(version) => u128::MAX - version.leading(),
+        };
+        Self { tag, class, rank }
+    }
+
     /// Plain tags by their letters, then versions from the newest on.
     fn order(&self, other: &Self) -> Ordering {
-        let version = |candidate: &Self| matches!(candidate.class, Class::Version(_));
-        let ordering = match (&self.class, &other.class) {
+        let by_version = || match (&self.class, &other.class) {
             (Class::Version(one), Class::Version(other)) => Reverse(one).cmp(&Reverse(other)),
-            _ => version(self).cmp(&version(other)),
+            _ => Ordering::Equal,
         };
-        ordering.then_with(|| self.tag.cmp(other.tag))
+        let ranks = self.rank.cmp(&other.rank);
+        ranks.then_with(by_version).then_with(|| self.tag.cmp(other.tag))
     }
 }
 
@@ -116,13 +128,7 @@ impl Selection {
     /// # Errors
     /// Where that would be more than [`Selection::max_selected`]. Nothing is chosen then.
     pub fn choose(&self, tags: &[Tag]) -> Result<Choice, TooMany> {
-        let mut candidates: Vec<Candidate<'_>> = tags
-            .iter()
-            .map(|tag| Candidate {
-                tag,
-                class: Class::of(tag.as_str()),
-            })
-            .collect();
+        let mut candidates: Vec<Candidate<'_>> = tags.iter().map(Candidate::of).collect();
         candidates.sort_unstable_by(Candidate::order);
         candidates.dedup_by(|one, other| one.tag == other.tag);
         let everything = [Rules::default()];

@@ -391,3 +391,29 @@ proptest::proptest! {
         assert_eq!(choice, selection.choose(&choice.chosen).unwrap());
     }
 }
+
+#[test]
+fn numbers_of_any_length_are_in_their_order() {
+    let tags: Vec<Tag> = [
+        "1.4398046511104",
+        "1.4398046511105.1",
+        "1.4398046511105",
+        "1.4398046511103",
+        "2",
+    ]
+    .map(|tag| tag.parse().unwrap())
+    .to_vec();
+    let choice = Selection::default().choose(&tags).unwrap();
+    let chosen: Vec<&str> = choice.chosen.iter().map(Tag::as_str).collect();
+    // `2` is plain: these come first.
+    assert_eq!(
+        chosen,
+        [
+            "2",
+            "1.4398046511105.1",
+            "1.4398046511105",
+            "1.4398046511104",
+            "1.4398046511103"
+        ]
+    );
+}

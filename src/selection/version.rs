@@ -43,6 +43,13 @@ impl Version {
         self.segments.get(at).copied().unwrap_or_default()
     }
 
+    /// Its first three numbers as one, which is less where the version is, or the same: no number counts for more than it has room for.
+    pub(super) fn leading(&self) -> u128 {
+        const BITS: u32 = 42;
+        let most = (1 << BITS) - 1;
+        (0..3).fold(0, |sum, at| sum << BITS | u128::from(self.segment(at).min(most)))
+    }
+
     /// Whether both have the same numbers.
     pub fn has_core_of(&self, other: &Self) -> bool {
         self.compare_cores(other).is_eq()
