@@ -36,7 +36,7 @@ pub struct RunOptions {
     /// Who copies [setting: engine]
     #[arg(long, value_name = "docker|direct")]
     pub engine: Option<String>,
-    /// Wait for another run that holds the same ledger, an hour unless said
+    /// Wait for another run that holds the same ledger, an hour unless said; without it serve waits until its next run is due
     #[arg(
         long,
         value_name = "DURATION",
@@ -65,7 +65,11 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let settings = context.settings()?;
     let range = Range::of(context, &settings, &options.only)?;
     let watch = Watch::begin(context, settings.grace)?;
-    let ended = once(&settings, range, options.run.wait, watch, context).await;
+    let report = Report::begin();
+    let ended = match lock(&settings, options.run.wait, &watch).await {
+        Ok(alone) => once(&settings, range, alone, report, watch, context).await,
+        Err(held) => conclude(Err(held), report, &settings, watch, context).await,
+    };
     answer(&ended, context)
 }
 
@@ -79,34 +83,48 @@ pub(super) struct Ended {
 pub(super) async fn once(
     settings: &Settings,
     range: Range,
-    wait: Option<Duration>,
+    alone: Alone,
+    mut report: Report,
     watch: Watch,
     context: &Context,
 ) -> Ended {
-    let mut report = Report::begin();
-    let attempted = match lock(settings, wait, &watch).await {
-        Ok(_lock) => attempt_all(settings, &range, &mut report, &watch).await,
-        Err(held) => Err(held),
-    };
+    let attempted = attempt_all(settings, &range, &mut report, &watch).await;
+    // Files and messages keep no other run waiting.
+    drop(alone);
     conclude(attempted, report, settings, watch, context).await
 }
 
-/// Makes sure that no other run works with the same ledger: each would take the other's images for ones that were there
-/// before.
-pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Watch) -> Result<Option<Lock>, Failure> {
-    let patience = wait.unwrap_or_default();
+/// That no other run works with the same ledger, as far as that can be made sure of, until this is dropped.
+#[derive(Default)]
+pub(super) struct Alone {
+    _lock: Option<Lock>,
+}
+
+/// Makes sure that no other run works with the same ledger, and shows it where that one has to be waited for.
+pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Watch) -> Result<Alone, Failure> {
     let tell = |held: &LockError| watch.events.send(Event::Waiting(held.to_string()));
+    alone(settings, wait.unwrap_or_default(), &watch.stop, tell).await
+}
+
+/// Makes sure that no other run works with the same ledger: each would take the other's images for ones that were there
+/// before. `tell` is told of the one that is waited for.
+pub(super) async fn alone(
+    settings: &Settings,
+    patience: Duration,
+    stop: &Stop,
+    tell: impl FnOnce(&LockError),
+) -> Result<Alone, Failure> {
     let entries = settings.images.iter().filter_map(|entry| entry.engine);
     let mut engines = entries.chain([settings.engine]);
     let ledger = match &settings.ledger {
         Place::File(path) => path.clone(),
         // Runs may write an object at once, but not work through one daemon.
         Place::Object { .. } if engines.any(|engine| engine == EngineKind::Docker) => usual_ledger(),
-        Place::Object { .. } => return Ok(None),
+        Place::Object { .. } => return Ok(Alone::default()),
     };
     let taken = Lock::take(&ledger, patience, tell);
-    match watch.stop.soft.run_until_cancelled(taken).await {
-        Some(Ok(lock)) => Ok(Some(lock)),
+    match stop.soft.run_until_cancelled(taken).await {
+        Some(Ok(lock)) => Ok(Alone { _lock: Some(lock) }),
         Some(Err(error @ LockError::Held { .. })) => Err(Failure::from(&error)),
         // What can not be locked can not be written either, which is told when it is tried.
         Some(Err(error @ LockError::Unusable { .. })) => {
@@ -114,9 +132,9 @@ pub(super) async fn lock(settings: &Settings, wait: Option<Duration>, watch: &Wa
                 "{}; this run goes on without a lock",
                 Failure::new(&error, None).in_one_line()
             );
-            Ok(None)
+            Ok(Alone::default())
         }
-        None => Ok(None),
+        None => Ok(Alone::default()),
     }
 }
 

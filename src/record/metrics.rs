@@ -54,19 +54,30 @@ pub(super) fn render(report: &Report, before: &Before) -> String {
         one(report.ended.duration_since(report.started).as_secs_f64()),
     );
     page.gauge(LAST_RUN, "When the last run ended.", one(seconds(report.ended)));
-    if let Some(success) = last_success(report, before) {
-        page.gauge(
-            LAST_SUCCESS,
-            "When the last run ended that did all it should.",
-            one(success),
-        );
-    }
+    add_success(&mut page, last_success(report, before));
     page.gauge(
         "ecr_keeper_info",
         "The program that wrote this.",
         [(Some(("version", env!("CARGO_PKG_VERSION"))), 1.0)],
     );
     page.into_text()
+}
+
+/// What can be told before a run has ended.
+pub(super) fn kept(before: &Before) -> String {
+    let mut page = Page::new(before.registry.clone());
+    add_success(&mut page, before.last_success);
+    page.into_text()
+}
+
+fn add_success(page: &mut Page, success: Option<f64>) {
+    if let Some(success) = success {
+        page.gauge(
+            LAST_SUCCESS,
+            "When the last run ended that did all it should.",
+            [(None, success)],
+        );
+    }
 }
 
 fn last_success(report: &Report, before: &Before) -> Option<f64> {
@@ -111,6 +122,10 @@ mod tests {
         let well = render(&sample::empty(), &Before::default());
         let before = Before::read(&well);
         assert_eq!(before.last_success, Some(1_735_787_057.5));
+        let (_, told) = well.split_once("# HELP ecr_keeper_last_success").unwrap();
+        let (told, _) = told.split_once("# HELP").unwrap();
+        let kept = kept(&before);
+        assert_eq!(kept, format!("# HELP ecr_keeper_last_success{told}"));
 
         let failed = render(&sample::report(), &before);
         assert_eq!(Before::read(&failed), before, "kept:\n{failed}");

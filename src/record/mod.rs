@@ -112,6 +112,11 @@ impl Metrics {
         }
     }
 
+    /// The page while no run has ended.
+    pub fn kept(&self) -> String {
+        metrics::kept(&self.before)
+    }
+
     /// The page for a run that has ended.
     pub fn of(&mut self, report: &Report) -> String {
         let page = metrics::render(report, &self.before);

@@ -221,7 +221,7 @@ struct Field {
     chosen: u64,
     /// Whether it begins with `*`.
     star: bool,
-    /// Whether it is nothing but that.
+    /// Whether it is nothing but that: in steps of one, too.
     any: bool,
 }
 
@@ -234,7 +234,7 @@ impl Field {
         Ok(Self {
             chosen,
             star: text.starts_with('*'),
-            any: text == "*",
+            any: matches!(text, "*" | "*/1"),
         })
     }
 

@@ -9,8 +9,8 @@ pub use cron::{Cron, InvalidCron};
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// When runs begin.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,22 +39,50 @@ pub struct Past {
     pub began: Option<Timestamp>,
 }
 
+impl Past {
+    /// As far as it has been by `now`. A clock that was set back leaves the rest ahead, and nobody waits until it comes again.
+    pub fn until(self, now: Timestamp) -> Self {
+        Self {
+            since: self.since.min(now),
+            began: self.began.map(|began| began.min(now)),
+        }
+    }
+
+    /// As the clock would have shown it, had it been set `by` so much before: what is so far away stays so.
+    pub fn moved(self, by: SignedDuration) -> Self {
+        let moved = |at: Timestamp| at.checked_add(by).unwrap_or(at);
+        Self {
+            since: moved(self.since),
+            began: self.began.map(moved),
+        }
+    }
+}
+
 impl Schedule {
     /// When the next run is due, no earlier than `now`. However many times have passed, they are made up for by one run: each
     /// answer goes by the beginning of the last one. `chance` is from 0 to 1. None where no time is left in the calendar.
     pub fn next(&self, past: Past, now: Timestamp, chance: f64) -> Option<Timestamp> {
         let jitter = self.jitter.mul_f64(chance.clamp(0.0, 1.0));
+        let past = past.until(now);
         let due = match (&self.when, past.began) {
             (When::Every(_), None) => later(past.since, jitter)?,
-            // The first one was put off by chance, and later ones keep its distance. A clock that is set back makes nobody wait
-            // for longer than the interval.
-            (When::Every(interval), Some(began)) => later(began, *interval)?.min(later(now, *interval)?),
+            // The first one was put off by chance, and later ones keep its distance.
+            (When::Every(interval), Some(began)) => later(began, *interval)?,
             (When::Cron(cron, zone), began) => {
                 let after = began.map_or(past.since, |began| began.max(past.since));
                 later(cron.next(after, zone)?, jitter)?
             }
         };
         Some(due.max(now))
+    }
+
+    /// What has been, where this one takes the place of `before`. Other times make up for nothing; the same ones do for what they missed,
+    /// wherever chance puts it now.
+    pub fn after(&self, before: &Self, past: Past, now: Timestamp) -> Past {
+        match self.when == before.when {
+            true => past,
+            false => Past { since: now, ..past },
+        }
     }
 
     /// Whether the times are ones that a clock shows, and not distances from each other.

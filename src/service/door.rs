@@ -1,17 +1,17 @@
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ use super::status::Status;
 
 /// How long one connection may last. It carries one request: who is slow holds a place for so long, and no longer.
 const LONGEST: Duration = Duration::from_secs(10);
-/// How many connections are there at once; others wait to be let in.
+/// How many connections are there at once; for another one the oldest has to go.
 const AT_ONCE: usize = 64;
 /// Bytes of a request's head.
 const LARGEST_HEAD: usize = 16 * 1024;
@@ -86,13 +86,21 @@ impl Drop for Door {
 /// Answers those who are in at the end.
 async fn let_in(listener: TcpListener, status: watch::Receiver<Status>, closing: CancellationToken) -> JoinSet<()> {
     let mut inside = JoinSet::new();
+    let mut by_age = VecDeque::<AbortHandle>::new();
     loop {
         tokio::select! {
             () = closing.cancelled() => return inside,
             Some(_) = inside.join_next() => {}
-            accepted = listener.accept(), if inside.len() < AT_ONCE => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    inside.spawn(converse(stream, status.clone(), LONGEST));
+                    by_age.retain(|one| !one.is_finished());
+                    // It had the longest time to ask: who says nothing keeps no probe waiting.
+                    if by_age.len() >= AT_ONCE
+                        && let Some(oldest) = by_age.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    by_age.push_back(inside.spawn(converse(stream, status.clone(), LONGEST)));
                 }
                 // Out of descriptors, say. That passes, and is not hurried.
                 Err(_) => sleep(PAUSE).await,
@@ -103,12 +111,7 @@ async fn let_in(listener: TcpListener, status: watch::Receiver<Status>, closing:
 
 async fn converse(stream: TcpStream, status: watch::Receiver<Status>, longest: Duration) {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = pages::answer(
-            request.method(),
-            request.uri().path(),
-            &status.borrow(),
-            Timestamp::now(),
-        );
+        let answer = pages::answer(request.method(), request.uri().path(), &status.borrow(), Instant::now());
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -166,6 +169,18 @@ mod tests {
         let conversation = converse(stream, receiver, Duration::from_millis(50));
         timeout(Duration::from_secs(30), conversation).await.unwrap();
         assert_eq!(silent.read_to_end(&mut Vec::new()).await.unwrap_or_default(), 0);
+    }
+
+    #[tokio::test]
+    async fn silent_ones_keep_nobody_out() {
+        let (door, _status) = opened().await;
+        let mut silent = Vec::new();
+        for _ in 0..2 * AT_ONCE {
+            silent.push(TcpStream::connect(door.address()).await.unwrap());
+        }
+        let asked = said(&door, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = timeout(LONGEST / 2, asked).await.expect("before their time is over");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     }
 
     #[tokio::test]

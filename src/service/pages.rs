@@ -1,8 +1,9 @@
+use std::time::Instant;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
-use jiff::Timestamp;
 
 use super::status::Status;
 
@@ -14,7 +15,7 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// What is answered to a request, by its path alone.
-pub(super) fn answer(method: &Method, path: &str, status: &Status, now: Timestamp) -> Answer {
+pub(super) fn answer(method: &Method, path: &str, status: &Status, now: Instant) -> Answer {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match (path, reads) {
         ("/healthz", true) => health(status, now),
@@ -36,7 +37,7 @@ fn not_allowed() -> Answer {
     refused
 }
 
-fn health(status: &Status, now: Timestamp) -> Answer {
+fn health(status: &Status, now: Instant) -> Answer {
     let health = status.health(now);
     let code = match health.trouble {
         None => StatusCode::OK,
@@ -78,7 +79,7 @@ mod tests {
             (&well, Method::GET, "/", 404),
             (&well, Method::POST, "/healthz/", 404),
         ] {
-            let answer = answer(&method, path, status, Timestamp::UNIX_EPOCH);
+            let answer = answer(&method, path, status, Instant::now());
             assert_eq!(answer.status(), code, "{method} {path}");
             assert_eq!(answer.headers().contains_key(ALLOW), code == 405, "{method} {path}");
         }

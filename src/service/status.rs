@@ -1,22 +1,29 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::moment::Moment;
 use crate::record::Page;
 use crate::report::Report;
 
 /// What a process that stays knows of itself.
 #[derive(Debug, Clone)]
 pub struct Status {
+    /// When the process began.
+    pub began: Timestamp,
     /// When the run that is at work began.
-    pub running_since: Option<Timestamp>,
+    pub running_since: Option<Moment>,
     /// When the next run is due, while none is at work.
-    pub next_run: Option<Timestamp>,
+    pub next_run: Option<Moment>,
+    /// Whether it is due and waits for another one's lock.
+    pub waiting: bool,
     /// The last run that has ended.
     pub last_run: Option<Run>,
     /// How many runs ended well, with failures, and because of a stop.
     pub runs: [u64; 3],
+    /// How many never began, for another one's lock.
+    pub missed: u64,
     /// Whether the process was told to stop.
     pub stopping: bool,
     /// Whether the settings that were read last can be used.
@@ -27,7 +34,7 @@ pub struct Status {
     pub reloads_rejected: u64,
     /// How long a run may be due, or at work, without an end.
     pub overdue: Duration,
-    /// The metrics of the last run.
+    /// The metrics of the last run, or what outlived the process before.
     pub metrics: String,
 }
 
@@ -79,7 +86,7 @@ impl RunOutcome {
 /// The answer of `/healthz`.
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
-    /// `idle`, `running` or `stopping`.
+    /// `idle`, `waiting`, `running` or `stopping`.
     state: &'static str,
     /// Why the process is not well; none where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,10 +101,13 @@ impl Status {
     /// Of a process that has done nothing yet.
     pub fn new(overdue: Duration) -> Self {
         Self {
+            began: Timestamp::now(),
             running_since: None,
             next_run: None,
+            waiting: false,
             last_run: None,
             runs: [0; 3],
+            missed: 0,
             stopping: false,
             settings_valid: true,
             reloads_applied: 0,
@@ -108,13 +118,20 @@ impl Status {
     }
 
     /// Notes that a run begins.
-    pub fn begin(&mut self, at: Timestamp) {
+    pub fn begin(&mut self, at: Moment) {
         self.running_since = Some(at);
         self.next_run = None;
+        self.waiting = false;
+    }
+
+    /// Notes that the run that was due does not begin.
+    pub fn miss(&mut self) {
+        self.waiting = false;
+        self.missed += 1;
     }
 
     /// Notes how the run ended, with its metrics, and when the next one is due.
-    pub fn end(&mut self, report: &Report, metrics: String, next: Option<Timestamp>) {
+    pub fn end(&mut self, report: &Report, metrics: String, next: Option<Moment>) {
         let outcome = RunOutcome::of(report);
         self.running_since = None;
         self.next_run = next;
@@ -142,27 +159,29 @@ impl Status {
         self.runs.iter().sum()
     }
 
-    pub(super) fn health(&self, now: Timestamp) -> Health {
+    pub(super) fn health(&self, now: Instant) -> Health {
         Health {
             state: match (self.stopping, self.running_since) {
                 (true, _) => "stopping",
                 (false, Some(_)) => "running",
+                (false, None) if self.waiting => "waiting",
                 (false, None) => "idle",
             },
             trouble: self.trouble(now),
-            running_since: self.running_since,
-            next_run: self.next_run,
+            running_since: self.running_since.map(|since| since.shown),
+            next_run: self.next_run.map(|next| next.shown),
             last_run: self.last_run,
             settings_valid: self.settings_valid,
         }
     }
 
-    fn trouble(&self, now: Timestamp) -> Option<String> {
+    fn trouble(&self, now: Instant) -> Option<String> {
         if self.stopping {
             return Some("it was told to stop".to_owned());
         }
         let due = self.running_since.or(self.next_run)?;
-        let late = due.checked_add(self.overdue).is_ok_and(|latest| now > latest);
+        let late = now.saturating_duration_since(due.counted) > self.overdue;
+        let due = due.shown;
         let overdue = humantime::format_duration(self.overdue);
         late.then(|| match self.running_since {
             Some(_) => format!("the run that began at {due} has not ended within {overdue} (serve.overdue)"),
@@ -183,6 +202,11 @@ impl Status {
             "Runs that have ended since the process began, by how.",
             RunOutcome::ALL.map(of_outcome),
         );
+        page.counter(
+            "ecr_keeper_runs_missed_total",
+            "Runs that were due and never began, since another one held the lock.",
+            one(self.missed as f64),
+        );
         page.gauge(
             "ecr_keeper_running",
             "Whether a run is at work.",
@@ -199,9 +223,15 @@ impl Status {
             page.gauge(
                 "ecr_keeper_next_run_timestamp_seconds",
                 "When the next run is due; absent while one is at work.",
-                one(seconds(next)),
+                one(seconds(next.shown)),
             );
         }
+        // Prometheus's clients have this name for it.
+        page.gauge(
+            "process_start_time_seconds",
+            "When the process began.",
+            one(seconds(self.began)),
+        );
         page.gauge(
             "ecr_keeper_settings_valid",
             "Whether the settings that were read last can be used; the ones before stay in use where they cannot.",
@@ -230,10 +260,7 @@ fn seconds(at: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
+    use crate::service::moment::tests::at;
 
     /// Due at ten, with an hour's patience.
     fn waiting() -> Status {
@@ -244,7 +271,7 @@ mod tests {
     }
 
     fn state(status: &Status, now: &str) -> (&'static str, Option<String>) {
-        let health = status.health(at(now));
+        let health = status.health(at(now).counted);
         (health.state, health.trouble)
     }
 
@@ -270,6 +297,43 @@ mod tests {
             ("idle", None),
             "until it is due"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_makes_no_trouble_and_hides_none() {
+        let (begun, soon, late) = ("2026-01-01T10:00:00Z", "2026-01-01T10:50:00Z", "2026-01-01T11:01:00Z");
+        // As it was shown before the clock was put forward, and before it was put back.
+        for shown in ["1999-01-01T00:00:00Z", "2036-01-01T00:00:00Z"] {
+            let moment = Moment {
+                shown: shown.parse().unwrap(),
+                ..at(begun)
+            };
+            let mut status = waiting();
+            for is_running in [false, true] {
+                match is_running {
+                    true => status.begin(moment),
+                    false => status.next_run = Some(moment),
+                }
+                assert_eq!(state(&status, soon).1, None, "{shown}");
+                let (_, trouble) = state(&status, late);
+                assert!(trouble.is_some_and(|trouble| trouble.contains(shown)), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_never_begins_is_counted_apart() {
+        let mut status = waiting();
+        status.waiting = true;
+        assert_eq!(state(&status, "2026-01-01T10:30:00Z"), ("waiting", None));
+        assert!(
+            state(&status, "2026-01-01T11:30:00Z").1.is_some(),
+            "it is due all the same"
+        );
+        status.miss();
+        assert_eq!(state(&status, "2026-01-01T10:30:00Z").0, "idle");
+        assert_eq!(status.ended(), 0);
+        assert!(status.page().contains("\necr_keeper_runs_missed_total 1\n"));
     }
 
     #[test]

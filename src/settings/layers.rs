@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::keys::keys;
-use super::{Mistake, SettingsError};
+use super::{Mistake, SettingsError, Written};
 
 /// What is given beside the file.
 #[derive(Clone, Default)]
@@ -106,18 +105,13 @@ fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
     hosts
 }
 
-/// Reads all layers. What is wrong with single values is for later; a file that cannot be read at all is an error here.
-pub(super) fn read(file: Option<&Path>, given: &Given) -> Result<Places, SettingsError> {
+/// Reads all layers. What is wrong with single values is for later; a file that is no YAML is an error here.
+pub(super) fn read(file: Option<&Written>, given: &Given) -> Result<Places, SettingsError> {
     let mut builder = Config::builder().add_source(defaults());
     let mut misplaced = Places::new();
     let mut hosts: Vec<String> = WELL_KNOWN.iter().map(|&host| host.to_owned()).collect();
-    if let Some(path) = file {
-        let unreadable = |source| SettingsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let source = File::from_str(&text, FileFormat::Yaml);
+    if let Some(Written { path, text }) = file {
+        let source = File::from_str(text, FileFormat::Yaml);
         let table = source.collect().map_err(|error| SettingsError::Syntax {
             path: path.to_owned(),
             why: cause_of(&error),

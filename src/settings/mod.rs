@@ -173,9 +173,37 @@ pub struct Shown {
     pub origin: Option<String>,
 }
 
+/// A settings file, as it was when it was read. It may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Written {
+    path: PathBuf,
+    text: String,
+}
+
+impl Written {
+    /// What is there now.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self {
+                path: path.to_owned(),
+                text,
+            }),
+            Err(source) => Err(SettingsError::Unreadable {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+}
+
 impl Settings {
     /// Reads and checks all layers.
     pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
+        Self::of(file.map(Written::read).transpose()?.as_ref(), given)
+    }
+
+    /// Checks all layers, where the file has been read.
+    pub fn of(file: Option<&Written>, given: &Given) -> Result<Self, SettingsError> {
         let places = layers::read(file, given)?;
         read::settings(places)
     }
@@ -262,7 +290,8 @@ pub fn environment() -> Result<BTreeMap<String, String>, SettingsError> {
 
 /// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.
 pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
-    let mut places: Places = layers::read(file, given)?;
+    let file = file.map(Written::read).transpose()?;
+    let mut places: Places = layers::read(file.as_ref(), given)?;
     let mut shown = Vec::new();
     for key in keys() {
         let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();

@@ -23,7 +23,10 @@ pub(super) const OF_SERVE: [Key; 6] = [
         None,
         "five fields (minute, hour, day of month, month, day of week), such as 0 3 * * *; or @hourly, @daily, @weekly",
     )
-    .about("serve begins a run at the times of this cron expression. Or schedule.every."),
+    .about(
+        "serve begins a run at the times of this cron expression. One that passes while no process is there is missed, also across a \
+         restart. Or schedule.every.",
+    ),
     key("schedule.time_zone", Some("UTC"), "an IANA name, such as Europe/Berlin")
         .about("The time zone of schedule.cron. A time that clocks jump over, or show twice, comes once."),
     key("schedule.jitter", Some("0s"), "a duration up to 1d, such as 5m").about(
@@ -37,7 +40,10 @@ pub(super) const OF_SERVE: [Key; 6] = [
     )
     .about("Where serve answers /healthz and /metrics over HTTP. Anybody who reaches it may read them."),
     key("serve.overdue", Some("6h"), "a duration, such as 6h")
-        .about("How long a run may be at work, or due, before /healthz answers 503."),
+        .about(
+            "How long a run may be at work, or due, before /healthz answers 503. Time counts that passes while the machine is awake, \
+             wherever its clock is set.",
+        ),
 ];
 
 const LONGEST_INTERVAL: Duration = Duration::from_hours(30 * 24);

@@ -2,8 +2,11 @@
 
 mod reload;
 mod stopping;
+mod telling;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::time::Duration;
 
 use ecr_lab::images::tiny;
@@ -30,6 +33,13 @@ async fn world_with_one_change() -> World {
     world.upstream(UPSTREAM, "1", tiny("new")).await;
     world.ecr(REPOSITORY, "1", tiny("old")).await;
     world
+}
+
+fn write(world: &World, settings: &str) {
+    // As an editor does: the file is another one under the same name.
+    let (new, file) = (world.folder().join("new.yaml"), world.folder().join("settings.yaml"));
+    fs::write(&new, settings).expect("the new file");
+    fs::rename(new, file).expect("the file");
 }
 
 /// A program that serves.
@@ -80,6 +90,22 @@ impl Serving {
                 return metrics;
             }
             assert!(Instant::now() < end, "{metrics:#?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the run that is at work has been so for this long, by what is told of it.
+    async fn at_work_for(&self, long: SignedDuration) {
+        loop {
+            let (_, health) = self.health().await;
+            let since: Timestamp = health["running_since"]
+                .as_str()
+                .expect("a run")
+                .parse()
+                .expect("a time");
+            if Timestamp::now().duration_since(since) >= long {
+                return;
+            }
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -200,9 +226,8 @@ async fn a_run_longer_than_the_interval_is_followed_by_one_and_not_by_several() 
     world.lab.upstream().fault(Fault::new("/blobs/", Act::Hold).times(1));
     let serving = Serving::begin(world.keeper(&["serve", "--every", "2s", "--output", "json"])).await;
     world.held(world.lab.upstream()).await;
-    // This makes the run as long as two and a half intervals.
-    sleep(Duration::from_secs(5)).await;
-    assert_eq!(serving.health().await.1["state"], "running");
+    // Two more are due by then.
+    serving.at_work_for(SignedDuration::from_secs(4)).await;
     world.lab.upstream().release();
     serving.runs(3.0).await;
     let ran = serving.terminated().await.well();
@@ -232,94 +257,6 @@ async fn a_cron_expression_waits_for_its_time() {
     assert_eq!(at, next.parse::<Timestamp>().unwrap().as_second() as f64);
     serving.terminated().await.well();
     assert_eq!(listings(&world), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_tells_how_it_is() {
-    let world = world_with_one_change().await;
-    // An upstream that has gone: refused.
-    world.ecr(REPOSITORY, "gone", tiny("gone")).await;
-    let run = world.keeper(&["serve", "--every", "1h"]);
-    let serving = Serving::begin(run.env("ECR_KEEPER_RESULTS__METRICS", "keeper.prom")).await;
-    let metrics = serving.runs(1.0).await;
-    assert_eq!(metrics["ecr_keeper_runs_total{outcome=\"failed\"}"], 1.0);
-    assert_eq!(metrics["ecr_keeper_running"], 0.0);
-    assert_eq!(metrics["ecr_keeper_settings_valid"], 1.0);
-    let began = metrics["ecr_keeper_last_run_start_timestamp_seconds"];
-    assert!(metrics["ecr_keeper_next_run_timestamp_seconds"] - began > 3590.0);
-    let file = world.file("keeper.prom");
-    let page = serving.ask(Method::GET, "/metrics").await.unwrap();
-    assert_eq!(
-        page.headers()["content-type"],
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
-    let page = page.text().await.unwrap();
-    assert!(
-        page.starts_with(&file),
-        "what results.metrics says:\n{file}\nis not in\n{page}"
-    );
-    assert!(file.contains("outcome=\"updated\"} 1"), "{file}");
-
-    let (code, health) = serving.health().await;
-    assert_eq!(code, 200);
-    assert_eq!(health["state"], "idle");
-    assert_eq!(health["settings_valid"], true);
-    assert_eq!(health["last_run"]["outcome"], "failed");
-    let report: Value = serde_json::from_str(&world.file("result.json")).unwrap();
-    assert_eq!(health["last_run"]["started"], report["started"]);
-    assert_eq!(health["last_run"]["ended"], report["ended"]);
-
-    for path in ["/", "/metrics/", "/healthz?x", "/../etc/passwd"] {
-        let expected = if path.starts_with("/healthz") { 200 } else { 404 };
-        assert_eq!(
-            serving.ask(Method::GET, path).await.unwrap().status(),
-            expected,
-            "{path}"
-        );
-    }
-    let refused = serving.ask(Method::POST, "/metrics").await.unwrap();
-    assert_eq!(refused.status(), 405);
-    assert_eq!(refused.headers()["allow"], "GET, HEAD");
-    let head = serving.ask(Method::HEAD, "/healthz").await.unwrap();
-    assert_eq!((head.status().as_u16(), head.text().await.unwrap().as_str()), (200, ""));
-
-    let ran = serving.terminated().await.well();
-    let told = [
-        "run 1 ended with failures: 1 updated, 0 unchanged, 1 refused",
-        "gone — ",
-    ];
-    for says in told {
-        assert!(ran.stderr.contains(says), "{says} is not in\n{}", ran.stderr);
-    }
-    assert_eq!(ran.stdout, "");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_does_not_end_is_told_by_its_health() {
-    let world = world_with_one_change().await;
-    world.lab.upstream().fault(Fault::new("/blobs/", Act::Hold).times(1));
-    let run = world.keeper(&["serve", "--every", "1h"]);
-    let serving = Serving::begin(run.env("ECR_KEEPER_SERVE__OVERDUE", "1s")).await;
-    world.held(world.lab.upstream()).await;
-    let end = Instant::now() + PATIENCE;
-    let health = loop {
-        let (code, health) = serving.health().await;
-        if code == 503 {
-            break health;
-        }
-        assert!(Instant::now() < end, "{health}");
-        sleep(Duration::from_millis(20)).await;
-    };
-    assert_eq!(health["state"], "running");
-    let trouble = health["trouble"].as_str().expect("a reason");
-    assert!(
-        trouble.ends_with("has not ended within 1s (serve.overdue)"),
-        "{trouble}"
-    );
-    world.lab.upstream().release();
-    serving.runs(1.0).await;
-    assert_eq!(serving.health().await.0, 200);
-    serving.terminated().await.well();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::watch::Sender;
 
@@ -8,7 +9,7 @@ use crate::commands::{CommandError, Context};
 use crate::report::Failure;
 use crate::schedule::Schedule;
 use crate::service::{Door, Status};
-use crate::settings::{Mistake, Settings, SettingsError};
+use crate::settings::{Mistake, Settings, SettingsError, Written};
 
 /// What runs are told, and when they begin: read and checked whole.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn read(options: &Options, context: &Context) -> Result<Self, CommandError> {
-        let settings = context.settings()?;
+    pub(super) fn of(file: Option<&Written>, options: &Options, context: &Context) -> Result<Self, CommandError> {
+        let settings = Settings::of(file, &context.given)?;
         let range = Range::of(context, &settings, &options.only)?;
         let schedule = settings.schedule.clone().ok_or_else(|| {
             SettingsError::Invalid(vec![Mistake {
@@ -47,4 +48,34 @@ pub(super) async fn open(listen: Option<SocketAddr>, status: &Sender<Status>) ->
         Ok(door) => Ok(Some(door)),
         Err(error) => Err(CommandError::Failed(Failure::new(&error, Some(hint)))),
     }
+}
+
+/// Listens there in the place of where `door` is. Where that cannot be had, the door stays.
+pub(super) async fn reopen(
+    door: &mut Option<Door>,
+    listen: Option<SocketAddr>,
+    status: &Sender<Status>,
+) -> Result<(), CommandError> {
+    let opened = open(listen, status).await;
+    let port = listen.map(|address| address.port());
+    let in_its_way = door.take_if(|old| opened.is_err() && port == Some(old.address().port()));
+    let opened = match in_its_way {
+        None => opened,
+        // One port, of one address and of all.
+        Some(old) => {
+            let address = old.address();
+            old.close(Duration::ZERO).await;
+            match open(listen, status).await {
+                Ok(new) => Ok(new),
+                Err(error) => {
+                    *door = open(Some(address), status).await?;
+                    Err(error)
+                }
+            }
+        }
+    };
+    if let Some(old) = std::mem::replace(door, opened?) {
+        old.close(Duration::ZERO).await;
+    }
+    Ok(())
 }

@@ -6,23 +6,26 @@ mod teller;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch::Sender;
 
-use self::job::{Job, open};
-use self::source::Source;
-use self::waiting::wait_until;
+use self::job::{Job, open, reopen};
+use self::source::{Change, Source};
+use self::waiting::{Woken, wait_until};
 use super::signals::Signals;
-use super::sync::{RunOptions, once};
+use super::sync::{Alone, RunOptions, alone, once};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::events::Events;
+use crate::ledger::LockError;
 use crate::mapping::Only;
 use crate::record::Metrics;
+use crate::report::Report;
 use crate::schedule::Past;
-use crate::service::{Door, Status};
+use crate::service::{Door, Moment, Status};
+use crate::settings::Written;
 
 /// What `serve` may be told.
 #[derive(Debug, clap::Args)]
@@ -52,9 +55,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs again and again, until a signal asks to stop.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    // Before the settings are read: what changes from here on is seen.
     let mut source = Source::watch(context.file.clone())?;
-    let mut service = Service::begin(options, context).await?;
+    let mut service = Service::begin(source.told(), options, context).await?;
     while service.wait(&mut source).await {
         service.run(&mut source).await;
     }
@@ -71,6 +73,8 @@ struct Service<'a> {
     door: Option<Door>,
     metrics: Metrics,
     past: Past,
+    /// When that was last put as the clock shows it.
+    seen: Moment,
     /// How much of the jitter the next run gets: from 0 to 1.
     chance: f64,
     /// Whether a stop cut off what was running.
@@ -78,25 +82,30 @@ struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
-    async fn begin(options: &'a Options, context: &'a Context) -> Result<Self, CommandError> {
-        let job = Job::read(options, context)?;
+    async fn begin(file: Option<&Written>, options: &'a Options, context: &'a Context) -> Result<Self, CommandError> {
+        let job = Job::of(file, options, context)?;
         let (nobody, _) = Events::channel();
         let signals = Signals::listen(job.settings.grace, nobody)?;
-        let (status, _) = tokio::sync::watch::channel(Status::new(job.settings.overdue));
+        let seen = Moment::now();
+        let metrics = Metrics::open(&job.settings.results);
+        let mut status = Status::new(job.settings.overdue);
+        status.metrics = metrics.kept();
+        let (status, _) = tokio::sync::watch::channel(status);
         let door = open(job.settings.listen, &status).await?;
         teller::serving(&job.schedule, door.as_ref());
         Ok(Self {
             options,
             context,
-            metrics: Metrics::open(&job.settings.results),
+            metrics,
             job: Arc::new(job),
             signals: Arc::new(signals),
             status,
             door,
             past: Past {
-                since: Timestamp::now(),
+                since: seen.shown,
                 began: None,
             },
+            seen,
             chance: fastrand::f64(),
             cut_off: false,
         })
@@ -107,32 +116,91 @@ impl<'a> Service<'a> {
         loop {
             let next = self.next();
             self.status.send_modify(|status| status.next_run = next);
-            let changed = tokio::select! {
+            let by_the_clock = self.job.schedule.goes_by_the_clock();
+            tokio::select! {
                 biased;
                 () = self.signals.stop.soft.cancelled() => return false,
-                changed = source.changed() => changed,
-                () = wait_until(next, self.job.schedule.goes_by_the_clock()) => return true,
-            };
-            self.reload(changed).await;
+                changed = source.changed() => self.reload(changed).await,
+                woken = wait_until(next, by_the_clock) => match woken {
+                    Woken::Due => return true,
+                    Woken::ClockSet => {}
+                },
+            }
         }
     }
 
-    fn next(&self) -> Option<Timestamp> {
-        self.job.schedule.next(self.past, Timestamp::now(), self.chance)
+    fn next(&mut self) -> Option<Moment> {
+        let now = Moment::now();
+        let schedule = &self.job.schedule;
+        if !schedule.goes_by_the_clock() {
+            self.past = self.past.moved(now.set_since(self.seen));
+        }
+        // Kept: what a clock that was set back leaves ahead is put where it was found so, and not anew each time.
+        self.past = self.past.until(now.shown);
+        self.seen = now;
+        let next = schedule.next(self.past, now.shown, self.chance)?;
+        Some(now.when(next))
     }
 
-    /// One run. What changes meanwhile is noted, and is for the next one.
+    /// One run, if no other one is at work until the next is due.
     async fn run(&mut self, source: &mut Source) {
-        let (job, context, stop) = (Arc::clone(&self.job), self.context, self.signals.stop.clone());
-        let began = Timestamp::now();
-        self.past.began = Some(began);
+        self.past.began = Some(Timestamp::now());
         self.chance = fastrand::f64();
+        if let Some(alone) = self.turn(source).await {
+            self.work(alone, source).await;
+        }
+    }
+
+    /// Waits for the ledger's lock, with `--wait` for that long. None where the run never begins: then nothing is written or posted.
+    async fn turn(&mut self, source: &mut Source) -> Option<Alone> {
+        let (due, stop) = (Instant::now(), self.signals.stop.clone());
+        let number = self.status.borrow().ended() + 1;
+        let mut is_told = false;
+        loop {
+            // What changes meanwhile may be the schedule, or the ledger.
+            let (job, next) = (Arc::clone(&self.job), self.next());
+            let until = match self.options.run.wait {
+                Some(wait) => wait.saturating_sub(due.elapsed()),
+                None => next.map_or(Duration::MAX, |next| {
+                    next.counted.saturating_duration_since(Instant::now())
+                }),
+            };
+            let tell = |held: &LockError| {
+                if !std::mem::replace(&mut is_told, true) {
+                    self.status.send_modify(|status| status.waiting = true);
+                    teller::waits(number, held);
+                }
+            };
+            let taken = tokio::select! {
+                taken = alone(&job.settings, until, &stop, tell) => taken,
+                changed = source.changed() => {
+                    self.reload(changed).await;
+                    continue;
+                }
+            };
+            return match taken {
+                _ if stop.is_asked() => None,
+                Ok(alone) => Some(alone),
+                Err(held) => {
+                    self.status.send_modify(Status::miss);
+                    teller::missed(number, &held, next.map(|next| next.shown));
+                    None
+                }
+            };
+        }
+    }
+
+    /// What changes meanwhile is noted, and is for the next run.
+    async fn work(&mut self, alone: Alone, source: &mut Source) {
+        let (job, context, stop) = (Arc::clone(&self.job), self.context, self.signals.stop.clone());
+        let began = Moment::now();
+        self.past.began = Some(began.shown);
         self.status.send_modify(|status| status.begin(began));
         let number = self.status.borrow().ended() + 1;
         teller::begins(number);
         let watch = Watch::within(Arc::clone(&self.signals), context, job.settings.grace);
-        let range = job.range.clone();
-        let mut at_work = Box::pin(once(&job.settings, range, self.options.run.wait, watch, context));
+        let (range, report) = (job.range.clone(), Report::begin());
+        let mut at_work = Box::pin(once(&job.settings, range, alone, report, watch, context));
         let ended = loop {
             let stopping = self.status.borrow().stopping;
             tokio::select! {
@@ -145,7 +213,7 @@ impl<'a> Service<'a> {
         let page = self.metrics.of(&ended.report);
         let next = self.next().filter(|_| !stop.is_asked());
         self.status.send_modify(|status| status.end(&ended.report, page, next));
-        teller::ended(number, &ended.report, next, context.output);
+        teller::ended(number, &ended.report, next.map(|next| next.shown), context.output);
     }
 
     /// Those who ask are told before the process is gone.
@@ -155,8 +223,11 @@ impl<'a> Service<'a> {
     }
 
     /// Settings that cannot be used change nothing.
-    async fn reload(&mut self, why: &'static str) {
-        let read = self.read_again().await;
+    async fn reload(&mut self, Change { why, file }: Change) {
+        let read = match file {
+            Ok(file) => self.apply(file.as_ref()).await,
+            Err(error) => Err(error.into()),
+        };
         let valid = read.is_ok();
         let overdue = self.job.settings.overdue;
         self.status.send_modify(|status| status.reloaded(valid, overdue));
@@ -166,25 +237,14 @@ impl<'a> Service<'a> {
         }
     }
 
-    async fn read_again(&mut self) -> Result<(), CommandError> {
-        let job = Job::read(self.options, self.context)?;
+    async fn apply(&mut self, file: Option<&Written>) -> Result<(), CommandError> {
+        let job = Job::of(file, self.options, self.context)?;
         let (before, after) = (self.job.settings.listen, job.settings.listen);
-        if before != after {
-            // First: both may be one port, of one address and of all.
-            if let Some(door) = self.door.take() {
-                door.close(Duration::ZERO).await;
-            }
-            match open(after, &self.status).await {
-                Ok(door) => self.door = door,
-                Err(error) => {
-                    self.door = open(before, &self.status).await?;
-                    return Err(error);
-                }
-            }
+        // A door may also be lost, to who took its address as it made room.
+        if before != after || self.door.is_none() {
+            reopen(&mut self.door, after, &self.status).await?;
         }
-        if self.job.schedule != job.schedule {
-            self.past.since = Timestamp::now();
-        }
+        self.past = job.schedule.after(&self.job.schedule, self.past, Timestamp::now());
         self.job = Arc::new(job);
         Ok(())
     }

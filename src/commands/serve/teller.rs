@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::commands::{CommandError, Output, print_json_line};
+use crate::ledger::LockError;
 use crate::report::{Failure, Outcome, Report, one_line};
 use crate::schedule::Schedule;
 use crate::service::{Door, RunOutcome};
@@ -18,6 +19,17 @@ fn address(door: Option<&Door>) -> String {
 
 pub(super) fn begins(number: u64) {
     tracing::info!("run {number} begins");
+}
+
+pub(super) fn waits(number: u64, held: &LockError) {
+    tracing::info!("run {number} is due and waits: {held}");
+}
+
+/// Nothing but this is told of a run that never began.
+pub(super) fn missed(number: u64, why: &Failure, next: Option<Timestamp>) {
+    let next = next.map(|next| format!("; the next is due at {next:.0}"));
+    let why = why.in_one_line();
+    tracing::warn!("run {number} did not begin: {why}{}", next.unwrap_or_default());
 }
 
 /// The totals, and before them what failed. With JSON, the report is one line on standard output.

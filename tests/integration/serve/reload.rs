@@ -1,19 +1,10 @@
 //! Settings that change while it runs.
 
-use std::fs;
-
 use super::*;
 
 const APPLIED: &str = "ecr_keeper_settings_reloads_total{result=\"applied\"}";
 const REJECTED: &str = "ecr_keeper_settings_reloads_total{result=\"rejected\"}";
 const VALID: &str = "ecr_keeper_settings_valid";
-
-fn write(world: &World, settings: &str) {
-    // As an editor does: the file is another one under the same name.
-    let (new, file) = (world.folder().join("new.yaml"), world.folder().join("settings.yaml"));
-    fs::write(&new, settings).expect("the new file");
-    fs::rename(new, file).expect("the file");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_holds_from_the_next_run_on_and_the_schedule_at_once() {
@@ -31,15 +22,11 @@ async fn another_content_holds_from_the_next_run_on_and_the_schedule_at_once() {
 
     // Slower again: the time that was due is put off.
     write(&world, "schedule: { every: 2h }\n");
-    serving.until(|metrics| metrics[APPLIED] == 2.0).await;
-    let (_, health) = serving.health().await;
-    if health["state"] == "idle" {
-        let next: Timestamp = health["next_run"].as_str().expect("a time").parse().expect("a time");
-        assert!(
-            next.duration_since(Timestamp::now()) > SignedDuration::from_mins(100),
-            "{health}"
-        );
-    }
+    let in_100_minutes = (Timestamp::now() + SignedDuration::from_mins(100)).as_second() as f64;
+    // Not there while a run is at work.
+    let next = |metrics: &BTreeMap<String, f64>| metrics.get("ecr_keeper_next_run_timestamp_seconds").copied();
+    let metrics = serving.until(|metrics| next(metrics) > Some(in_100_minutes)).await;
+    assert_eq!(metrics[APPLIED], 2.0);
     serving.terminated().await.well();
 }
 
@@ -129,7 +116,43 @@ async fn the_address_changes_where_the_new_one_can_be_had() {
     let taken = other.local_addr().expect("its address").to_string();
     write(&world, &settings(&taken));
     serving.said(&format!("listen on {taken} (serve.listen)")).await;
+    // The same port of all addresses, where another one has it at one of them.
+    let (_, port) = serving.address.rsplit_once(':').expect("a port");
+    let other = tokio::net::TcpListener::bind(format!("127.0.0.3:{port}"))
+        .await
+        .expect("the port");
+    let all = format!("0.0.0.0:{port}");
+    write(&world, &settings(&all));
+    serving.said(&format!("listen on {all} (serve.listen)")).await;
+    assert_eq!(
+        serving.metrics().await[REJECTED],
+        2.0,
+        "it is told where it was told before"
+    );
+    drop(other);
+    serving.running.signal("HUP");
+    serving.said(&format!("http://{all}/")).await;
+    assert_eq!(serving.metrics().await[APPLIED], 2.0);
+
     write(&world, &settings("off"));
     serving.said("hold from the next run on: runs every 1h\n").await;
+    serving.terminated().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_from_a_pipe_are_read_once() {
+    let world = world_with_one_change().await;
+    let pipe = world.folder().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo starts").success());
+    // Who writes waits for who reads, and is gone then.
+    let writer = std::thread::spawn(move || fs::write(pipe, "schedule: { every: 1h }\n"));
+    let serving = Serving::begin(world.keeper(&["serve", "--config", "pipe"])).await;
+    writer.join().expect("no panic").expect("it is read");
+    serving.runs(1.0).await;
+    serving.running.signal("HUP");
+    let metrics = serving.until(|metrics| metrics[APPLIED] == 1.0).await;
+    assert_eq!(metrics[VALID], 1.0);
+    assert!(metrics["ecr_keeper_next_run_timestamp_seconds"] > metrics["process_start_time_seconds"] + 3500.0);
     serving.terminated().await.well();
 }
