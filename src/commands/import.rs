@@ -1,6 +1,5 @@
 //! `config import`: settings that do what another program's configuration says.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use super::{CommandError, Context, ExitCode, Output, print_json, unless_closed};
 use crate::atomic;
 use crate::import::{Beside, Format, ImportError, Imported, LeftOut, Source, import};
 use crate::report::Failure;
-use crate::settings::{Given, Settings, SettingsError};
+use crate::settings::{Given, Settings, SettingsError, Written};
 
 /// What `config import` is told.
 #[derive(Debug, clap::Args)]
@@ -22,7 +21,7 @@ pub struct Options {
     /// The configuration; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Write the settings to a file, and not to standard output; one that is there stays
+    /// Write the settings to a file, and not to standard output (-); one that is there stays
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Replace the file that is there
@@ -34,6 +33,9 @@ pub struct Options {
     /// With skopeo: that it is told --scoped, so that the whole name of an upstream goes behind the prefix
     #[arg(long)]
     pub scoped: bool,
+    /// With skopeo: that it is told --all, so that all platforms come
+    #[arg(long)]
+    pub all: bool,
     /// With image-syncer: its file of logins
     #[arg(long, value_name = "FILE")]
     pub auth: Option<PathBuf>,
@@ -44,7 +46,10 @@ pub struct Options {
 struct Answer<'a> {
     schema_version: u32,
     settings: &'a str,
+    images: usize,
+    variables: &'a [String],
     left_out: &'a [LeftOut],
+    failures: Vec<Failure>,
 }
 
 const SCHEMA_VERSION: u32 = 1;
@@ -69,15 +74,47 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandErro
     let beside = Beside {
         target: options.target.as_deref(),
         scoped: options.scoped,
+        all: options.all,
         auth: auth.as_ref().map(Text::source),
     };
     let imported = import(options.format, text.source(), &beside).map_err(|error| unusable(&error))?;
     check(&imported)?;
-    if let Some(path) = &options.out {
+    if imported.images == 0 {
+        return nothing(options, context, &imported);
+    }
+    if let Some(path) = options.file_to_write() {
         write(path, &imported.settings, options.force).map_err(CommandError::Failed)?;
     }
     print(options, context, &imported)?;
     Ok(0)
+}
+
+/// Settings without an image would do nothing, and are no answer.
+fn nothing(options: &Options, context: &Context, imported: &Imported) -> Result<ExitCode, CommandError> {
+    let failure = Failure {
+        message: format!("make settings of a configuration of {}", options.format),
+        causes: vec!["no entry of `images` came of it; nothing is written".to_owned()],
+        hint: Some("what is listed with its line tells why"),
+    };
+    if context.output == Output::Json {
+        print_json(&Answer::of(imported, vec![failure]))?;
+        return Ok(1);
+    }
+    unless_closed(list(&imported.left_out, &mut io::stderr().lock()))?;
+    Err(CommandError::Failed(failure))
+}
+
+impl<'a> Answer<'a> {
+    fn of(imported: &'a Imported, failures: Vec<Failure>) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            settings: &imported.settings,
+            images: imported.images,
+            variables: &imported.variables,
+            left_out: &imported.left_out,
+            failures,
+        }
+    }
 }
 
 fn hint(error: &ImportError) -> Option<&'static str> {
@@ -95,12 +132,18 @@ fn hint(error: &ImportError) -> Option<&'static str> {
 }
 
 impl Options {
+    /// Where the settings go; none where that is standard output.
+    fn file_to_write(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
     /// Flags for one format say nothing with another.
     fn fit(&self) -> Result<(), Failure> {
         let is_skopeo = self.format == Format::Skopeo;
         let stray = match () {
             () if self.target.is_some() && !is_skopeo => Some(("--target", "skopeo")),
             () if self.scoped && !is_skopeo => Some(("--scoped", "skopeo")),
+            () if self.all && !is_skopeo => Some(("--all", "skopeo")),
             () if self.auth.is_some() && self.format != Format::ImageSyncer => Some(("--auth", "image-syncer")),
             () => None,
         };
@@ -149,7 +192,7 @@ fn read(file: &Path, format: Format) -> Result<Text, Failure> {
 fn check(imported: &Imported) -> Result<(), CommandError> {
     let variables = imported.variables.iter().map(|name| (name.clone(), "-".to_owned()));
     let given = Given {
-        environment: variables.collect::<BTreeMap<_, _>>(),
+        environment: variables.collect(),
         ..Given::default()
     };
     let failed = |causes: Vec<String>| {
@@ -159,12 +202,7 @@ fn check(imported: &Imported) -> Result<(), CommandError> {
             hint: Some("take out of the configuration what they name, and report it to the makers of ecr-keeper"),
         })
     };
-    let file = tempfile::NamedTempFile::with_prefix("ecr-keeper-import-").and_then(|mut file| {
-        file.write_all(imported.settings.as_bytes())?;
-        Ok(file)
-    });
-    let file = file.map_err(|error| failed(vec!["write a temporary file".to_owned(), error.to_string()]))?;
-    match Settings::load(Some(file.path()), &given) {
+    match Settings::of(Some(&Written::to_be(&imported.settings)), &given) {
         Ok(_) => Ok(()),
         Err(SettingsError::Invalid(mistakes)) => {
             let causes = mistakes
@@ -172,8 +210,7 @@ fn check(imported: &Imported) -> Result<(), CommandError> {
                 .map(|mistake| format!("{}: {}", mistake.key, mistake.problem));
             Err(failed(causes.collect()))
         }
-        Err(SettingsError::Syntax { why, .. }) => Err(failed(vec![why])),
-        Err(SettingsError::Unreadable { source, .. }) => Err(failed(vec![source.to_string()])),
+        Err(error) => Err(failed(vec![error.to_string()])),
     }
 }
 
@@ -196,13 +233,9 @@ fn write(path: &Path, settings: &str, force: bool) -> Result<(), Failure> {
 /// The settings on standard output, and what is not in them on standard error; for programs both on standard output.
 fn print(options: &Options, context: &Context, imported: &Imported) -> io::Result<()> {
     if context.output == Output::Json {
-        return print_json(&Answer {
-            schema_version: SCHEMA_VERSION,
-            settings: &imported.settings,
-            left_out: &imported.left_out,
-        });
+        return print_json(&Answer::of(imported, Vec::new()));
     }
-    if options.out.is_none() {
+    if options.file_to_write().is_none() {
         // As it is, on a terminal too: a line that is broken would be other YAML.
         let mut out = io::stdout().lock();
         unless_closed(out.write_all(imported.settings.as_bytes()).and_then(|()| out.flush()))?;
@@ -210,15 +243,19 @@ fn print(options: &Options, context: &Context, imported: &Imported) -> io::Resul
     unless_closed(tell(options, imported, &mut io::stderr().lock()))
 }
 
-fn tell(options: &Options, imported: &Imported, out: &mut impl Write) -> io::Result<()> {
-    for LeftOut { file, line, key, why } in &imported.left_out {
+fn list(left_out: &[LeftOut], out: &mut impl Write) -> io::Result<()> {
+    for LeftOut { file, line, key, why } in left_out {
         writeln!(out, "{file}:{line}: {key}: {why}")?;
     }
-    if let Some(path) = &options.out {
+    Ok(())
+}
+
+fn tell(options: &Options, imported: &Imported, out: &mut impl Write) -> io::Result<()> {
+    list(&imported.left_out, out)?;
+    if let Some(path) = options.file_to_write() {
         writeln!(out, "wrote {}", path.display())?;
     }
     let images = match imported.images {
-        0 => "no entry of `images` came of it".to_owned(),
         1 => "1 entry of `images` came of it".to_owned(),
         many => format!("{many} entries of `images` came of it"),
     };

@@ -21,12 +21,18 @@ pub struct LeftOut {
     pub why: Cow<'static, str>,
 }
 
-/// Of times at which images are brought.
-pub(super) const SCHEDULED: &str =
-    "one schedule holds for all images: run `ecr-keeper serve` with schedule.every or schedule.cron, or sync from cron";
+pub(super) const PLATFORMS: &str = "platforms";
+pub(super) const REFERRERS: &str = "referrers";
+pub(super) const FOREIGN_LAYERS: &str = "foreign_layers";
+/// Its value is `every` or `cron`, and what follows that.
+pub(super) const SCHEDULE: &str = "schedule";
+pub(super) const BACKUP: &str = "policy.backup";
+
+/// What most machines are that skopeo runs on: it brings their own platform where nobody says which.
+const ONE_PLATFORM: &str = "linux/amd64";
 
 /// What is said of all images at once in the settings, and of each in other programs' files.
-pub(super) const COMMON: [&str; 3] = ["platforms", "referrers", "foreign_layers"];
+pub(super) const COMMON: [&str; 5] = [PLATFORMS, REFERRERS, FOREIGN_LAYERS, SCHEDULE, BACKUP];
 
 /// All that was read so far.
 #[derive(Debug, Default)]
@@ -42,8 +48,10 @@ pub(super) struct Draft {
 }
 
 /// How one registry is asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Host {
+    /// Where it was first said.
+    pub(super) said: Said,
     pub(super) username: Option<String>,
     pub(super) plain_http: Option<bool>,
     pub(super) mirrors: Vec<String>,
@@ -51,6 +59,8 @@ pub(super) struct Host {
     pub(super) concurrency: Option<usize>,
     /// Keys that only the environment is to say.
     pub(super) in_environment: BTreeSet<&'static str>,
+    /// What is told of these where images come from the registry, or go to it.
+    pub(super) told: Vec<(Said, String)>,
 }
 
 /// An upstream, where its images go, and which of them.
@@ -126,6 +136,44 @@ impl Draft {
             line: item.line,
             key: item.path.clone(),
         }
+    }
+
+    /// Takes one platform for images of which nobody says which, as skopeo does.
+    pub(super) fn take_one_platform(&mut self, hint: &str) {
+        let mut first = None;
+        for image in &mut self.images {
+            if image.common.contains_key(PLATFORMS) {
+                continue;
+            }
+            first.get_or_insert_with(|| image.said.clone());
+            let common = Common {
+                said: image.said.clone(),
+                value: vec![ONE_PLATFORM.to_owned()],
+            };
+            image.common.insert(PLATFORMS, common);
+        }
+        if let Some(said) = first {
+            let why = format!(
+                "no platform is named, and skopeo brings that of the machine that it runs on: {ONE_PLATFORM} was taken for it; set \
+                 `platforms` where it is another{hint}"
+            );
+            self.leave_said(&said, why);
+        }
+    }
+
+    /// How a registry is asked, which `item` says something of.
+    pub(super) fn host(&mut self, host: &str, item: &Item<'_>) -> &mut Host {
+        let said = self.said(item);
+        self.hosts.entry(host.to_owned()).or_insert_with(|| Host {
+            said,
+            username: None,
+            plain_http: None,
+            mirrors: Vec::new(),
+            requests_per_second: None,
+            concurrency: None,
+            in_environment: BTreeSet::new(),
+            told: Vec::new(),
+        })
     }
 
     /// What a setting for all images is, as one entry says it.

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::draft::{COMMON, Draft, Image, SCHEDULED};
+use super::draft::{Common, Draft, Image, PLATFORMS, SCHEDULE};
 use super::login::{Said, Word, log_in};
 use super::names;
 use super::section::{Item, Section};
 use super::yaml::Node;
 use super::{ImportError, keys_of, other};
 use crate::image::{Platforms, Repository};
+use crate::settings::interval as interval_of;
 
 const EXPECTED: &str = "a configuration of dregsy is a mapping with a list `tasks`";
 
@@ -35,6 +36,9 @@ pub(super) fn read(root: &Node, draft: &mut Draft) -> Result<(), ImportError> {
     relays(&mut all, draft);
     for entry in tasks.items(draft) {
         task(&entry, draft);
+    }
+    if draft.engine == "direct" {
+        draft.take_one_platform("");
     }
     all.leave_rest(draft, |key| match key {
         "watch" => Some("the settings are read by each run"),
@@ -94,16 +98,34 @@ fn task(entry: &Item<'_>, draft: &mut Draft) {
             "it needs a source and a target, each with a registry that can be asked",
         );
     };
-    if let Some(mappings) = section.take("mappings") {
-        for item in mappings.items(draft) {
-            mapping(&item, label, &source, &target, draft);
+    let schedule = section.take("interval").and_then(|item| interval(&item, draft));
+    let mappings = section.take("mappings").map(|list| list.items(draft));
+    let mappings = mappings.unwrap_or_default();
+    if mappings.is_empty() {
+        draft.leave(entry, "it has no mappings");
+    }
+    for item in mappings {
+        if let Some(mut image) = mapping(&item, label, &source, &target, draft) {
+            image.common.extend(schedule.clone().map(|common| (SCHEDULE, common)));
+            draft.images.push(image);
         }
     }
     section.leave_rest(draft, |key| match key {
-        "interval" => Some(SCHEDULED),
         "verbose" => Some("how much is logged is said by --log-level"),
         _ => None,
     });
+}
+
+/// A number of seconds; 0 is once.
+fn interval(item: &Item<'_>, draft: &mut Draft) -> Option<Common> {
+    let seconds = item.text(draft).filter(|text| *text != "0")?;
+    match interval_of(&format!("{seconds}s")) {
+        Some(_) => Some(draft.common(item, vec!["every".to_owned(), format!("{seconds}s")])),
+        None => {
+            draft.leave(item, "it is no number of seconds from 1 to 30 days");
+            None
+        }
+    }
 }
 
 /// A registry's host; who we are there goes to the draft.
@@ -161,44 +183,50 @@ fn log_in_by(auth: &Item<'_>, host: &str, draft: &mut Draft) {
     }
 }
 
-fn mapping(item: &Item<'_>, label: Option<&str>, source: &str, target: &str, draft: &mut Draft) {
-    let Some(mut section) = item.section(draft) else { return };
+fn mapping(item: &Item<'_>, label: Option<&str>, source: &str, target: &str, draft: &mut Draft) -> Option<Image> {
+    let mut section = item.section(draft)?;
     let from = section.take("from").and_then(|item| item.text(draft));
-    let to = section.take("to").and_then(|item| item.text(draft)).or(from);
-    let (Some(from), Some(to)) = (from, to) else {
-        return draft.leave(item, "it needs a `from`");
+    let to = match section.take("to") {
+        Some(item) => item.text(draft),
+        None => from,
     };
-    let read = repositories(source, from, target, to);
+    let read = match (from, to) {
+        (Some(from), Some(to)) => repositories(source, from, target, to),
+        _ => Err("it needs a `from`, and a `to` that is a text".to_owned()),
+    };
     let (upstream, target) = match read {
         Ok(read) => read,
-        Err(why) => return draft.leave(item, why),
+        Err(why) => {
+            draft.leave(item, why);
+            return None;
+        }
     };
     let tags = section.take("tags");
     let digests = section.take("digests");
     if let (Some(digests), None) = (&digests, &tags) {
-        return draft.leave(digests, names::DIGEST);
+        draft.leave(digests, names::DIGEST);
+        return None;
     }
     let Some(sets) = tags::sets(tags.as_ref(), draft) else {
-        return draft.leave(item, "none of its rules for tags can be brought over");
+        draft.leave(item, "none of its rules for tags can be brought over");
+        return None;
     };
     let mut common = BTreeMap::new();
-    if let Some(item) = section.take("platform") {
-        match item.text(draft).map(str::parse::<Platforms>) {
-            Some(Ok(Platforms::AsTarget)) | None => {}
+    if let Some(said) = section.take("platform") {
+        match said.text(draft).map(str::parse::<Platforms>) {
+            Some(Ok(Platforms::AsTarget)) => {}
             Some(Ok(platforms)) => {
-                common.insert(COMMON[0], draft.common(&item, vec![platforms.to_string()]));
+                common.insert(PLATFORMS, draft.common(&said, vec![platforms.to_string()]));
             }
-            Some(Err(_)) => draft.leave(&item, "it is no platform such as linux/amd64"),
+            Some(Err(_)) | None => {
+                draft.leave(
+                    item,
+                    "its platform is none such as linux/amd64, and without it more would come",
+                );
+                return None;
+            }
         }
     }
-    draft.images.push(Image {
-        said: draft.said(item),
-        label: label.map(str::to_owned),
-        upstream,
-        target,
-        sets,
-        common,
-    });
     if let Some(digests) = digests {
         draft.leave(&digests, names::DIGEST);
     }
@@ -208,6 +236,14 @@ fn mapping(item: &Item<'_>, label: Option<&str>, source: &str, target: &str, dra
         }
         _ => None,
     });
+    Some(Image {
+        said: draft.said(item),
+        label: label.map(str::to_owned),
+        upstream,
+        target,
+        sets,
+        common,
+    })
 }
 
 fn repositories(source: &str, from: &str, target: &str, to: &str) -> Result<(Repository, Repository), String> {

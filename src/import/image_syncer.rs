@@ -24,7 +24,8 @@ pub(super) fn read(root: &Node, beside: &Beside<'_>, draft: &mut Draft) -> Resul
     let rules = match all.take("images") {
         Some(images) if images.is_section() => {
             if let Some(auth) = all.take("auth").and_then(|item| item.section(draft)) {
-                logins(auth, draft);
+                // Of this form it fills in no variables.
+                logins(auth, Templates::None, draft);
             }
             all.leave_rest(draft, |_| None);
             images
@@ -47,7 +48,7 @@ pub(super) fn read(root: &Node, beside: &Beside<'_>, draft: &mut Draft) -> Resul
     if let Some(source) = beside.auth {
         let auth = parse(source)?;
         let file = std::mem::replace(&mut draft.file, source.name.to_owned());
-        logins(keys_of(&auth, draft, EXPECTED_LOGINS)?, draft);
+        logins(keys_of(&auth, draft, EXPECTED_LOGINS)?, Templates::Shell, draft);
         draft.file = file;
     }
     Ok(())
@@ -84,7 +85,11 @@ fn rule(source: &str, item: &Item<'_>, draft: &mut Draft) {
         Ok(chosen) => chosen,
         Err(why) => return draft.leave(item, why),
     };
-    for target in item.one_or_more(draft) {
+    let targets = item.one_or_more(draft);
+    if item.is_list() && targets.is_empty() {
+        draft.leave(item, "it goes nowhere");
+    }
+    for target in targets {
         let Some(text) = target.text(draft) else { continue };
         match destination(text, &which) {
             Ok(repository) => draft.images.push(Image {
@@ -131,7 +136,7 @@ fn destination(text: &str, source: &Which<'_>) -> Result<Repository, String> {
     }
 }
 
-fn logins(mut all: Section<'_>, draft: &mut Draft) {
+fn logins(mut all: Section<'_>, templates: Templates, draft: &mut Draft) {
     for (name, item) in all.take_all() {
         let host = match name.split_once('/') {
             Some((_, namespace)) if !namespace.is_empty() => {
@@ -151,11 +156,11 @@ fn logins(mut all: Section<'_>, draft: &mut Draft) {
             }
             (_, None) => continue,
         };
-        let username = Said::username(section.take("username"), Templates::Shell, draft);
-        let password = Said::password(section.take("password"), Templates::Shell, draft);
+        let username = Said::username(section.take("username"), templates, draft);
+        let password = Said::password(section.take("password"), templates, draft);
         log_in(draft, &host, username, password);
         if let Some(insecure) = section.take("insecure").and_then(|item| item.flag(draft)) {
-            draft.hosts.entry(host).or_default().plain_http = Some(insecure);
+            draft.host(&host, &item).plain_http = Some(insecure);
         }
         section.leave_rest(draft, |key| {
             (key == "identityToken").then_some("a secret is not written, and tokens are asked for with a login")

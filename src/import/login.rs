@@ -28,7 +28,7 @@ pub(super) enum Templates {
     None,
     /// Go's: `{{env "NAME"}}` and `{{file "/path"}}`.
     Go,
-    /// `$NAME` and `${NAME}`.
+    /// `$NAME` and `${NAME}`, in any part of a text.
     Shell,
 }
 
@@ -67,7 +67,19 @@ pub(super) fn log_in(draft: &mut Draft, host: &str, username: Option<Said<'_>>, 
         }
         return;
     }
+    let known = draft.hosts.get(host).filter(|said| !said.in_environment.is_empty());
+    let is_other = |said: &Said<'_>| match (&said.word, known.map(|known| &known.username)) {
+        (_, None) => false,
+        (Word::Name(name), Some(known)) => known.as_ref() != Some(name),
+        (_, Some(known)) => known.is_some(),
+    };
     match (username, password) {
+        (Some(username), Some(_)) if is_other(&username) => {
+            draft.leave(
+                &username.item,
+                "a registry has one login here, and another is said before",
+            );
+        }
         (Some(username), Some(password)) => {
             note(draft, host, "username", username);
             note(draft, host, "password", password);
@@ -80,21 +92,18 @@ pub(super) fn log_in(draft: &mut Draft, host: &str, username: Option<Said<'_>>, 
 
 fn note(draft: &mut Draft, host: &str, key: &'static str, said: Said<'_>) {
     let variable = variable_of_registry(host, key);
+    let place = draft.said(&said.item);
+    let known = draft.host(host, &said.item);
     let why = match said.word {
         Word::Name(name) => {
-            draft.hosts.entry(host.to_owned()).or_default().username = Some(name);
+            known.username = Some(name);
             return;
         }
         Word::Secret => format!("a secret is not written: set {variable}"),
         Word::Elsewhere(place) => format!("set {variable} to {place}"),
     };
-    draft
-        .hosts
-        .entry(host.to_owned())
-        .or_default()
-        .in_environment
-        .insert(key);
-    draft.leave(&said.item, why);
+    known.in_environment.insert(key);
+    known.told.push((place, why));
 }
 
 fn elsewhere(text: &str, templates: Templates) -> Option<String> {
@@ -112,14 +121,16 @@ fn elsewhere(text: &str, templates: Templates) -> Option<String> {
             })
         }
         Templates::Shell => {
-            let name = text.strip_prefix('$')?;
+            let (before, name) = text.split_once('$')?;
             let name = name
                 .strip_prefix('{')
                 .and_then(|rest| rest.strip_suffix('}'))
                 .unwrap_or(name);
-            // Anything else is a password that begins so.
             let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            is_name.then(|| format!("what {name} holds"))
+            Some(match before.is_empty() && is_name {
+                true => format!("what {name} holds"),
+                false => "what it comes to with its variables filled in".to_owned(),
+            })
         }
     }
 }
@@ -161,7 +172,17 @@ mod tests {
             ("hunter2", Templates::Go, None),
             ("${TOKEN}", Templates::Shell, Some("what TOKEN holds")),
             ("$TOKEN", Templates::Shell, Some("what TOKEN holds")),
-            ("$hunter-2", Templates::Shell, None),
+            (
+                "$hunter-2",
+                Templates::Shell,
+                Some("what it comes to with its variables filled in"),
+            ),
+            (
+                "robot$TOKEN",
+                Templates::Shell,
+                Some("what it comes to with its variables filled in"),
+            ),
+            ("hunter2", Templates::Shell, None),
             ("$TOKEN", Templates::None, None),
         ] {
             assert_eq!(elsewhere(text, templates).as_deref(), expected, "{text}");

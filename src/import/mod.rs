@@ -78,6 +78,8 @@ pub struct Beside<'a> {
     pub target: Option<&'a str>,
     /// With skopeo: whether it was told `--scoped`.
     pub scoped: bool,
+    /// With skopeo: whether it was told `--all`, so that all platforms come.
+    pub all: bool,
     /// With image-syncer: its file of logins.
     pub auth: Option<Source<'a>>,
 }

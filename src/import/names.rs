@@ -12,10 +12,16 @@ const DOCKER_HUB: [&str; 3] = ["index.docker.io", "registry-1.docker.io", "regis
 /// # Errors
 /// Why it is none.
 pub(super) fn host(text: &str) -> Result<String, String> {
-    let text = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .unwrap_or(text);
+    let text = text.strip_prefix("https://").unwrap_or(text);
+    match text.split_once("://") {
+        Some(("http", _)) => {
+            return Err(
+                "it begins with http://: write the host alone, and `registries.HOST.plain_http: true`".to_owned(),
+            );
+        }
+        Some(_) => return Err("it begins with a scheme that no registry has: write the host alone".to_owned()),
+        None => {}
+    }
     let text = text.strip_suffix('/').unwrap_or(text);
     if DOCKER_HUB.contains(&text) {
         return Ok("docker.io".to_owned());
@@ -121,6 +127,12 @@ mod tests {
         ] {
             assert!(repository(text).unwrap_err().contains(says), "{text}");
         }
-        assert!(host("registry").is_err());
+        for (text, says) in [
+            ("registry", "no registry's host"),
+            ("http://registry:5000", "it begins with http://"),
+            ("oci://registry:5000", "a scheme that no registry has"),
+        ] {
+            assert!(host(text).unwrap_err().contains(says), "{text}");
+        }
     }
 }

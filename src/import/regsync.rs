@@ -1,12 +1,15 @@
 //! regsync's configuration (regclient, docs/regsync.md, as of v0.11).
 
+mod backup;
 mod creds;
+mod schedule;
 
 use std::collections::BTreeMap;
 
-use super::draft::{COMMON, Common, Draft, Image, RuleSet, SCHEDULED};
+use self::backup::backup;
+use super::draft::{BACKUP, Common, Draft, FOREIGN_LAYERS, Image, PLATFORMS, REFERRERS, RuleSet};
 use super::patterns::{Anchors, whole};
-use super::ranges::{Grammar, range};
+use super::ranges::{Grammar, Range, range};
 use super::section::{Item, Section};
 use super::yaml::Node;
 use super::{ImportError, keys_of, names, other};
@@ -36,12 +39,14 @@ pub(super) fn read(root: &Node, draft: &mut Draft) -> Result<(), ImportError> {
         if let Some(parallel) = section.take("parallel") {
             draft.concurrency = parallel.number(draft, 1, 64);
         }
-        defaults = common(&mut section, draft);
+        let said = common(&mut section, draft).into_iter();
+        defaults = said.filter_map(|(key, common)| Some((key, common?))).collect();
         section.leave_rest(draft, why);
     }
     for entry in sync.items(draft) {
         image(&entry, &defaults, draft);
     }
+    leave_idle(defaults, draft);
     all.leave_rest(draft, |key| {
         key.starts_with("x-")
             .then_some("regsync itself does not read it either")
@@ -52,8 +57,7 @@ pub(super) fn read(root: &Node, draft: &mut Draft) -> Result<(), ImportError> {
 /// Why a key of `defaults` or of an entry of `sync` is left out.
 fn why(key: &str) -> Option<&'static str> {
     Some(match key {
-        "interval" | "schedule" => SCHEDULED,
-        "backup" => "it is written otherwise here, for all images: policy.backup, such as '{tag}-before-{date}'",
+        "platform" | "platforms" => "regsync reads it in the entries of sync alone",
         "ratelimit" => "limits are heeded as the registries tell them; `registries.HOST.on_limit: wait` waits for them",
         "hooks" => "no command is run around an image; `webhook` and the result files tell what happened",
         "mediaTypes" => "images and indexes of Docker and OCI come, and nothing else",
@@ -95,10 +99,20 @@ fn image(entry: &Item<'_>, defaults: &BTreeMap<&'static str, Common>, draft: &mu
         Ok(read) => read,
         Err(why) => return draft.leave(entry, why),
     };
+    let platforms = match platforms(&mut section, draft) {
+        Ok(platforms) => platforms,
+        Err(why) => return draft.leave(entry, why),
+    };
     let mut all = defaults.clone();
-    let own = common(&mut section, draft);
-    all.extend(own);
-    all.retain(|setting, common| *setting == COMMON[0] || common.value == ["true"]);
+    for (key, own) in common(&mut section, draft) {
+        match own {
+            Some(own) => all.insert(key, own),
+            None => all.remove(key),
+        };
+    }
+    all.retain(|_, common| common.value != ["false"]);
+    all.extend(platforms.map(|common| (PLATFORMS, common)));
+    with_referrers(&mut all, draft);
     draft.images.push(Image {
         said: draft.said(entry),
         label: None,
@@ -149,59 +163,77 @@ fn no_folder(text: &str) -> Result<(), String> {
 
 /// All sets of rules, of which any may choose; none where no one of those that are there can be brought over.
 fn sets(section: &mut Section<'_>, draft: &mut Draft) -> Option<Vec<RuleSet>> {
-    let mut said = Vec::new();
-    if let Some(sets) = section.take("tagSets") {
-        said.extend(sets.items(draft));
+    let (of_sets, of_tags) = (section.take("tagSets"), section.take("tags"));
+    let mut read = Vec::new();
+    let mut is_said = false;
+    if let Some(list) = of_sets {
+        let items = list.items(draft);
+        is_said = !list.is_list() || !items.is_empty();
+        read.extend(items.iter().filter_map(|item| rule_sets(item, draft)).flatten());
     }
-    if let Some(tags) = section.take("tags") {
-        // One without a rule in it is passed over, unless it is among several.
-        said.extend(Some(tags).filter(|tags| !tags.is_empty_section()));
+    if let Some(tags) = of_tags {
+        match rule_sets(&tags, draft) {
+            // regsync passes over one without a rule in it.
+            Some(sets) if sets == [RuleSet::default()] => {}
+            sets => {
+                is_said = true;
+                read.extend(sets.into_iter().flatten());
+            }
+        }
     }
-    let sets: Vec<RuleSet> = said.iter().filter_map(|item| rule_set(item, draft)).collect();
-    (said.is_empty() || !sets.is_empty()).then_some(sets)
+    (!is_said || !read.is_empty()).then_some(read)
 }
 
-/// One set of rules. None where without those that cannot be brought over it would choose more.
-fn rule_set(item: &Item<'_>, draft: &mut Draft) -> Option<RuleSet> {
+/// One set of rules, which may be several here. None where without those that cannot be brought over it would choose more.
+fn rule_sets(item: &Item<'_>, draft: &mut Draft) -> Option<Vec<RuleSet>> {
     let mut section = item.section(draft)?;
     let allow = section.take("allow").map(|list| patterns(&list, draft));
     let deny = section.take("deny").map(|list| patterns(&list, draft));
     let ranges = section.take("semverRange").map(|list| constraints(&list, draft));
+    // What is not known may be a rule, too.
+    let is_known = section.is_empty();
     section.leave_rest(draft, |_| None);
     let (allow, deny, ranges) = (
         allow.unwrap_or_default(),
         deny.unwrap_or_default(),
         ranges.unwrap_or_default(),
     );
-    if allow.chooses_more() || ranges.chooses_more() || deny.lacks_some {
+    if !is_known || allow.chooses_more() || ranges.chooses_more() || deny.lacks_some {
         return None;
     }
-    Some(RuleSet {
-        // regclient's versions are those with a suffix, too.
-        suffix: (!ranges.read.is_empty()).then_some(".*"),
-        constraint: (!ranges.read.is_empty()).then(|| ranges.read.join(" || ")),
+    let set = RuleSet {
         allow: allow.read,
         deny: deny.read,
         ..RuleSet::default()
-    })
+    };
+    let range = ranges.read.into_iter().reduce(Range::or);
+    Some(range.map_or_else(|| vec![set.clone()], |range| range.sets(Grammar::Regclient, &set)))
 }
 
 /// A list of rules, as far as they can be brought over.
 #[derive(Default)]
-struct Rules {
-    read: Vec<String>,
+struct Rules<T> {
+    read: Vec<T>,
     lacks_some: bool,
 }
 
-impl Rules {
+impl<T> Rules<T> {
+    /// Of what is there; a text in the place of a list is no list of none.
+    fn of(list: &Item<'_>) -> Self {
+        Self {
+            read: Vec::new(),
+            lacks_some: !list.is_list(),
+        }
+    }
+
     /// Whether none is left of those of which one has to fit.
     fn chooses_more(&self) -> bool {
         self.read.is_empty() && self.lacks_some
     }
 }
 
-fn patterns(list: &Item<'_>, draft: &mut Draft) -> Rules {
-    let mut rules = Rules::default();
+fn patterns(list: &Item<'_>, draft: &mut Draft) -> Rules<String> {
+    let mut rules = Rules::of(list);
     for item in list.items(draft) {
         match item.text(draft).map(|text| whole(text, Anchors::Added)) {
             Some(Ok(pattern)) => rules.read.push(pattern),
@@ -215,13 +247,13 @@ fn patterns(list: &Item<'_>, draft: &mut Draft) -> Rules {
     rules
 }
 
-fn constraints(list: &Item<'_>, draft: &mut Draft) -> Rules {
-    let mut rules = Rules::default();
+fn constraints(list: &Item<'_>, draft: &mut Draft) -> Rules<Range> {
+    let mut rules = Rules::of(list);
     for item in list.items(draft) {
         match item.text(draft).map(|text| range(text, Grammar::Regclient)) {
             Some(Ok(range)) => {
                 draft.leave(&item, range.difference());
-                rules.read.push(range.constraint);
+                rules.read.push(range);
             }
             Some(Err(why)) => {
                 draft.leave(&item, format!("it is no range of versions here: {why}"));
@@ -233,38 +265,82 @@ fn constraints(list: &Item<'_>, draft: &mut Draft) -> Rules {
     rules
 }
 
-/// What is said here of all images at once.
-fn common(section: &mut Section<'_>, draft: &mut Draft) -> BTreeMap<&'static str, Common> {
-    let mut said = BTreeMap::new();
-    for key in ["platform", "platforms"] {
+/// The platforms of an entry.
+fn platforms(section: &mut Section<'_>, draft: &mut Draft) -> Result<Option<Common>, &'static str> {
+    let mut said = None;
+    // The second takes one of those that the first chooses.
+    for key in ["platforms", "platform"] {
         let Some(item) = section.take(key) else { continue };
-        let words: Vec<&str> = item
-            .one_or_more(draft)
-            .iter()
-            .filter_map(|one| one.text(draft))
-            .collect();
-        match words.join(",").parse::<Platforms>() {
-            Ok(Platforms::AsTarget) => {}
-            Ok(platforms) => {
+        let all = item.one_or_more(draft);
+        let words: Vec<&str> = all.iter().filter_map(|one| one.text(draft)).collect();
+        let is_read = !item.is_section() && words.len() == all.len();
+        match (words.join(",").parse(), is_read) {
+            (Ok(Platforms::AsTarget), true) => {}
+            (Ok(platforms @ (Platforms::One(_) | Platforms::Listed(_))), true) => {
                 let words = platforms.to_string().split(',').map(str::to_owned).collect();
-                said.insert(COMMON[0], draft.common(&item, words));
+                said = Some(draft.common(&item, words));
             }
-            Err(_) => draft.leave(&item, "it is no platform such as linux/amd64"),
+            _ => {
+                draft.leave(&item, "it is no platform such as linux/amd64");
+                return Err("its platforms cannot be brought over, and without them more would come");
+            }
         }
     }
-    for (key, setting) in [
-        ("digestTags", COMMON[1]),
-        ("referrers", COMMON[1]),
-        ("includeExternal", COMMON[2]),
-    ] {
-        let Some(item) = section.take(key) else { continue };
-        if let Some(flag) = item.flag(draft) {
-            // Tags of signatures and other referrers come with `referrers`, too: either asks for it.
-            let is_asked = |common: &Common| common.value == ["true"];
-            if flag || !said.get(setting).is_some_and(is_asked) {
-                said.insert(setting, draft.common(&item, vec![flag.to_string()]));
-            }
+    Ok(said)
+}
+
+/// What is said here of all images at once; none where it has no counterpart.
+fn common(section: &mut Section<'_>, draft: &mut Draft) -> BTreeMap<&'static str, Option<Common>> {
+    let mut said = BTreeMap::new();
+    for key in [DIGEST_TAGS, REFERRERS] {
+        if let Some(item) = section.take(key) {
+            let flag = item.flag(draft);
+            said.insert(key, flag.map(|flag| draft.common(&item, vec![flag.to_string()])));
         }
+    }
+    if let Some(item) = section.take("includeExternal") {
+        let flag = item.flag(draft);
+        said.insert(
+            FOREIGN_LAYERS,
+            flag.map(|flag| draft.common(&item, vec![flag.to_string()])),
+        );
+    }
+    schedule::read(section, &mut said, draft);
+    if let Some(item) = section.take("backup") {
+        let name = item.text(draft).map(backup);
+        if let Some(Err(why)) = &name {
+            draft.leave(
+                &item,
+                format!("{why}: say policy.backup, such as {{tag}}-before-{{date}}"),
+            );
+        }
+        let name = name.and_then(Result::ok);
+        said.insert(BACKUP, name.map(|name| draft.common(&item, vec![name])));
     }
     said
+}
+
+/// What regsync calls tags of signatures and the like, which are named for a digest.
+const DIGEST_TAGS: &str = "digestTags";
+
+/// One setting stands for two of regsync's.
+fn with_referrers(all: &mut BTreeMap<&'static str, Common>, draft: &mut Draft) {
+    if let (Some(one), None) | (None, Some(one)) = (all.get(REFERRERS), all.get(DIGEST_TAGS)) {
+        let one = one.clone();
+        let why = "brought over as `referrers`, which brings more: what refers to an image by its subject, and the tags of its \
+                   signatures";
+        draft.leave_said(&one.said, why);
+        all.insert(REFERRERS, one);
+    }
+}
+
+/// Tells of defaults that no entry takes.
+fn leave_idle(defaults: BTreeMap<&'static str, Common>, draft: &mut Draft) {
+    for common in defaults.into_values().filter(|common| common.value != ["false"]) {
+        let is_same = |other: &Common| other.said.key == common.said.key;
+        let is_used = draft.images.iter().any(|image| image.common.values().any(is_same));
+        if !is_used && !draft.left_out.iter().any(|left| left.key == common.said.key) {
+            draft.leave_said(&common.said, "no entry that was brought over takes it from here");
+        }
+    }
 }

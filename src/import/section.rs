@@ -41,6 +41,11 @@ impl<'a> Section<'a> {
         left.into_iter().map(with_key).collect()
     }
 
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Tells of what is left, each with the reason that `why` has for its key.
     pub(super) fn leave_rest(mut self, draft: &mut Draft, why: impl Fn(&str) -> Option<&'static str>) {
         for (key, item) in self.take_all() {
@@ -126,11 +131,6 @@ impl<'a> Item<'a> {
     /// Whether it is a mapping.
     pub(super) fn is_section(&self) -> bool {
         matches!(self.node.value, Value::Map(_))
-    }
-
-    /// Whether it is a mapping without a key.
-    pub(super) fn is_empty_section(&self) -> bool {
-        matches!(&self.node.value, Value::Map(entries) if entries.is_empty())
     }
 
     /// Whether it is a list.

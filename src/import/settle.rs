@@ -1,8 +1,8 @@
 //! From a draft to the settings: what one file of them can hold, and how it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{COMMON, Common, Draft, Host, Image, RuleSet};
+use super::draft::{BACKUP, COMMON, Common, Draft, Host, Image, PLATFORMS, RuleSet, SCHEDULE};
 use super::write::{Key, Out, remark, yaml};
 use super::{Format, Imported};
 use crate::aws::ecr::account_and_region;
@@ -15,6 +15,8 @@ const LONGEST: usize = 256;
 pub(super) fn settle(mut draft: Draft, format: Format) -> Imported {
     let registry = one_registry(&mut draft);
     leave_unfit(&mut draft);
+    leave_other_platforms(&mut draft);
+    leave_idle_hosts(&mut draft, registry.as_deref());
     let common = common(&mut draft);
     let images = merged(std::mem::take(&mut draft.images));
     let variables = variables(&draft.hosts);
@@ -86,6 +88,51 @@ fn leave_unfit(draft: &mut Draft) {
     }
 }
 
+/// Leaves out the entries that say otherwise than most of which platforms come: with the others' they would bring others.
+fn leave_other_platforms(draft: &mut Draft) {
+    let of = |image: &Image| image.common.get(PLATFORMS).map(|common| common.value.clone());
+    let said: Vec<Option<Vec<String>>> = draft.images.iter().map(of).collect();
+    let mut entries: BTreeMap<_, usize> = BTreeMap::new();
+    for one in &said {
+        *entries.entry(one).or_default() += 1;
+    }
+    // Of those that are said as often, the first.
+    let Some(most) = said.iter().rev().max_by_key(|one| entries.get(one)) else {
+        return;
+    };
+    let (own, others): (Vec<Image>, Vec<Image>) = std::mem::take(&mut draft.images)
+        .into_iter()
+        .partition(|image| of(image) == *most);
+    draft.images = own;
+    for image in others {
+        let why =
+            "`platforms` is one setting for all images, and most entries say otherwise: give it settings of its own";
+        draft.leave_said(&image.said, why);
+    }
+}
+
+/// Leaves out registries that no image has to do with: the settings would ask for a password that nobody needs.
+fn leave_idle_hosts(draft: &mut Draft, registry: Option<&str>) {
+    let upstreams = draft.images.iter().map(|image| image.upstream.host.to_string());
+    let mut used: BTreeSet<String> = upstreams.chain(registry.map(str::to_owned)).collect();
+    let mirrors = used.iter().filter_map(|host| draft.hosts.get(host));
+    let mirrors: Vec<String> = mirrors.flat_map(|host| host.mirrors.clone()).collect();
+    used.extend(mirrors);
+    for (host, mut said) in std::mem::take(&mut draft.hosts) {
+        if !used.contains(&host) {
+            let why = format!(
+                "no image that was brought over comes from {host}, or goes to it: its login and the rest are left out"
+            );
+            draft.leave_said(&said.said, why);
+            continue;
+        }
+        for (place, why) in std::mem::take(&mut said.told) {
+            draft.leave_said(&place, why);
+        }
+        draft.hosts.insert(host, said);
+    }
+}
+
 /// What all entries say alike, by its setting.
 fn common(draft: &mut Draft) -> BTreeMap<&'static str, Vec<String>> {
     let mut agreed = BTreeMap::new();
@@ -98,6 +145,10 @@ fn common(draft: &mut Draft) -> BTreeMap<&'static str, Vec<String>> {
         let Some(first) = said.first() else { continue };
         let is_agreed = said.len() == draft.images.len() && said.iter().all(|one| one.value == first.value);
         if is_agreed {
+            if setting == SCHEDULE && first.value.starts_with(&["cron".to_owned()]) {
+                let why = "brought over in UTC: set schedule.time_zone where it was meant by another clock";
+                draft.leave_said(&first.said, why);
+            }
             agreed.insert(setting, first.value.clone());
             continue;
         }
@@ -177,12 +228,19 @@ fn keys(
     }
     keys.extend(draft.concurrency.map(|number| number_of("concurrency", number)));
     for (setting, value) in common {
-        let out = match (setting, &value[..]) {
-            ("platforms", [all]) if all == "all" => Out::Text(all.clone()),
-            ("platforms", _) => Out::Words(value),
-            _ => Out::Plain(value.concat()),
-        };
-        keys.push(Out::key(setting, out));
+        keys.push(match (setting, &value[..]) {
+            (PLATFORMS, [all]) if all == "all" => Out::key(setting, Out::Text(all.clone())),
+            (PLATFORMS, _) => Out::key(setting, Out::Words(value)),
+            (SCHEDULE, [way, when]) => {
+                let when = Out::key(way, Out::Text(when.clone()));
+                Out::key(setting, Out::Section(vec![when]))
+            }
+            (BACKUP, [name]) => {
+                let name = Out::key("backup", Out::Text(name.clone()));
+                Out::key("policy", Out::Section(vec![name]))
+            }
+            _ => Out::key(setting, Out::Plain(value.concat())),
+        });
     }
     let hosts: Vec<Key> = draft
         .hosts

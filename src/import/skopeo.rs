@@ -25,6 +25,9 @@ pub(super) fn read(root: &Node, beside: &Beside<'_>, draft: &mut Draft) -> Resul
     for (name, item) in registries {
         has_images |= registry(name, &item, &target, draft);
     }
+    if !beside.all {
+        draft.take_one_platform(", or import with --all where skopeo is told that");
+    }
     match has_images {
         true => Ok(()),
         false => Err(other(root, root.line, draft, EXPECTED)),
@@ -114,13 +117,13 @@ fn image(upstream: &str, choose: Choose, said: &Item<'_>, target: &Target, draft
         Ok(both) => both,
         Err(why) => return draft.leave(said, why),
     };
-    let set = match choose {
-        Choose::Named => named(said, draft),
+    let sets = match choose {
+        Choose::Named => named(said, draft).map(|set| vec![set]),
         Choose::Pattern => said.text(draft).and_then(|text| match whole(text, Anchors::None) {
-            Ok(pattern) => Some(RuleSet {
+            Ok(pattern) => Some(vec![RuleSet {
                 allow: vec![pattern],
                 ..RuleSet::default()
-            }),
+            }]),
             Err(why) => {
                 draft.leave(said, format!("it is no regular expression here: {why}"));
                 None
@@ -128,13 +131,13 @@ fn image(upstream: &str, choose: Choose, said: &Item<'_>, target: &Target, draft
         }),
         Choose::Range => said.text(draft).and_then(|text| in_range(text, said, draft)),
     };
-    let Some(set) = set else { return };
+    let Some(sets) = sets else { return };
     draft.images.push(Image {
         said: draft.said(said),
         label: None,
         upstream,
         target,
-        sets: vec![set],
+        sets,
         common: BTreeMap::new(),
     });
 }
@@ -164,15 +167,11 @@ fn named(said: &Item<'_>, draft: &mut Draft) -> Option<RuleSet> {
     }
 }
 
-fn in_range(text: &str, said: &Item<'_>, draft: &mut Draft) -> Option<RuleSet> {
+fn in_range(text: &str, said: &Item<'_>, draft: &mut Draft) -> Option<Vec<RuleSet>> {
     match range(text, Grammar::Masterminds) {
         Ok(range) => {
             draft.leave(said, range.difference());
-            Some(RuleSet {
-                suffix: range.with_suffixes.then_some(".*"),
-                constraint: Some(range.constraint),
-                ..RuleSet::default()
-            })
+            Some(range.sets(Grammar::Masterminds, &RuleSet::default()))
         }
         Err(why) => {
             draft.leave(said, format!("it is no range of versions here: {why}"));

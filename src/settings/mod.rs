@@ -23,6 +23,7 @@ pub use keys::{Key, Shape, keys};
 pub use layers::{Given, variable_of_registry};
 pub use read::usual_ledger;
 pub use schema::schema;
+pub use serve_keys::interval;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -182,6 +183,14 @@ pub struct Written {
 }
 
 impl Written {
+    /// What is to be in a file.
+    pub fn to_be(text: &str) -> Self {
+        Self {
+            path: PathBuf::from("the settings"),
+            text: text.to_owned(),
+        }
+    }
+
     /// What is there now.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         match std::fs::read_to_string(path) {

@@ -102,7 +102,8 @@ impl Reader {
     }
 }
 
-fn interval(text: &str) -> Option<Duration> {
+/// What `schedule.every` may be.
+pub fn interval(text: &str) -> Option<Duration> {
     duration(text).filter(|interval| (Duration::from_secs(1)..=LONGEST_INTERVAL).contains(interval))
 }
 

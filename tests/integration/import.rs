@@ -44,11 +44,15 @@ fn keeper(world: &World, arguments: &[&str]) -> Run {
 /// With the variables that an import asks for.
 fn with_variables(mut run: Run, imported: &Ran) -> Run {
     for line in imported.stderr.lines() {
-        if let Some(name) = line.strip_prefix("to be set in the environment: ") {
+        if let Some(name) = variable(line) {
             run = run.env(name, "something");
         }
     }
     run
+}
+
+fn variable(line: &str) -> Option<&str> {
+    line.strip_prefix("to be set in the environment: ")
 }
 
 /// The images that came, by `REPOSITORY:TAG`.
@@ -97,9 +101,9 @@ async fn regsync_s_example_brings_its_images() {
             "regsync.yml:8: creds.2.user: set ECR_KEEPER_REGISTRIES__DOCKER_IO__USERNAME to what HUB_USER holds\n",
             "regsync.yml:9: creds.2.pass: set ECR_KEEPER_REGISTRIES__DOCKER_IO__PASSWORD to the content of /run/secrets/hub_token\n",
             "regsync.yml:11: defaults.ratelimit: ",
-            "regsync.yml:15: defaults.interval: one schedule holds for all images: run `ecr-keeper serve`",
-            "regsync.yml:16: defaults.backup: ",
-            "regsync.yml:21: sync.1.schedule: ",
+            "regsync.yml:15: defaults.interval: `schedule` is one setting for all images, and other entries say otherwise",
+            "regsync.yml:16: defaults.backup: it has to end with {date}",
+            "regsync.yml:21: sync.1.schedule: `schedule` is one setting",
             "regsync.yml:38: sync.3.mediaTypes: ",
             "regsync.yml:44: sync.5: it brings a whole registry",
             "wrote settings.yaml\n4 entries of `images` came of it; ",
@@ -166,6 +170,8 @@ async fn dregsy_s_example_brings_its_images() {
         &["config", "import", "dregsy", "dregsy.yaml", "--out", "settings.yaml"],
     );
     let imported = import.ran().await.well();
+    // The example's relay is skopeo, which brings one.
+    contains(&world.file("settings.yaml"), &["\nplatforms: [linux/amd64]\n"]);
     let ran = with_variables(keeper(&world, &["sync", "--output", "json"]), &imported)
         .ran()
         .await
@@ -225,6 +231,11 @@ async fn what_is_made_is_accepted_and_has_no_secret_in_it() {
         let answer = json.json();
         assert_eq!(answer["schema_version"], 1);
         assert_eq!(answer["settings"], json!(printed.stdout));
+        let entries = printed.stdout.matches("- upstream: ").count();
+        assert_eq!(answer["images"], entries);
+        let variables: Vec<&str> = printed.stderr.lines().filter_map(variable).collect();
+        assert_eq!(answer["variables"], json!(variables));
+        assert_eq!(answer["failures"], json!([]));
         let told: Vec<String> = answer["left_out"].as_array().unwrap().iter().map(line_of).collect();
         let lines: Vec<&str> = printed.stderr.lines().take(told.len()).collect();
         assert_eq!(told, lines);
@@ -314,6 +325,7 @@ async fn what_is_no_configuration_is_told_with_its_line() {
             &["regsync", "regsync.yml", "--target", "localhost:5000"],
             "--target is for skopeo",
         ),
+        (&["regsync", "regsync.yml", "--all"], "--all is for skopeo"),
         (
             &["regsync", "regsync.yml", "--auth", "empty.yml"],
             "--auth is for image-syncer",
@@ -345,16 +357,50 @@ async fn a_configuration_is_read_from_standard_input() {
     let path = put(
         &world,
         "regsync.yml",
+        "sync:\n  - {source: a, type: registry, target: b}\n  - {source: a, type: repository, target: 'localhost:5000/aa'}\n",
+    );
+    let path = path.to_str().unwrap();
+    for arguments in [&[][..], &["--out", "-"]] {
+        let all = [&["config", "import", "regsync", "-"], arguments].concat();
+        // Nothing but standard output is written to.
+        let run = keeper(&world, &all).reading(path).env("TMPDIR", "/nowhere");
+        let ran = run.ran().await.well();
+        contains(
+            &ran.stderr,
+            &[
+                "standard input:2: sync.1: ",
+                "1 entry of `images` came of it; 2 lines above",
+            ],
+        );
+        contains(&ran.stdout, &["\nimages:\n  - upstream: docker.io/library/a\n"]);
+    }
+    assert!(!world.folder().join("-").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_of_which_no_image_comes_is_a_failure() {
+    let world = world().await;
+    put(
+        &world,
+        "regsync.yml",
         "sync:\n  - {source: a, type: registry, target: b}\n",
     );
-    let run = keeper(&world, &["config", "import", "regsync", "-"]).reading(path.to_str().unwrap());
-    let ran = run.ran().await.well();
+    let import = |more: &[&str]| {
+        let all = [&["config", "import", "regsync", "regsync.yml"], more].concat();
+        keeper(&world, &all)
+    };
+    let ran = import(&["--out", "settings.yaml"]).ran().await.code_is(1);
     contains(
         &ran.stderr,
         &[
-            "standard input:2: sync.1: ",
-            "no entry of `images` came of it; 1 line above",
+            "regsync.yml:2: sync.1: it brings a whole registry",
+            "\nerror: make settings of a configuration of regsync: no entry of `images` came of it; nothing is written\nhint: ",
         ],
     );
-    contains(&ran.stdout, &["\nimages: []\n"]);
+    assert_eq!(ran.stdout, "");
+    assert!(!world.folder().join("settings.yaml").exists());
+    let answer = import(&["--output", "json"]).ran().await.code_is(1).json();
+    assert_eq!(answer["images"], 0);
+    assert_eq!(answer["left_out"][0]["key"], "sync.1");
+    contains(&answer["failures"].to_string(), &["no entry of `images` came of it"]);
 }

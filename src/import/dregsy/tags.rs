@@ -3,7 +3,7 @@
 use crate::image::Tag;
 use crate::import::draft::{Draft, RuleSet};
 use crate::import::patterns::{Anchors, whole};
-use crate::import::ranges::{Grammar, range};
+use crate::import::ranges::{Grammar, Range, range};
 use crate::import::section::Item;
 use crate::selection::Pattern;
 
@@ -11,7 +11,7 @@ use crate::selection::Pattern;
 #[derive(Default)]
 struct Filters<'a> {
     tags: Vec<String>,
-    ranges: Vec<String>,
+    range: Option<Range>,
     patterns: Vec<String>,
     /// Patterns that must not match.
     inverted: Vec<String>,
@@ -23,7 +23,12 @@ struct Filters<'a> {
 /// The sets of rules; none where nothing can be brought over, or only more than was meant.
 pub(super) fn sets(list: Option<&Item<'_>>, draft: &mut Draft) -> Option<Vec<RuleSet>> {
     let mut filters = Filters::default();
-    for item in list.map(|list| list.items(draft)).unwrap_or_default() {
+    let items = list.map(|list| list.items(draft)).unwrap_or_default();
+    // A text in the place of a list is no list of none.
+    if list.is_some_and(|list| !list.is_list()) {
+        return None;
+    }
+    for item in items {
         filters.add(item, draft)?;
     }
     let mut sets = filters.sets();
@@ -50,7 +55,10 @@ impl<'a> Filters<'a> {
             match range(text, Grammar::Blang) {
                 Ok(range) => {
                     draft.leave(&item, range.difference());
-                    self.ranges.push(range.constraint);
+                    self.range = Some(match self.range.take() {
+                        Some(before) => before.or(range),
+                        None => range,
+                    });
                 }
                 Err(why) => draft.leave(&item, format!("it is no range of versions here: {why}")),
             }
@@ -76,13 +84,8 @@ impl<'a> Filters<'a> {
         if !self.tags.is_empty() {
             sets.push(RuleSet::of_tags(std::mem::take(&mut self.tags)));
         }
-        if !self.ranges.is_empty() {
-            sets.push(RuleSet {
-                constraint: Some(self.ranges.join(" || ")),
-                // blang/semver's versions are those with a suffix, too.
-                suffix: Some(".*"),
-                ..RuleSet::default()
-            });
+        if let Some(range) = self.range.take() {
+            sets.extend(range.sets(Grammar::Blang, &RuleSet::default()));
         }
         if !self.patterns.is_empty() {
             sets.push(RuleSet {

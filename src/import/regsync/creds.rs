@@ -20,9 +20,9 @@ pub(super) fn read(entry: &Item<'_>, draft: &mut Draft) {
     let username = Said::username(section.take("user"), Templates::Go, draft);
     let password = Said::password(section.take("pass"), Templates::Go, draft);
     log_in(draft, &host, username, password);
-    tls(&mut section, &host, draft);
-    limits(&mut section, &host, draft);
-    mirrors(&mut section, &host, draft);
+    tls(&mut section, &host, entry, draft);
+    limits(&mut section, &host, entry, draft);
+    mirrors(&mut section, &host, entry, draft);
     let is_ecr = account_and_region(&host).is_some();
     section.leave_rest(draft, |key| why(key, is_ecr));
 }
@@ -49,7 +49,7 @@ fn why(key: &str, is_ecr: bool) -> Option<&'static str> {
     })
 }
 
-fn tls(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
+fn tls(section: &mut Section<'_>, host: &str, entry: &Item<'_>, draft: &mut Draft) {
     let plain_http = match section.take("tls") {
         Some(item) => match item.text(draft).map(str::to_ascii_lowercase).as_deref() {
             Some("enabled") => Some(false),
@@ -71,15 +71,18 @@ fn tls(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
         None => section.take("scheme").and_then(|item| match item.text(draft)? {
             "http" => Some(true),
             "https" => Some(false),
-            _ => None,
+            _ => {
+                draft.leave(&item, "it is none of http and https");
+                None
+            }
         }),
     };
     if plain_http.is_some() {
-        draft.hosts.entry(host.to_owned()).or_default().plain_http = plain_http;
+        draft.host(host, entry).plain_http = plain_http;
     }
 }
 
-fn limits(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
+fn limits(section: &mut Section<'_>, host: &str, entry: &Item<'_>, draft: &mut Draft) {
     // Of both, 0 is none.
     let mut limit = |key: &str, most: usize, draft: &mut Draft| {
         let item = section.take(key)?;
@@ -91,14 +94,14 @@ fn limits(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
     let per_second = limit("reqPerSec", 10_000, draft);
     let at_once = limit("reqConcurrent", 512, draft);
     if per_second.is_some() || at_once.is_some() {
-        let said = draft.hosts.entry(host.to_owned()).or_default();
-        said.requests_per_second = per_second;
-        said.concurrency = at_once;
+        let said = draft.host(host, entry);
+        said.requests_per_second = per_second.or(said.requests_per_second);
+        said.concurrency = at_once.or(said.concurrency);
     }
 }
 
 /// They are asked before the registry itself.
-fn mirrors(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
+fn mirrors(section: &mut Section<'_>, host: &str, entry: &Item<'_>, draft: &mut Draft) {
     let Some(list) = section.take("mirrors") else { return };
     let mut mirrors = Vec::new();
     for item in list.items(draft) {
@@ -110,6 +113,6 @@ fn mirrors(section: &mut Section<'_>, host: &str, draft: &mut Draft) {
     }
     if !mirrors.is_empty() {
         mirrors.push(host.to_owned());
-        draft.hosts.entry(host.to_owned()).or_default().mirrors = mirrors;
+        draft.host(host, entry).mirrors = mirrors;
     }
 }

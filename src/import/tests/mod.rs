@@ -1,12 +1,11 @@
 //! Each format's words, by what its own documentation says of them. Whatever is made is loaded as settings, too.
 
 mod dregsy;
+mod ranges;
 mod regsync;
 
-use std::io::Write;
-
 use super::*;
-use crate::settings::{Given, Settings};
+use crate::settings::{Given, Settings, Written};
 
 const ECR: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
 
@@ -18,8 +17,11 @@ fn imported_beside(format: Format, text: &str, beside: &Beside<'_>) -> Imported 
         text: &text,
     };
     let imported = import(format, source, beside).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(imported.settings.as_bytes()).unwrap();
+    settings(&imported);
+    imported
+}
+
+fn settings(imported: &Imported) -> Settings {
     let given = Given {
         environment: imported
             .variables
@@ -28,10 +30,10 @@ fn imported_beside(format: Format, text: &str, beside: &Beside<'_>) -> Imported 
             .collect(),
         ..Given::default()
     };
-    let settings = Settings::load(Some(file.path()), &given);
+    let settings = Settings::of(Some(&Written::to_be(&imported.settings)), &given);
     let settings = settings.unwrap_or_else(|error| panic!("{error}\n{}", imported.settings));
     assert!(settings.images.len() == imported.images, "{}", imported.settings);
-    imported
+    settings
 }
 
 fn imported(format: Format, text: &str) -> Imported {
@@ -70,7 +72,7 @@ fn skopeo_s_registries() {
     let beside = |scoped| Beside {
         target: Some("123456789012.dkr.ecr.eu-central-1.amazonaws.com/repo/"),
         scoped,
-        auth: None,
+        ..Beside::default()
     };
     let imported = imported_beside(Format::Skopeo, yaml, &beside(false));
     let upstream = |name: &str| {
@@ -86,7 +88,8 @@ fn skopeo_s_registries() {
             upstream("registry.example.com/redis") + "    include_tags: ['1.0']\n",
             upstream("registry.example.com/nginx") + "    allow: ['1\\.13\\.[12]-alpine-perl']\n",
             upstream("registry.example.com/odd") + "    allow: ['.*(?:alpine|edge).*']\n",
-            upstream("registry.example.com/alpine") + "    constraint: '>= 3.12.0'\n",
+            upstream("registry.example.com/alpine")
+                + "    constraint: '>= 3.12.0'\n    deny: ['v?\\d+(\\.\\d+){3,}.*']\n",
             upstream("quay.io/coreos/etcd") + "    include_tags: [latest]\n",
         ]
         .concat()
@@ -94,6 +97,7 @@ fn skopeo_s_registries() {
     assert_eq!(
         places(&imported),
         [
+            "3 registry.example.com.images.busybox",
             "6 registry.example.com.images.redis.2",
             "11 registry.example.com.images-by-semver.alpine",
             "14 registry.example.com.credentials.password",
@@ -107,12 +111,80 @@ fn skopeo_s_registries() {
         imported.settings
     );
     assert!(!format!("{imported:?}").contains("this is a secret"));
+    assert!(
+        imported.settings.contains("\nplatforms: [linux/amd64]\n"),
+        "{}",
+        imported.settings
+    );
+    let whose = why(&imported, "registry.example.com.images.busybox");
+    assert!(whose.contains("that of the machine that it runs on"), "{whose}");
     let scoped = imported_beside(Format::Skopeo, yaml, &beside(true));
     assert!(
         scoped.settings.contains("repository: repo/quay.io/coreos/etcd\n"),
         "{}",
         scoped.settings
     );
+}
+
+#[test]
+fn skopeo_s_all_is_all_platforms() {
+    let beside = Beside {
+        target: Some(ECR),
+        all: true,
+        ..Beside::default()
+    };
+    let imported = imported_beside(Format::Skopeo, "quay.io: {images: {a/bb: []}}\n", &beside);
+    assert!(!imported.settings.contains("platforms"), "{}", imported.settings);
+    assert!(imported.left_out.is_empty(), "{:?}", imported.left_out);
+}
+
+#[test]
+fn skopeo_s_prereleases_come_in_the_alternative_that_asks_for_them() {
+    let yaml = "quay.io:\n  images-by-semver:\n    a/bb: '>=3.0.0-0 <4 || >=5'\n";
+    let beside = Beside {
+        target: Some(ECR),
+        ..Beside::default()
+    };
+    let imported = imported_beside(Format::Skopeo, yaml, &beside);
+    let images = images(&imported);
+    assert!(
+        images.contains("\n      - constraint: '>= 3.0.0, < 4 || >= 5'\n        deny: "),
+        "{images}"
+    );
+    assert!(
+        images.contains("\n      - constraint: '>= 3.0.0, <= 4'\n        suffix: '.*\\w'\n        deny: "),
+        "{images}"
+    );
+}
+
+#[test]
+fn registries_that_no_image_has_to_do_with_are_left_out() {
+    let yaml = "quay.io:\n  images: {a/bb: []}\nghcr.io:\n  images: {a/cc: ['sha256:0']}\n  credentials:\n    username: me\n    \
+                password: hunter2\n";
+    let beside = Beside {
+        target: Some(ECR),
+        ..Beside::default()
+    };
+    let imported = imported_beside(Format::Skopeo, yaml, &beside);
+    assert!(!imported.settings.contains("registries"), "{}", imported.settings);
+    assert!(imported.variables.is_empty(), "{:?}", imported.variables);
+    assert_eq!(
+        places(&imported),
+        [
+            "2 quay.io.images.a/bb",
+            "4 ghcr.io.images.a/cc.1",
+            "6 ghcr.io.credentials.username"
+        ]
+    );
+    let idle = why(&imported, "ghcr.io.credentials.username");
+    assert!(
+        idle.starts_with("no image that was brought over comes from ghcr.io"),
+        "{idle}"
+    );
+    // What cannot be a host is none.
+    let yaml = "http://quay.io:\n  images: {a/bb: []}\nquay.io:\n  images: {a/bb: []}\n";
+    let scheme = imported_beside(Format::Skopeo, yaml, &beside);
+    assert!(why(&scheme, "http://quay.io").contains("plain_http: true"));
 }
 
 #[test]
@@ -124,7 +196,7 @@ fn image_syncer_s_rules_and_logins() {
                  quay.io/coreos/kube-rbac-proxy:v1.1:\n  - ECR/ruohe/proxy1\n  - ECR/ruohe/proxy2:other\n\
                  quay.io/coreos/kube-rbac-proxy:/a+/: ECR/ruohe/proxy\n\
                  quay.io/coreos/etcd: ECR/ruohe/etcd\n\
-                 quay.io/coreos/flannel: \"\"\n";
+                 quay.io/coreos/flannel: \"\"\nnginx:v1: ECR/ruohe/nginx\nquay.io/coreos/nowhere: []\n";
     let auth = Source {
         name: "auth",
         text: "quay.io: {username: xxx, password: hunter2, insecure: true}\ndocker.io:\n  username: \"${HUB}\"\n  \
@@ -140,7 +212,8 @@ fn image_syncer_s_rules_and_logins() {
         images(&imported),
         format!(
             "{proxy}\n    any:\n      - include_tags: [v1.0, v2.0]\n      - allow: ['.*a+.*']\n{proxy}1\n    \
-             include_tags: [v1.1]\n  - upstream: quay.io/coreos/etcd\n    repository: ruohe/etcd\n"
+             include_tags: [v1.1]\n  - upstream: quay.io/coreos/etcd\n    repository: ruohe/etcd\n  \
+             - upstream: docker.io/library/nginx\n    repository: ruohe/nginx\n    include_tags: [v1]\n"
         )
     );
     let registries = "registries:\n  docker.io: {}\n  quay.io:\n    username: xxx\n    plain_http: true\n";
@@ -159,7 +232,8 @@ fn image_syncer_s_rules_and_logins() {
             "auth:5 quay.io/coreos",
             "file:3 quay.io/coreos/kube-rbac-proxy@sha256:14b2",
             "file:6 quay.io/coreos/kube-rbac-proxy:v1.1.2",
-            "file:9 quay.io/coreos/flannel"
+            "file:9 quay.io/coreos/flannel",
+            "file:11 quay.io/coreos/nowhere"
         ]
     );
     assert!(!format!("{imported:?}").contains("hunter2"));
@@ -169,6 +243,34 @@ fn image_syncer_s_rules_and_logins() {
     let older = self::imported(Format::ImageSyncer, json);
     assert!(images(&older).contains("include_tags: ['1.10']"), "{}", older.settings);
     assert_eq!(places(&older), ["1 auth.quay.io.password", "2 odd"]);
+}
+
+#[test]
+fn image_syncer_fills_in_variables_of_a_file_of_logins_alone() {
+    let auth = Source {
+        name: "auth",
+        text: "quay.io: {username: \"robot-$NAME\", password: \"$FIRST-hunter2\"}\n",
+    };
+    let beside = Beside {
+        auth: Some(auth),
+        ..Beside::default()
+    };
+    let imported = imported_beside(Format::ImageSyncer, "quay.io/a/b:v1: ECR/a/b\n", &beside);
+    assert!(
+        imported.settings.contains("\nregistries:\n  quay.io: {}\n"),
+        "{}",
+        imported.settings
+    );
+    for (key, variable) in [("quay.io.username", "USERNAME"), ("quay.io.password", "PASSWORD")] {
+        let expected =
+            format!("set ECR_KEEPER_REGISTRIES__QUAY_IO__{variable} to what it comes to with its variables filled in");
+        assert_eq!(why(&imported, key), expected);
+    }
+    let older = "auth: {quay.io: {username: a$b, password: $hunter2}}\nimages: {'quay.io/a/b:v1': ECR/a/b}\n";
+    let older = self::imported(Format::ImageSyncer, older);
+    assert!(older.settings.contains("    username: 'a$b'\n"), "{}", older.settings);
+    assert!(why(&older, "auth.quay.io.password").starts_with("a secret is not written: set "));
+    assert!(!format!("{imported:?}{older:?}").contains("hunter2"));
 }
 
 #[test]

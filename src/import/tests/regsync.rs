@@ -25,11 +25,28 @@ fn regsync_s_rules_for_tags() {
         ("  tags: {allow: ['3|edge']}\n", "    allow: ['.*(?:^3|edge$).*']\n"),
         (
             "  tags: {semverRange: ['>=3.1 <4', '^5.2']}\n",
-            "    constraint: '>= 3.1, < 4 || >= 5.2, < 6'\n    suffix: '.*'\n",
+            "    any:\n      - constraint: '>= 3.1, < 4 || >= 5.2, < 6'\n      - constraint: '> 3.1, <= 4 || > 5.2, <= \
+             6'\n        suffix: '.*\\w'\n        deny: ['v?[\\d.]+[a-zA-Z].*']\n",
+        ),
+        // One version has no suffixes.
+        (
+            "  tags: {semverRange: [1.2.3, =1.2.4]}\n",
+            "    constraint: '= 1.2.3 || = 1.2.4'\n",
+        ),
+        (
+            "  tags: {semverRange: ['=1.2.3', '<=1.1'], allow: [v.*], deny: [edge]}\n",
+            "    any:\n      - constraint: '= 1.2.3 || <= 1.1'\n        allow: ['v.*']\n        deny: [edge]\n      \
+             - constraint: '<= 1.1'\n        suffix: '.*\\w'\n        allow: ['v.*']\n        deny: [edge, \
+             'v?[\\d.]+[a-zA-Z].*']\n",
         ),
         (
             "  tagSets: [{allow: ['3.10']}, {deny: [edge]}]\n  tags: {allow: [latest]}\n",
             "    any:\n      - allow: ['3.10']\n      - deny: [edge]\n      - allow: [latest]\n",
+        ),
+        // regsync passes over `tags` without a rule in them.
+        (
+            "  tagSets: [{allow: ['3.10']}]\n  tags: {allow: []}\n",
+            "    allow: ['3.10']\n",
         ),
         // Of alternatives, one that cannot be read is less.
         ("  tags: {allow: ['(', latest]}\n", "    allow: [latest]\n"),
@@ -45,6 +62,19 @@ fn regsync_s_rules_for_tags() {
         "  tags: {allow: ['(']}\n",
         "  tags: {deny: ['(', edge]}\n",
         "  tags: {semverRange: ['1.x']}\n",
+        "  tags: {semverRange: '>=1'}\n",
+        "  tags: {allow: latest}\n",
+        "  tags: {deny: edge}\n",
+        "  tags: {allow: {latest: true}}\n",
+        "  tags: {allows: [latest]}\n",
+        "  tags: {allow: [latest], unknown: [edge]}\n",
+        "  tags: [latest]\n",
+        "  tagSets: {allow: [latest]}\n",
+        "  tagSets: [latest]\n",
+        "  platform: local\n",
+        "  platform: all\n",
+        "  platforms: {linux: amd64}\n",
+        "  platforms: [linux/amd64, {linux: arm64}]\n",
     ] {
         let imported = regsync(rules);
         assert_eq!(images(&imported), " []\n", "{rules}");
@@ -100,7 +130,7 @@ fn regsync_s_images_and_what_has_no_counterpart() {
     for (key, says) in [
         (
             "sync.1.schedule",
-            "run `ecr-keeper serve` with schedule.every or schedule.cron",
+            "`schedule` is one setting for all images, and other entries say otherwise",
         ),
         ("sync.3", "a tag keeps its name here: 1 cannot become one"),
         ("sync.4", "what is behind its @ is no digest"),
@@ -125,7 +155,7 @@ fn what_all_entries_say_alike_is_one_setting() {
         imported(Format::Regsync, &format!("defaults: {{{defaults}}}\nsync:\n{entries}"))
     };
     let alike = of(
-        "referrers: true, includeExternal: true",
+        "referrers: true, digestTags: true, includeExternal: true",
         &[
             ", platforms: [linux/arm64, linux/amd64]",
             ", platforms: [linux/amd64, linux/arm64]",
@@ -139,15 +169,116 @@ fn what_all_entries_say_alike_is_one_setting() {
         assert!(alike.settings.contains(&format!("\n{line}\n")), "{}", alike.settings);
     }
     assert!(alike.left_out.is_empty(), "{:?}", alike.left_out);
-    let mixed = of("", &[", platform: linux/amd64, digestTags: true", ""]);
-    assert!(
-        !mixed.settings.contains("platforms") && !mixed.settings.contains("referrers"),
-        "{}",
-        mixed.settings
+    let mixed = of("", &[", includeExternal: true", ""]);
+    assert!(!mixed.settings.contains("foreign_layers"), "{}", mixed.settings);
+    assert_eq!(places(&mixed), ["3 sync.1.includeExternal"]);
+    let denied = of("includeExternal: true", &["", ", includeExternal: false"]);
+    assert_eq!(places(&denied), ["1 defaults.includeExternal"]);
+    let idle = of(
+        "includeExternal: true, platform: linux/amd64",
+        &[", includeExternal: false"],
     );
-    assert_eq!(places(&mixed), ["3 sync.1.digestTags", "3 sync.1.platform"]);
-    let denied = of("referrers: true", &["", ", referrers: false"]);
-    assert_eq!(places(&denied), ["1 defaults.referrers"]);
+    assert_eq!(places(&idle), ["1 defaults.includeExternal", "1 defaults.platform"]);
+    assert!(why(&idle, "defaults.includeExternal").starts_with("no entry that was brought over takes it"));
+    // Either of regsync's words alone is less than ours.
+    for word in ["referrers", "digestTags"] {
+        let half = of(&format!("{word}: true"), &["", ""]);
+        assert!(half.settings.contains("\nreferrers: true\n"), "{}", half.settings);
+        assert_eq!(places(&half), [format!("1 defaults.{word}")]);
+        assert!(why(&half, &format!("defaults.{word}")).contains("which brings more"));
+    }
+}
+
+#[test]
+fn an_entry_stays_out_whose_platforms_are_not_those_of_most() {
+    let entry =
+        |more: &str| format!("- {{source: a, target: ECR/library/a, type: repository, tags: {{allow: [b]}}{more}}}\n");
+    let of = |all: [&str; 3]| imported(Format::Regsync, &format!("sync:\n{}", all.map(entry).concat()));
+    let one = ", platform: linux/amd64, platforms: [linux/arm64]";
+    let most = of([one, "", one]);
+    assert!(
+        most.settings.contains("\nplatforms: [linux/amd64]\n"),
+        "{}",
+        most.settings
+    );
+    assert_eq!(places(&most), ["3 sync.2"]);
+    let all = of([one, "", ""]);
+    assert!(!all.settings.contains("platforms"), "{}", all.settings);
+    assert_eq!(places(&all), ["2 sync.1"]);
+    assert!(why(&all, "sync.1").starts_with("`platforms` is one setting for all images"));
+}
+
+#[test]
+fn regsync_s_times_and_backups() {
+    let of = |defaults: &str, entry: &str| {
+        imported(
+            Format::Regsync,
+            &format!(
+                "defaults: {{{defaults}}}\nsync:\n- {{source: a, target: ECR/library/a, type: repository{entry}}}\n"
+            ),
+        )
+    };
+    for (defaults, entry, expected, told) in [
+        ("interval: 60m", "", "\nschedule:\n  every: '60m'\n", &[][..]),
+        (
+            "interval: 1h",
+            ", schedule: '0 3 * * *'",
+            "\nschedule:\n  cron: '0 3 * * *'\n",
+            &["1 defaults.interval", "3 sync.1.schedule"],
+        ),
+        (
+            "schedule: '@every 1h30m', interval: 1h",
+            "",
+            "\nschedule:\n  every: '1h30m'\n",
+            &["1 defaults.interval"],
+        ),
+        (
+            "backup: '{{.Ref.Tag}}-old-{{time.Now.Format \"2006-01-02\"}}'",
+            "",
+            "\npolicy:\n  backup: '{tag}-old-{date}'\n",
+            &[],
+        ),
+    ] {
+        let imported = of(defaults, entry);
+        assert!(
+            imported.settings.contains(expected),
+            "{defaults}: {}",
+            imported.settings
+        );
+        assert_eq!(places(&imported), told, "{defaults}");
+    }
+    for (defaults, entry, key, says) in [
+        ("interval: 1000h", "", "defaults.interval", "from 1s to 30d"),
+        ("schedule: '0 25 * * *'", "", "defaults.schedule", "is not from 0 to 23"),
+        (
+            "schedule: 'CRON_TZ=Europe/Berlin 0 3 * * *'",
+            "",
+            "defaults.schedule",
+            "write schedule.time_zone",
+        ),
+        // A default does not take the place of what an entry says.
+        (
+            "interval: 1h",
+            ", schedule: often",
+            "sync.1.schedule",
+            "it is no schedule.cron",
+        ),
+        (
+            "backup: 'bkup-{{.Ref.Tag}}'",
+            "",
+            "defaults.backup",
+            "it has to end with {date}",
+        ),
+    ] {
+        let imported = of(defaults, entry);
+        assert!(
+            !imported.settings.contains("\nschedule:") && !imported.settings.contains("\npolicy:"),
+            "{defaults}: {}",
+            imported.settings
+        );
+        let why = why(&imported, key);
+        assert!(why.contains(says), "{defaults}: {why}");
+    }
 }
 
 #[test]
@@ -161,7 +292,10 @@ fn regsync_s_creds() {
          - {registry: ECR, credHelper: docker-credential-ecr-login}\n\
          - {registry: ghcr.io, user: me}\n\
          - {registry: quay.io, tls: ENABLED, reqPerSec: 0.5, clientKey: hunter2, regcert: pem}\n\
-         sync: [{source: a, target: ECR/aa, type: repository}]\n",
+         - {registry: 'localhost:5001', user: me, pass: hunter2}\n\
+         - {registry: 'localhost:5002', scheme: ftp}\n\
+         - {registry: 'http://localhost:5003', user: me, pass: hunter2}\n\
+         sync:\n- {source: a, target: ECR/aa, type: repository}\n- {source: quay.io/a/b, target: ECR/bb, type: repository}\n",
     );
     let (_, registries) = imported.settings.split_once("\nregistries:\n").unwrap();
     let (registries, _) = registries.split_once("images:").unwrap();
@@ -192,9 +326,14 @@ fn regsync_s_creds() {
             "6 creds.5.user",
             "7 creds.6.clientKey",
             "7 creds.6.regcert",
-            "7 creds.6.reqPerSec"
+            "7 creds.6.reqPerSec",
+            "8 creds.7.user",
+            "9 creds.8.scheme",
+            "10 creds.9"
         ]
     );
+    assert!(why(&imported, "creds.7.user").starts_with("no image that was brought over comes from localhost:5001"));
+    assert!(why(&imported, "creds.9").contains("it begins with http://"));
     assert!(why(&imported, "creds.1.user").ends_with("DOCKER_IO__USERNAME to what HUB_USER holds"));
     assert!(why(&imported, "creds.1.pass").ends_with("DOCKER_IO__PASSWORD to the content of /run/hub"));
     assert!(!format!("{imported:?}").contains("hunter2"));
