@@ -127,9 +127,12 @@ impl AwsOptions {
         let Some(role) = &self.role_arn else {
             return config;
         };
+        // An endpoint that is said is ECR's.
+        let mut sts = config.clone().into_builder();
+        sts.set_endpoint_url(None);
         let provider = AssumeRoleProvider::builder(role)
             .session_name("ecr-keeper")
-            .configure(&config)
+            .configure(&sts.build())
             .build()
             .await;
         config

@@ -52,6 +52,10 @@ impl Range {
     /// Of a range, what one engine has to do with; none where that is nothing.
     pub(super) fn within(&self, settings: &Settings) -> Option<Self> {
         let is_named = |only: &Only| settings.images.iter().any(|entry| may_mean(only, &entry.named));
+        let is_of_other = |only: &Only| {
+            let mut others = settings.of_other_engine.iter();
+            others.any(|entry| may_mean(only, &entry.named))
+        };
         let is_found = |only: &Only| {
             let name = settings
                 .registry
@@ -62,9 +66,17 @@ impl Range {
         let mut only = self.only.clone();
         only.retain(|only| match settings.part {
             Part::Of(_) => is_named(only),
+            // Without a keyword, what entries name for the other engine alone is not found by its name.
+            _ if self.keyword.is_none() && is_of_other(only) => is_named(only),
             Part::All | Part::AllBut(_) => is_found(only) || is_named(only),
         });
-        let is_something = self.only.is_empty() || !only.is_empty();
+        // Where entries name the other engine for everything, there may be no daemon.
+        let has_others = !settings.of_other_engine.is_empty();
+        let has_nothing = settings.images.is_empty() && self.keyword.is_none() && !settings.resource_tags;
+        let is_something = match self.only.is_empty() {
+            true => !(has_others && has_nothing),
+            false => !only.is_empty(),
+        };
         is_something.then(|| Self {
             only,
             keyword: self.keyword.clone(),
@@ -146,7 +158,7 @@ impl Desk {
         let scope = Scope {
             registry: registry.clone(),
             discovers: true,
-            part: settings.part.clone(),
+            part: own.part(settings),
             keyword: range.keyword,
             only: range.only,
             naming: settings.naming.clone(),

@@ -39,6 +39,36 @@ impl Opened {
         })
     }
 
+    /// Which repositories of it one engine looks after: that an entry's target is this registry shows only here.
+    pub(super) fn part(&self, settings: &Settings) -> Part {
+        let names = |entries: &[Entry]| {
+            let here = entries.iter().map(|entry| &entry.named);
+            let here = here.filter(|named| named.elsewhere.as_ref().is_none_or(|elsewhere| self.is(elsewhere)));
+            here.map(|named| named.repository.clone()).collect()
+        };
+        match settings.part {
+            Part::All => Part::All,
+            Part::Of(_) => Part::Of(names(&settings.images)),
+            Part::AllBut(_) => Part::AllBut(names(&settings.of_other_engine)),
+        }
+    }
+
+    /// Whether the API that was asked is that of the registry at the host that was named: another one's would be taken for it.
+    fn is_its_own(&self, elsewhere: &Elsewhere, settings: &Settings) -> bool {
+        let asks_another = elsewhere.endpoint_url.is_some() || settings.aws.endpoint_url.is_some();
+        asks_another || self.host == self.token.registry || account_and_region(&self.host).is_some()
+    }
+
+    fn is(&self, elsewhere: &Elsewhere) -> bool {
+        match (&elsewhere.registry, &elsewhere.region) {
+            (Some(registry), _) => *registry == self.host,
+            (None, region) => {
+                let is_us = elsewhere.role_arn.is_none() || elsewhere.role_arn == self.role_arn;
+                is_us && region.as_deref().is_none_or(|region| region == self.ecr.region())
+            }
+        }
+    }
+
     pub(super) fn add_to(&self, keyring: Keyring) -> Keyring {
         keyring.with_ecr(self.ecr.clone(), self.host.clone(), Some(self.token.clone()))
     }
@@ -92,8 +122,15 @@ impl Routes {
         });
         let opening =
             all.map(async |(elsewhere, named)| (Opened::elsewhere(elsewhere, settings).await, elsewhere, named));
-        for (opened, elsewhere, named) in join_all(opening).await {
+        let mut opened = join_all(opening).await;
+        // Who names a role is who we are there, also for a target that names none.
+        opened.sort_by_key(|(_, elsewhere, _)| elsewhere.role_arn.is_none());
+        for (opened, elsewhere, named) in opened {
             match opened {
+                Ok(opened) if !opened.is_its_own(elsewhere, settings) => {
+                    let (host, own) = (opened.host.into(), opened.token.registry);
+                    routes.close(elsewhere, named, &SurveyError::OtherRegistry { host, own });
+                }
                 Ok(opened) => routes.add(opened, own, elsewhere, named),
                 Err(error) => routes.close(elsewhere, named, &error.into()),
             }
@@ -142,9 +179,15 @@ impl Routes {
 
     /// What is looked at of each registry, the run's own first, whose scope this is but for what it names.
     pub(super) fn into_places(self, own: Opened, scope: &Scope) -> Vec<Place> {
+        let names =
+            |entries: &[Entry], only: &Only| entries.iter().any(|entry| entry.named.repository == only.repository);
         let is_of_other = |only: &&Only| {
             let mut others = self.others.iter();
-            others.any(|(other, _)| only.name_in(&other.host) != only.repository)
+            let is_named = scope.keyword.is_some() || names(&self.own, only);
+            others.any(|(other, entries)| {
+                // A name by itself that entries name for other registries alone is none of this one's.
+                only.name_in(&other.host) != only.repository || !is_named && names(entries, only)
+            })
         };
         let of_own = Scope {
             only: scope.only.iter().filter(|only| !is_of_other(only)).cloned().collect(),
@@ -197,6 +240,10 @@ fn named(entries: &[Entry]) -> Vec<Named> {
 
 /// Whether a run that is narrowed down to `only` may be about it: of which registry it is shows only there.
 pub(super) fn may_mean(only: &Only, named: &Named) -> bool {
-    let rest = only.repository.strip_suffix(named.repository.as_str());
-    rest.is_some_and(|host| host.is_empty() || host.ends_with('/'))
+    let Some(before) = only.repository.strip_suffix(named.repository.as_str()) else {
+        return false;
+    };
+    // A registry's host has a point or a port in it, and stands alone.
+    let is_host = |host: &str| !host.contains('/') && (host.contains(['.', ':']) || host == "localhost");
+    before.is_empty() || before.strip_suffix('/').is_some_and(is_host)
 }

@@ -35,10 +35,8 @@ const WOULD_CHANGE: ExitCode = 3;
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings()?;
     let range = Range::of(context, &settings, &options.only)?;
-    let mut parts = settings.by_engine().into_iter();
-    let mut parts = parts
-        .by_ref()
-        .filter_map(|settings| Some((range.within(&settings)?, settings)));
+    let parts = settings.by_engine().into_iter();
+    let mut parts = parts.filter_map(|settings| Some((range.within(&settings)?, settings)));
     let (first, second) = (parts.next(), parts.next());
     if options.out.is_some() && second.is_some() {
         return Err(CommandError::Unusable(Failure {
@@ -70,14 +68,25 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 
 async fn preview_all(parts: [Option<(Range, Settings)>; 2], watch: &Watch) -> Result<Preview, Failure> {
     let mut all: Option<Preview> = None;
+    let mut failures = Vec::new();
     for (range, settings) in parts.into_iter().flatten() {
-        let part = preview(&settings, range, watch).await?;
-        all = Some(match all {
-            Some(first) => first.and(part),
-            None => part,
-        });
+        match (preview(&settings, range, watch).await, all.take()) {
+            (Ok(part), Some(first)) => all = Some(first.and(part)),
+            (Ok(part), None) => all = Some(part),
+            (Err(failure), first) => {
+                all = first;
+                failures.push(failure);
+            }
+        }
     }
-    all.ok_or_else(|| Failure::stopped("looking for what the run is about"))
+    match (all, failures.pop()) {
+        (Some(mut all), failed) => {
+            all.failures.extend(failed);
+            Ok(all)
+        }
+        (None, Some(failed)) => Err(failed),
+        (None, None) => Err(Failure::stopped("looking for what the run is about")),
+    }
 }
 
 async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {

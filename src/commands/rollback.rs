@@ -138,7 +138,13 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
     let follows = match follows {
         None => None,
         Some(upstream) => {
-            let now = registries.observe(&upstream.image(tag.clone()), Side::Upstream).await;
+            let named = entries.iter().filter(|entry| entry.named.repository == path);
+            let pinned = named.filter_map(|entry| entry.named.digests.get(tag)).next();
+            let image = match pinned {
+                Some(digest) => upstream.image(digest.clone()),
+                None => upstream.image(tag.clone()),
+            };
+            let now = registries.observe(&image, Side::Upstream).await;
             Some((upstream, now.ok().map(|observed| observed.top)))
         }
     };

@@ -21,6 +21,14 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// The name for people who are told of `registry` already: without the host where it is that one.
+    pub fn beside(&self, registry: &str) -> String {
+        match *self.host == *registry {
+            true => self.path.to_string(),
+            false => self.to_string(),
+        }
+    }
+
     /// The image of this repository that `reference` names.
     pub fn image(&self, reference: impl Into<Reference>) -> ImageRef {
         ImageRef {
@@ -203,6 +211,14 @@ pub enum InvalidReference {
 }
 
 impl ImageRef {
+    /// The name for people who are told of `registry` already: without the host where it is that one.
+    pub fn beside(&self, registry: &str) -> String {
+        match *self.repository.host == *registry {
+            true => self.in_registry(),
+            false => self.to_string(),
+        }
+    }
+
     /// The name within its registry: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
     pub fn in_registry(&self) -> String {
         match &self.reference {

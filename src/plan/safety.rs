@@ -127,7 +127,7 @@ impl Safety {
     /// Until when an image has to wait; none where it need not. The ledger says since when it was seen; a time that an image itself names
     /// can make it younger than that, and not older: anybody can write it.
     pub(super) fn waits_until(&self, one: &Viewed, now: Timestamp) -> Option<Timestamp> {
-        let tag = one.follows.reference.as_str();
+        let tag = one.target.reference.as_str();
         let age = self.min_age?;
         if self.min_age_except.iter().any(|except| except.is_match(tag)) {
             return None;
@@ -144,7 +144,7 @@ impl Safety {
 
     /// Whether a version's tag has moved upstream, so far as is known: the target was made of another digest, or nobody knows of what.
     pub(super) fn is_moved_version(&self, one: &Viewed, upstream: &Observed) -> bool {
-        let tag = one.follows.reference.as_str();
+        let tag = one.target.reference.as_str();
         let is_other = match &one.made {
             Some(made) if one.digest.as_ref() == Some(&made.digest) => made.from != upstream.top,
             _ => true,

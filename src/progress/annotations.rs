@@ -19,7 +19,7 @@ pub(super) fn of(report: &Report) -> Vec<String> {
 
 fn images(report: &Report, outcomes: &'static [Outcome], level: &str) -> impl Iterator<Item = String> {
     let line = move |image: &ImageReport| {
-        let title = format!("{} {}", image.target.in_registry(), image.outcome.word());
+        let title = format!("{} {}", report.name_of(&image.target), image.outcome.word());
         image.failure.as_ref().map(|failure| annotation(level, &title, failure))
     };
     report.ended(outcomes).filter_map(line)

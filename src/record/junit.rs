@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
+use crate::image::Repository;
 use crate::report::{Failure, ImageReport, Outcome, Report, limit_left};
 
 /// A suite for each repository with a case for each of its images, and the suite `run` for what is no image's.
@@ -12,7 +13,7 @@ pub(super) fn render(report: &Report) -> io::Result<Vec<u8>> {
     xml.add_test_suite(of_run(report));
     let by_repository = |one: &ImageReport, other: &ImageReport| one.target.repository == other.target.repository;
     for images in report.images.chunk_by(by_repository) {
-        xml.add_test_suite(of_repository(images));
+        xml.add_test_suite(of_repository(images, report));
     }
     let mut file = Vec::new();
     xml.serialize(&mut file).map_err(io::Error::other)?;
@@ -37,15 +38,24 @@ fn of_run(report: &Report) -> TestSuite {
     suite
 }
 
-fn of_repository(images: &[ImageReport]) -> TestSuite {
-    let name = images.first().map(|image| image.target.repository.path.as_ref());
+fn of_repository(images: &[ImageReport], report: &Report) -> TestSuite {
+    let own = report.registry.as_deref();
+    let name_of = |repository: &Repository| match own {
+        Some(own) => repository.beside(own),
+        None => repository.path.to_string(),
+    };
+    let name = images.first().map(|image| name_of(&image.target.repository));
     let mut suite = TestSuite::new(name.unwrap_or_default());
-    suite.add_test_cases(images.iter().map(of_image));
+    suite.add_test_cases(
+        images
+            .iter()
+            .map(|image| of_image(image, &name_of(&image.target.repository))),
+    );
     suite.set_time(images.iter().map(took).sum());
     suite
 }
 
-fn of_image(image: &ImageReport) -> TestCase {
+fn of_image(image: &ImageReport, repository: &str) -> TestCase {
     let status = match (&image.failure, image.outcome) {
         (Some(failure), Outcome::NotAttempted) => {
             let mut status = TestCaseStatus::skipped();
@@ -56,7 +66,7 @@ fn of_image(image: &ImageReport) -> TestCase {
         (None, _) => TestCaseStatus::success(),
     };
     let mut case = TestCase::new(image.target.reference.as_str(), status);
-    case.set_classname(image.target.repository.path.as_ref());
+    case.set_classname(repository);
     case.set_time(took(image));
     if image.failure.is_none() {
         let notes = image.notes.iter().map(|note| format!("\nnote: {note}"));

@@ -18,14 +18,20 @@ pub(super) fn render(report: &Report, room: usize) -> String {
     page.table(
         "### Not as it should be\n\n",
         ["Image", "Outcome", "Why"],
-        report.ended(unwell).map(unwell_row).collect(),
+        report.ended(unwell).map(|image| unwell_row(image, report)).collect(),
     );
     page.table(
         "### Updated\n\n",
         ["Image", "Digest", "Upstream"],
-        report.ended(&[Outcome::Updated]).map(updated_row).collect(),
+        report
+            .ended(&[Outcome::Updated])
+            .map(|image| updated_row(image, report))
+            .collect(),
     );
-    let unchanged: Vec<_> = report.ended(&[Outcome::Unchanged]).map(unchanged_row).collect();
+    let unchanged: Vec<_> = report
+        .ended(&[Outcome::Unchanged])
+        .map(|image| unchanged_row(image, report))
+        .collect();
     if !unchanged.is_empty() {
         let summary = format!("<details>\n<summary>{} unchanged</summary>\n\n", unchanged.len());
         page.table(&summary, ["Image", "Digest", "Why"], unchanged);
@@ -54,21 +60,21 @@ fn head(report: &Report) -> String {
 
 type Row = [String; 3];
 
-fn unwell_row(image: &ImageReport) -> Row {
+fn unwell_row(image: &ImageReport, report: &Report) -> Row {
     let hint = image.failure.as_ref().and_then(|failure| failure.hint);
     [
-        name(image),
+        name(image, report),
         image.outcome.word().to_owned(),
         why(&image.why(), hint, "<br>"),
     ]
 }
 
-fn updated_row(image: &ImageReport) -> Row {
+fn updated_row(image: &ImageReport, report: &Report) -> Row {
     let after = image.digest_after.as_ref().map(|digest| digest.short());
     let notes = image.notes.iter().map(|note| format!("<br>*Note:* {}", escaped(note)));
     let notes: String = notes.collect();
     [
-        name(image),
+        name(image, report),
         format!(
             "`{}` → `{}`",
             image.digest_before.as_ref().map_or("nothing", Digest::short),
@@ -78,17 +84,17 @@ fn updated_row(image: &ImageReport) -> Row {
     ]
 }
 
-fn unchanged_row(image: &ImageReport) -> Row {
+fn unchanged_row(image: &ImageReport, report: &Report) -> Row {
     [
-        name(image),
+        name(image, report),
         format!("`{}`", image.digest_before.as_ref().map_or("nothing", Digest::short)),
         escaped(&image.reason),
     ]
 }
 
 /// Names and digests have nothing in them, by their grammar, that would end a code span or a cell.
-fn name(image: &ImageReport) -> String {
-    format!("`{}`", image.target.in_registry())
+fn name(image: &ImageReport, report: &Report) -> String {
+    format!("`{}`", report.name_of(&image.target))
 }
 
 fn why(message: &str, hint: Option<&str>, between: &str) -> String {

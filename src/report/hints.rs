@@ -75,6 +75,10 @@ impl From<&SurveyError> for Failure {
                 error,
                 Some("apply the plan with the settings that it was made with, or make a new one"),
             ),
+            SurveyError::OtherRegistry { .. } => Self::new(
+                error,
+                Some("name a registry of ECR; `ecr-keeper copy` brings an image to any other"),
+            ),
             SurveyError::TwoRoles(_) => {
                 Self::new(error, Some("set role_arn to the same in all targets of that registry"))
             }

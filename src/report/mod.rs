@@ -272,6 +272,14 @@ impl Report {
             .filter(move |image| outcomes.contains(&image.outcome))
     }
 
+    /// What an image is called where the run's own registry is told already.
+    pub fn name_of(&self, image: &ImageRef) -> String {
+        match &self.registry {
+            Some(own) => image.beside(own),
+            None => image.in_registry(),
+        }
+    }
+
     /// Whether everything that should be done was done.
     pub fn is_well(&self) -> bool {
         self.failures.is_empty() && self.images.iter().all(|image| image.failure.is_none())

@@ -29,15 +29,20 @@ impl Report {
             Outcome::NotAttempted,
         ];
         for repository in &self.created {
-            item(out, GOOD, "created", &repository.path)?;
+            item(
+                out,
+                GOOD,
+                "created",
+                &repository.beside(self.registry.as_deref().unwrap_or_default()),
+            )?;
         }
         for image in self.ended(told) {
-            image.write_text(out, self.registry.is_some())?;
+            image.write_text(out, self.registry.as_deref())?;
         }
         if self.registry.is_none() {
             // By hand one wants to see each.
             for image in self.ended(&[Outcome::Unchanged]) {
-                image.write_text(out, false)?;
+                image.write_text(out, None)?;
                 more(
                     out,
                     &format!("{} — {}", short(image.digest_before.as_ref()), image.reason),
@@ -168,7 +173,7 @@ pub fn limit_left(limit: &Limit) -> String {
 
 impl ImageReport {
     /// Without the registry where that is told already.
-    fn write_text(&self, out: &mut impl Write, registry_is_told: bool) -> io::Result<()> {
+    fn write_text(&self, out: &mut impl Write, registry: Option<&str>) -> io::Result<()> {
         let (style, word) = match self.outcome {
             Outcome::Updated => (GOOD, "updated"),
             Outcome::Unchanged => (QUIET, "unchanged"),
@@ -176,9 +181,9 @@ impl ImageReport {
             Outcome::Failed => (BAD, "failed"),
             Outcome::NotAttempted => (DOUBTFUL, "not done"),
         };
-        let name = match registry_is_told {
-            true => self.target.in_registry(),
-            false => self.target.to_string(),
+        let name = match registry {
+            Some(registry) => self.target.beside(registry),
+            None => self.target.to_string(),
         };
         item(out, style, word, &name)?;
         if let Some(after) = &self.digest_after {
@@ -186,7 +191,7 @@ impl ImageReport {
                 out,
                 &format!("{} → {}", short(self.digest_before.as_ref()), after.short()),
             )?;
-            let came = self.came().filter(|_| !registry_is_told);
+            let came = self.came().filter(|_| registry.is_none());
             let came = came.map(|came| format!(" ({came})"));
             more(out, &format!("from {}{}", self.upstream, came.unwrap_or_default()))?;
         }
@@ -242,24 +247,24 @@ impl Preview {
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         head(out, Some(&self.registry), Some(&self.engine))?;
         for CreateRepository { repository, with } in self.plan.creates() {
-            item(out, GOOD, "create", &repository.path)?;
+            item(out, GOOD, "create", &repository.beside(&self.registry))?;
             more(out, &with.to_string())?;
         }
         for copy in self.plan.copies() {
-            write_copy(out, copy)?;
+            write_copy(out, copy, &self.registry)?;
         }
         for refused in &self.plan.refused {
-            item(out, DOUBTFUL, "refuse", &refused.target.in_registry())?;
+            item(out, DOUBTFUL, "refuse", &refused.target.beside(&self.registry))?;
             Failure::of_refusal(refused).write_text(out)?;
         }
         for image in &self.unread {
-            image.write_text(out, true)?;
+            image.write_text(out, Some(&self.registry))?;
         }
         for failure in &self.failures {
             failure.write_item(out)?;
         }
         for kept in &self.plan.kept {
-            item(out, QUIET, "keep", &kept.target.in_registry())?;
+            item(out, QUIET, "keep", &kept.target.beside(&self.registry))?;
             more(
                 out,
                 &format!("{} — {}", short(kept.target_digest.as_ref()), kept_in_words(kept)),
@@ -279,8 +284,8 @@ impl Preview {
     }
 }
 
-fn write_copy(out: &mut impl Write, copy: &Copy) -> io::Result<()> {
-    item(out, GOOD, "copy", &copy.target.in_registry())?;
+fn write_copy(out: &mut impl Write, copy: &Copy, registry: &str) -> io::Result<()> {
+    item(out, GOOD, "copy", &copy.target.beside(registry))?;
     more(out, &format!("from {} ({})", copy.upstream, brought(&copy.brings)))?;
     more(
         out,

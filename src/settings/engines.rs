@@ -1,10 +1,7 @@
 //! The settings as each engine of a run has them.
 
-use std::collections::BTreeSet;
-
 use super::{Entry, Settings};
 use crate::image::Platforms;
-use crate::mapping::Elsewhere;
 use crate::plan::EngineKind;
 use crate::survey::Part;
 
@@ -25,16 +22,15 @@ impl Settings {
         if of_other.is_empty() {
             return vec![self.clone()];
         }
-        let is_here = |elsewhere: &Elsewhere| match &elsewhere.registry {
-            Some(registry) => self.registry.as_ref() == Some(registry),
-            None => elsewhere.region == self.aws.region && elsewhere.role_arn.is_none(),
+        let names = |entries: &[Entry]| {
+            let here = entries.iter().map(|entry| &entry.named);
+            let here = here.filter(|named| named.elsewhere.is_none());
+            here.map(|named| named.repository.clone()).collect()
         };
-        let here = of_other.iter().map(|entry| &entry.named);
-        let here = here.filter(|named| named.elsewhere.as_ref().is_none_or(is_here));
-        let names: BTreeSet<String> = here.map(|named| named.repository.clone()).collect();
         let own = Self {
+            part: Part::AllBut(names(&of_other)),
             images: of_own,
-            part: Part::AllBut(names.clone()),
+            of_other_engine: of_other.clone(),
             ..self.clone()
         };
         let other = Self {
@@ -42,8 +38,8 @@ impl Settings {
                 EngineKind::Docker => EngineKind::Direct,
                 EngineKind::Direct => EngineKind::Docker,
             },
+            part: Part::Of(names(&of_other)),
             images: of_other,
-            part: Part::Of(names),
             ..self.clone()
         };
         vec![own, other]

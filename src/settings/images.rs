@@ -37,7 +37,7 @@ impl Reader {
         let mut all = Vec::new();
         for entry in self.entries(&list) {
             let entry = [&list[..], &[entry.to_string()]].concat();
-            for one in self.image(&entry, usual).into_iter().flatten() {
+            for mut one in self.image(&entry, usual).into_iter().flatten() {
                 let named = &one.named;
                 let target = (named.elsewhere.clone(), named.repository.clone());
                 let Some(first) = known.get_mut(&target) else {
@@ -60,9 +60,12 @@ impl Reader {
                         (first != digest).then(|| format!("{name}:{tag} would name both {digest} and {first}"))
                     }),
                 };
+                let engine = first.engine;
                 if let Some(problem) = problem {
                     self.wrong_with(&entry, problem);
                 }
+                // Two engines would take each other's tags.
+                one.engine = engine;
                 all.push(one);
             }
         }

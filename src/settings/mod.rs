@@ -74,8 +74,10 @@ pub struct Settings {
     pub platforms: Option<Platforms>,
     /// Who copies.
     pub engine: EngineKind,
-    /// Of which repositories of the run's own registry.
+    /// Of which repositories of the run's own registry, as far as entries of `images` say that it is this one.
     pub part: Part,
+    /// Entries of `images` for which another engine copies.
+    pub of_other_engine: Vec<Entry>,
     /// Where the daemon is and how it is dealt with.
     pub docker: DockerOptions,
     /// How the direct engine copies.

@@ -116,7 +116,7 @@ impl Reader {
                     .value(&require, "platforms", all_platforms)
                     .unwrap_or_else(|| usual.require.platforms.clone()),
                 max_size: self.value(&require, "max_size", size).or(usual.require.max_size),
-                labels: labels.unwrap_or_else(|| usual.require.labels.clone()),
+                labels: usual.require.labels.clone().into_iter().chain(labels).collect(),
             },
         }
     }
@@ -128,14 +128,31 @@ impl Reader {
         }
     }
 
-    /// Nothing where none is said.
-    fn labels(&mut self, section: Section<'_>) -> Option<BTreeMap<String, Pattern>> {
+    fn labels(&mut self, section: Section<'_>) -> BTreeMap<String, Pattern> {
         let names = self.names_in(section);
         let labels = names.into_iter().filter_map(|name| {
             let value = self.told(section, &name, pattern)?;
             Some((name, value))
         });
-        let labels: BTreeMap<String, Pattern> = labels.collect();
-        (!labels.is_empty()).then_some(labels)
+        labels.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{Given, Settings};
+
+    #[test]
+    fn what_an_entry_asks_for_comes_beside_what_is_asked_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.yaml");
+        let yaml = "policy: {min_age: 1h, require: {max_size: 1GiB, labels: {vendor: x}}}\n\
+             images:\n  - {upstream: app, repository: a/b, policy: {require: {labels: {tier: prod}}}}\n";
+        std::fs::write(&file, yaml).unwrap();
+        let settings = Settings::load(Some(&file), &Given::default()).unwrap();
+        let own = settings.images[0].safety.clone().unwrap();
+        assert_eq!(own.require.labels.keys().collect::<Vec<_>>(), ["tier", "vendor"]);
+        assert_eq!(own.require.max_size, Some(1 << 30));
+        assert_eq!(own.min_age, settings.safety.min_age);
     }
 }

@@ -89,6 +89,7 @@ impl Reader {
             safety: safety?,
             platforms,
             part: Part::All,
+            of_other_engine: Vec::new(),
             engine: engine?,
             docker: docker?,
             direct: direct?,

@@ -103,6 +103,14 @@ pub enum SurveyError {
     /// Nothing that is set leads to its registry.
     #[error("the settings lead to no registry {0}, or not to its API")]
     NoRegistry(Arc<str>),
+    /// Its API is that of another registry.
+    #[error("{host} is no registry of ECR: its API would be that of {own}")]
+    OtherRegistry {
+        /// The registry's host.
+        host: Arc<str>,
+        /// Whose API it is.
+        own: String,
+    },
     /// Two say who to be at a registry, and not the same.
     #[error("another target of {0} assumes another role there; name one role for a registry")]
     TwoRoles(Arc<str>),

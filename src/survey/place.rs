@@ -62,6 +62,7 @@ impl Survey {
                 scope.registry
             );
         }
+        let is_matched = listed.iter().any(|one| scope.has_keyword(&one.name));
         if scope.discovers {
             listed.retain(|one| scope.part.has(&one.name));
         }
@@ -72,7 +73,6 @@ impl Survey {
         names.extend(named.iter().map(|named| named.repository.clone()));
         let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
         let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
-        let is_matched = listed.iter().any(|one| scope.has_keyword(&one.name));
         let keyword = scope
             .keyword
             .clone()

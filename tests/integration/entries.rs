@@ -156,6 +156,10 @@ async fn an_entry_s_own_engine_copies_for_it_beside_the_other() {
     let run = world.keeper(&["explain", "base/image/team/tool:1.0", "--output", "json"]);
     let explained = run.ran().await.well().json();
     assert_eq!(explained["kept"][0]["because"], "same-digest", "{explained}");
+    // Another entry of the repository is copied by whom the first names.
+    let more = "  - {upstream: team/tool, repository: base/image/team/tool, include_tags: '0.9'}\n";
+    settings(&world, &(world.file("settings.yaml") + more));
+    assert_eq!(world.sync().await.well().json()["totals"]["unchanged"], 3);
     // Without the daemon, what needs none is done.
     world.upstream("team/tool", "1.0", multi("last")).await;
     let run = world
@@ -168,4 +172,61 @@ async fn an_entry_s_own_engine_copies_for_it_beside_the_other() {
         "{}",
         ran.stdout
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_turns_out_to_be_the_run_s_own_registry_has_one_engine() {
+    let world = World::new().await;
+    let tool = world.upstream("team/tool", "1.0", multi("tool")).await;
+    world.ecr("base/image/team/tool", "1.0", tiny("older")).await;
+    settings(
+        &world,
+        "images:\n  - {upstream: team/tool, repository: base/image/team/tool, include_tags: '1.0', engine: direct, targets: [{region: eu-central-1}]}\n",
+    );
+    // Which registry that is shows only in the token.
+    let run = || world.keeper(&["sync", "--output", "json"]).without("ECR");
+    let ran = run().ran().await.well();
+    assert_eq!(outcomes(&ran), pairs(&[("base/image/team/tool:1.0", "updated")]));
+    assert_eq!(world.digest_in_ecr("base/image/team/tool", "1.0"), tool.top);
+    assert_eq!(
+        outcomes(&run().ran().await.well()),
+        pairs(&[("base/image/team/tool:1.0", "unchanged")])
+    );
+    // Where the daemon has nothing to do, there need be none.
+    let run = run().without("KEYWORD").env("DOCKER_HOST", "unix:///nowhere.sock");
+    assert_eq!(
+        outcomes(&run.ran().await.well()),
+        pairs(&[("base/image/team/tool:1.0", "unchanged")])
+    );
+    // And a plan shows what it can.
+    let plan = world
+        .keeper(&["plan", "--output", "json"])
+        .env("DOCKER_HOST", "unix:///nowhere.sock");
+    let plan = plan.ran().await.code_is(1).json();
+    assert_eq!(plan["kept"].as_array().unwrap().len(), 1, "{plan}");
+    assert!(plan["failures"].to_string().contains("/nowhere.sock"), "{plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_names_a_digest_stays_where_it_was_rolled_back_to() {
+    let world = world().await;
+    let first = world.ecr("mirror/team/tool", "kept", tiny("first")).await;
+    let pinned = world.upstream("team/tool", "1.1", tiny("pinned")).await;
+    world.upstream("team/tool", "1.1", tiny("newer")).await;
+    settings(
+        &world,
+        &format!(
+            "images:\n  - {{upstream: team/tool, repository: mirror/team/tool, digests: {{'1.1': '{}'}}}}\n",
+            pinned.top
+        ),
+    );
+    let keeper = |arguments: &[&str]| world.keeper(arguments).without("KEYWORD");
+    keeper(&["sync"]).ran().await.well();
+    assert_eq!(world.digest_in_ecr("mirror/team/tool", "1.1"), pinned.top);
+    keeper(&["rollback", "mirror/team/tool:1.1", "--to", "kept"])
+        .ran()
+        .await
+        .well();
+    keeper(&["sync"]).ran().await.well();
+    assert_eq!(world.digest_in_ecr("mirror/team/tool", "1.1"), first.top);
 }

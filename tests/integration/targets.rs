@@ -97,7 +97,18 @@ async fn the_upstream_s_tags_and_digests_are_asked_for_once() {
 async fn a_saved_plan_is_applied_in_every_registry() {
     let world = world().await;
     settings(&world, &everywhere());
-    keeper(&world, &["plan", "--out", "plan.json"]).ran().await.well();
+    let shown = keeper(&world, &["plan", "--out", "plan.json"]).ran().await.well();
+    // Whoever approves it has to see where it goes.
+    for (region, name) in [
+        ("eu-central-1", "base/image/app:1.1".to_owned()),
+        (
+            "eu-west-1",
+            format!("{}/base/image/app:1.1", world.lab.region("eu-west-1").host()),
+        ),
+    ] {
+        let line = format!("copy      {name}\n");
+        assert!(shown.stdout.contains(&line), "{region}: {}", shown.stdout);
+    }
     let ran = keeper(&world, &["apply", "plan.json", "--output", "json"])
         .ran()
         .await
@@ -170,6 +181,54 @@ async fn a_repository_that_is_not_there_is_created_in_its_own_region() {
     assert!(west.digest_of("new/app", "1.1").is_some());
     assert!(!world.lab.ecr().repositories().contains(&"new/app".to_owned()));
     assert_eq!(ran.json()["created"][0], format!("{}/new/app", west.host()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_narrowed_down_to_a_name_leaves_the_run_s_own_of_that_name_alone() {
+    let world = world().await;
+    world.ecr("base/image/app", "1.1", tiny("the team's own")).await;
+    let own = world.digest_in_ecr("base/image/app", "1.1");
+    settings(
+        &world,
+        "images:\n  - {upstream: app, repository: base/image/app, newest: 1, targets: [{region: eu-west-1}]}\n",
+    );
+    let run = keeper(&world, &["sync", "--only", "base/image/app", "--output", "json"]);
+    let ran = run.ran().await.well();
+    assert_eq!(outcome(&ran, world.lab.region("eu-west-1"), "1.1"), "updated");
+    assert_eq!(ran.json()["images"].as_array().unwrap().len(), 1, "{}", ran.stdout);
+    assert_eq!(world.digest_in_ecr("base/image/app", "1.1"), own);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_none_of_ecr_s_is_no_target() {
+    let world = world().await;
+    let other = world.lab.upstream().host();
+    settings(
+        &world,
+        &format!(
+            "registries: {{'{other}': {{plain_http: true}}}}\nimages:\n  - {{upstream: app, repository: base/image/app, newest: 1, targets: [{{registry: '{other}'}}]}}\n"
+        ),
+    );
+    world.forget_requests();
+    // As where AWS itself is asked.
+    let run = keeper(&world, &["sync", "--output", "json"]);
+    let run = run
+        .without("AWS_ENDPOINT_URL_ECR")
+        .env("AWS_CONFIG_FILE", world.folder().join("aws"));
+    let endpoint = world.lab.endpoint();
+    let profile = format!("[default]\nservices = lab\n[services lab]\necr =\n  endpoint_url = {endpoint}\n");
+    fs::write(world.folder().join("aws"), profile).unwrap();
+    let ran = run.ran().await.code_is(1);
+    let failures = ran.json()["failures"].to_string();
+    assert!(
+        failures.contains(&format!("{other} is no registry of ECR")),
+        "{failures}"
+    );
+    let pushes = world.lab.upstream().requests();
+    assert!(
+        pushes.iter().all(|request| request.authorization.is_empty()),
+        "{pushes:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,15 +45,15 @@ pub(super) fn ended(number: u64, report: &Report, next: Option<Timestamp>, outpu
     for image in &report.images {
         match (image.outcome, &image.failure) {
             (Outcome::Failed, Some(why)) => {
-                tracing::error!("failed {} — {}", image.target.in_registry(), with_hint(why))
+                tracing::error!("failed {} — {}", report.name_of(&image.target), with_hint(why))
             }
             (_, Some(why)) => tracing::warn!(
                 "{} {} — {}",
                 image.outcome.word(),
-                image.target.in_registry(),
+                report.name_of(&image.target),
                 with_hint(why)
             ),
-            (Outcome::Updated, None) => tracing::info!("updated {}", image.target.in_registry()),
+            (Outcome::Updated, None) => tracing::info!("updated {}", report.name_of(&image.target)),
             (_, None) => {}
         }
     }

@@ -152,7 +152,8 @@ fn chosen(tags: &[Tag], text: &str, grammar: Grammar) -> Vec<Tag> {
             &beside,
         ),
     };
-    settings(&imported).images[0].tags.choose(tags).unwrap().chosen
+    let named = settings(&imported).images[0].named.clone();
+    named.tags.unwrap().choose(tags).unwrap().chosen
 }
 
 #[test]
