@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::error::{ConnectorError, ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 use super::profile::UnknownProfile;
 
@@ -146,12 +146,27 @@ fn of_transport<E: Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -
         )
     });
     let credentials_failed = causes.iter().any(|cause| cause.is::<CredentialsError>());
+    // What STS says of a role.
+    let said = causes.iter().find_map(|cause| cause.downcast_ref::<ErrorMetadata>());
+    let unanswered = causes.iter().any(|cause| cause.is::<ConnectorError>());
     let words = match causes.last() {
         Some(root) => root.to_string(),
         None => error.to_string(),
     };
     match () {
         () if no_credentials => (Trouble::NoCredentials, "no AWS credentials were found".to_owned()),
+        () if credentials_failed
+            && let Some((code, said)) = said.and_then(|said| Some((said.code()?, said.message()?))) =>
+        {
+            (
+                of_code(code),
+                format!("the AWS credentials could not be loaded: {code}: {said}"),
+            )
+        }
+        () if credentials_failed && unanswered => (
+            Trouble::Unreachable,
+            format!("the AWS credentials could not be loaded: {words}"),
+        ),
         () if credentials_failed => (
             Trouble::BadCredentials,
             format!("the AWS credentials could not be loaded: {words}"),

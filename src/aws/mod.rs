@@ -16,6 +16,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::origin::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::profile::OfProfile;
@@ -98,9 +99,6 @@ impl AwsOptions {
                 loader = loader.credentials_provider(provider);
             }
         }
-        if let Some(url) = &self.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
         if let Some(keys) = &self.keys {
             loader = loader.credentials_provider(Credentials::new(
                 keys.id.clone(),
@@ -114,7 +112,7 @@ impl AwsOptions {
         }
         let config = self.telling(loader.load().await);
         match (config.region(), &self.profile) {
-            (Some(_), _) => Ok(self.assuming(config).await),
+            (Some(_), _) => Ok(self.asking(self.assuming(config).await)),
             (None, Some(profile)) if profile::is_unknown(&profile.name).await => {
                 Err(AwsError::unknown_profile(&profile.name))
             }
@@ -127,18 +125,25 @@ impl AwsOptions {
         let Some(role) = &self.role_arn else {
             return config;
         };
-        // An endpoint that is said is ECR's.
-        let mut sts = config.clone().into_builder();
-        sts.set_endpoint_url(None);
         let provider = AssumeRoleProvider::builder(role)
             .session_name("ecr-keeper")
-            .configure(&sts.build())
+            .configure(&config)
             .build()
             .await;
         config
             .into_builder()
             .credentials_provider(SharedCredentialsProvider::new(provider))
             .build()
+    }
+
+    /// At the endpoint that is said, which wins over AWS's own variables. It is ECR's and none of STS's: who we are is found out without it.
+    fn asking(&self, config: SdkConfig) -> SdkConfig {
+        let Some(url) = &self.endpoint_url else {
+            return config;
+        };
+        let mut config = config.into_builder().endpoint_url(url);
+        config.insert_origin("endpoint_url", Origin::shared_config());
+        config.build()
     }
 
     /// The SDK passes over a profile that is not there, or tells of it in words.

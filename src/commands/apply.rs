@@ -1,12 +1,13 @@
 //! `apply`: carries out a plan that was saved, by exactly what it says.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::desk::{Desk, Range};
+use super::elsewhere::may_lead_to;
 use super::sync::{RunOptions, answer, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::aws::ecr::account_and_region;
 use crate::image::Repository;
 use crate::plan::{self, Policies, SAVED_VERSION, Saved};
 use crate::report::{Failure, Report};
@@ -102,36 +103,29 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
     }
     let copied = saved.plan.copies().map(|copy| &copy.target.repository);
     let created = saved.plan.creates().map(|create| &create.repository);
-    let is_other = |repository: &&Repository| {
-        *repository.host != *saved.registry
-            && !settings
-                .images
-                .iter()
-                .any(|entry| may_go_to(entry, &repository.host, settings))
+    let written: BTreeSet<&Repository> = copied.chain(created).collect();
+    let may_lead_to = |entry: &Entry, host: &str| {
+        let elsewhere = entry.named.elsewhere.as_ref();
+        elsewhere.is_some_and(|elsewhere| may_lead_to(elsewhere, host, &settings.aws))
     };
-    if let Some(other) = copied.chain(created).find(is_other) {
+    let is_other = |repository: &&Repository| {
+        let mut entries = settings.images.iter();
+        *repository.host != *saved.registry && !entries.any(|entry| may_lead_to(entry, &repository.host))
+    };
+    if let Some(other) = written.iter().copied().find(is_other) {
         return Err(unusable(format!(
             "the plan {} is for {}, and would write to {other}, which no target of `images` names",
             path.display(),
             saved.registry
         )));
     }
+    // Registries that it does not write to are not opened.
+    let is_written = |entry: &Entry| written.iter().any(|one| may_lead_to(entry, &one.host));
+    let is_needed = |entry: &&Entry| entry.named.elsewhere.is_none() || is_written(entry);
+    let images = settings.images.iter().filter(is_needed).cloned().collect();
+    settings.images = images;
     settings.platforms = Some(saved.platforms.clone());
     Ok(())
-}
-
-/// Whether what is named may lead to the registry at `host`, as far as that shows before it is asked. What is copied elsewhere than to the
-/// registries that are set fails when it is looked at again.
-fn may_go_to(entry: &Entry, host: &str, settings: &Settings) -> bool {
-    let Some(elsewhere) = &entry.named.elsewhere else {
-        return false;
-    };
-    match (&elsewhere.registry, account_and_region(host)) {
-        (Some(registry), _) => registry == host,
-        (None, Some((_, region))) => elsewhere.region.as_deref() == Some(region),
-        // Who asks another API than AWS's may have registries of any name.
-        (None, None) => elsewhere.endpoint_url.is_some() || settings.aws.endpoint_url.is_some(),
-    }
 }
 
 const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Context;
-use super::elsewhere::{Opened, Routes, may_mean};
+use super::elsewhere::{Opened, Routes, Unreached, may_mean};
 use super::watch::Watch;
+use crate::aws::AwsOptions;
 use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
 use crate::engine::{EngineError, Registries, Session, direct, docker};
@@ -18,7 +19,7 @@ use crate::registry::{Client, Limit};
 use crate::report::Failure;
 use crate::settings::{Mistake, Settings, SettingsError};
 use crate::stop::Stop;
-use crate::survey::{Closed, Part, Place, Scope, Seen, Survey, look_again, survey};
+use crate::survey::{Part, Place, Scope, Seen, Survey, SurveyError, look_again, survey};
 
 /// Which repositories and tags a run is about.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +94,8 @@ pub(super) struct Desk {
     /// The run's own registry first.
     places: Vec<Place>,
     /// What is named for registries that could not be reached, and why not.
-    unreached: Vec<Closed>,
+    unreached: Vec<Unreached>,
+    aws: AwsOptions,
     allow_no_match: bool,
     events: Events,
 }
@@ -114,10 +116,8 @@ impl Desk {
             .map_err(|error| Failure::from(&error))?;
         let registry = own.host.clone();
         let source = format!("the token is from {} and for {}", own.ecr.region(), own.token.registry);
-        let routes = Routes::open(settings, &own, &range.only).await;
-        let keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
-        let others = routes.others.iter().map(|(other, _)| other);
-        let keyring = others.fold(own.add_to(keyring), |keyring, other| other.add_to(keyring));
+        let mut routes = Routes::open(settings, &own, &range.only).await;
+        let keyring = routes.keyring(settings, &own);
         let session = open_session(settings, keyring, &registry, Targets::OneRegistry)
             .await
             .map_err(|error| {
@@ -172,13 +172,14 @@ impl Desk {
             missing_only: settings.missing_only,
             at_once: questions,
         };
-        let unreached = routes.unreached.clone();
+        let unreached = std::mem::take(&mut routes.unreached);
         Ok(Self {
             policies: routes.policies(usual, &own),
             session,
             ledger,
             places: routes.into_places(own, &scope),
             unreached,
+            aws: settings.aws.clone(),
             registry,
             allow_no_match: settings.allow_no_match,
             events,
@@ -210,7 +211,7 @@ impl Desk {
         )
         .await
         .map_err(|error| Failure::from(&error))?;
-        found.closed.extend(self.unreached.iter().cloned());
+        found.closed.extend(self.unreached.iter().map(|one| one.closed.clone()));
         if self.allow_no_match || stop.is_asked() {
             found.unmatched = None;
         }
@@ -246,7 +247,17 @@ impl Desk {
 
     /// What both sides of planned copies hold now.
     pub(super) async fn look_again(&self, plan: &Plan, at_once: usize, stop: &Stop) -> Vec<Seen> {
-        look_again(plan, at_once, &self.ecrs(), &self.session, &self.ledger, stop).await
+        let mut seen = look_again(plan, at_once, &self.ecrs(), &self.session, &self.ledger, stop).await;
+        for (copy, now) in &mut seen {
+            let may_be = |one: &&Unreached| one.may_be(&copy.target.repository, &self.aws);
+            if let Some(Err(error)) = now
+                && let SurveyError::NoRegistry(_) = **error
+                && let Some(unreached) = self.unreached.iter().find(may_be)
+            {
+                *error = Arc::new(unreached.closed.why.clone());
+            }
+        }
+        seen
     }
 }
 

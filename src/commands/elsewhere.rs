@@ -10,7 +10,7 @@ use crate::credentials::Keyring;
 use crate::image::Repository;
 use crate::mapping::{Elsewhere, Named, Only};
 use crate::plan::{Policies, Policy};
-use crate::settings::{Entry, Settings};
+use crate::settings::{Entry, Settings, repositories};
 use crate::survey::{Closed, Part, Place, Scope, SurveyError};
 
 /// A registry of ECR that has given a token.
@@ -41,11 +41,7 @@ impl Opened {
 
     /// Which repositories of it one engine looks after: that an entry's target is this registry shows only here.
     pub(super) fn part(&self, settings: &Settings) -> Part {
-        let names = |entries: &[Entry]| {
-            let here = entries.iter().map(|entry| &entry.named);
-            let here = here.filter(|named| named.elsewhere.as_ref().is_none_or(|elsewhere| self.is(elsewhere)));
-            here.map(|named| named.repository.clone()).collect()
-        };
+        let names = |entries| repositories(entries, |elsewhere| self.is(elsewhere));
         match settings.part {
             Part::All => Part::All,
             Part::Of(_) => Part::Of(names(&settings.images)),
@@ -69,10 +65,6 @@ impl Opened {
         }
     }
 
-    pub(super) fn add_to(&self, keyring: Keyring) -> Keyring {
-        keyring.with_ecr(self.ecr.clone(), self.host.clone(), Some(self.token.clone()))
-    }
-
     async fn elsewhere(elsewhere: &Elsewhere, settings: &Settings) -> Result<Self, AwsError> {
         let host = elsewhere.registry.as_deref();
         let of_host = host.and_then(account_and_region).map(|(account, _)| account.to_owned());
@@ -92,6 +84,20 @@ impl Opened {
     }
 }
 
+/// What an entry of `images` names for a registry that cannot be reached.
+pub(super) struct Unreached {
+    elsewhere: Elsewhere,
+    name: String,
+    pub(super) closed: Closed,
+}
+
+impl Unreached {
+    /// Whether it may be that repository, whose registry it is not known by where that was not reached.
+    pub(super) fn may_be(&self, repository: &Repository, settings: &AwsOptions) -> bool {
+        *self.name == *repository.path && may_lead_to(&self.elsewhere, &repository.host, settings)
+    }
+}
+
 /// What the settings name, by where it goes.
 #[derive(Default)]
 pub(super) struct Routes {
@@ -100,7 +106,7 @@ pub(super) struct Routes {
     /// To others.
     pub(super) others: Vec<(Opened, Vec<Entry>)>,
     /// To others that cannot be reached, and why not.
-    pub(super) unreached: Vec<Closed>,
+    pub(super) unreached: Vec<Unreached>,
 }
 
 impl Routes {
@@ -146,10 +152,29 @@ impl Routes {
             Some((other, all)) => (&*other, all),
             None => return self.others.push((opened, named)),
         };
-        match elsewhere.role_arn.is_none() || known.role_arn == opened.role_arn {
-            true => all.extend(named),
-            false => self.close(elsewhere, named, &SurveyError::TwoRoles(opened.host.into())),
+        if elsewhere.role_arn.is_some() && known.role_arn != opened.role_arn {
+            return self.close(elsewhere, named, &SurveyError::TwoRoles(opened.host.into()));
         }
+        for entry in named {
+            let same = |known: &&Entry| known.named.repository == entry.named.repository;
+            match all.iter().find(same).map(|first| first.named.from.clone()) {
+                // Settings refuse this where both are written alike.
+                Some(first) if entry.platforms.is_some() || entry.safety.is_some() => {
+                    self.unreached
+                        .push(unreached(elsewhere, entry, &SurveyError::OwnRulesTwice(first)));
+                }
+                _ => all.push(entry),
+            }
+        }
+    }
+
+    /// The logins of a run, with those of all these registries.
+    pub(super) fn keyring(&self, settings: &Settings, own: &Opened) -> Keyring {
+        let keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
+        let others = self.others.iter().map(|(other, _)| other);
+        others.chain([own]).fold(keyring, |keyring, one| {
+            keyring.with_ecr(one.ecr.clone(), one.host.clone(), Some(one.token.clone()))
+        })
     }
 
     /// The policies of repositories that have their own, beside that of all others.
@@ -222,15 +247,33 @@ impl Routes {
     }
 
     fn close(&mut self, elsewhere: &Elsewhere, entries: Vec<Entry>, why: &SurveyError) {
-        self.unreached
-            .extend(entries.into_iter().map(|Entry { named, .. }| Closed {
-                repository: match &elsewhere.registry {
-                    Some(host) => format!("{host}/{}", named.repository),
-                    None => format!("{} of {elsewhere}", named.repository),
-                },
-                from: Some(named.from),
-                why: why.clone(),
-            }));
+        let closed = entries.into_iter().map(|entry| unreached(elsewhere, entry, why));
+        self.unreached.extend(closed);
+    }
+}
+
+fn unreached(elsewhere: &Elsewhere, Entry { named, .. }: Entry, why: &SurveyError) -> Unreached {
+    Unreached {
+        closed: Closed {
+            repository: match &elsewhere.registry {
+                Some(host) => format!("{host}/{}", named.repository),
+                None => format!("{} of {elsewhere}", named.repository),
+            },
+            from: Some(named.from),
+            why: why.clone(),
+        },
+        elsewhere: elsewhere.clone(),
+        name: named.repository,
+    }
+}
+
+/// Whether a target is the registry at `host`, as far as that shows before it is asked.
+pub(super) fn may_lead_to(elsewhere: &Elsewhere, host: &str, usual: &AwsOptions) -> bool {
+    match (&elsewhere.registry, account_and_region(host)) {
+        (Some(registry), _) => registry == host,
+        (None, Some((_, region))) => elsewhere.region.as_deref() == Some(region),
+        // Who asks another API than AWS's may have registries of any name.
+        (None, None) => elsewhere.endpoint_url.is_some() || usual.endpoint_url.is_some(),
     }
 }
 
@@ -240,10 +283,16 @@ fn named(entries: &[Entry]) -> Vec<Named> {
 
 /// Whether a run that is narrowed down to `only` may be about it: of which registry it is shows only there.
 pub(super) fn may_mean(only: &Only, named: &Named) -> bool {
-    let Some(before) = only.repository.strip_suffix(named.repository.as_str()) else {
-        return false;
-    };
-    // A registry's host has a point or a port in it, and stands alone.
-    let is_host = |host: &str| !host.contains('/') && (host.contains(['.', ':']) || host == "localhost");
-    before.is_empty() || before.strip_suffix('/').is_some_and(is_host)
+    only.repository == named.repository || with_host(only).is_some_and(|whole| *whole.path == *named.repository)
+}
+
+/// The repository that is meant, where its registry was written before it.
+pub(super) fn with_host(only: &Only) -> Option<Repository> {
+    let (host, path) = only.repository.split_once('/')?;
+    // A registry's host has a point or a port in it.
+    let is_host = host.contains(['.', ':']) || host == "localhost";
+    is_host.then(|| Repository {
+        host: host.into(),
+        path: path.into(),
+    })
 }

@@ -36,9 +36,9 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let settings = context.settings()?;
     let range = Range::of(context, &settings, &options.only)?;
     let parts = settings.by_engine().into_iter();
-    let mut parts = parts.filter_map(|settings| Some((range.within(&settings)?, settings)));
-    let (first, second) = (parts.next(), parts.next());
-    if options.out.is_some() && second.is_some() {
+    let parts = parts.filter_map(|settings| Some((range.within(&settings)?, settings)));
+    let parts: Vec<(Range, Settings)> = parts.collect();
+    if options.out.is_some() && parts.len() > 1 {
         return Err(CommandError::Unusable(Failure {
             message: "write a plan: entries of `images` name another engine, and a plan is carried out by one"
                 .to_owned(),
@@ -46,15 +46,12 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             hint: Some("narrow it down to repositories of one engine with --only"),
         }));
     }
-    let saved_by = first
-        .as_ref()
-        .map_or_else(|| settings.clone(), |(_, settings)| settings.clone());
     let mut watch = Watch::begin(context, settings.grace)?;
-    let preview = preview_all([first, second], &watch).await;
+    let preview = preview_all(&parts, &watch).await;
     let asked = watch.end_view().await;
     let preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
-    if let (Some(path), None) = (&options.out, asked) {
-        save(path, &saved_by, &preview).map_err(CommandError::Failed)?;
+    if let (Some(path), None, Some((_, settings))) = (&options.out, asked, parts.first()) {
+        save(path, settings, &preview).map_err(CommandError::Failed)?;
     }
     context.print(&preview, |preview, out| preview.write_text(out))?;
     Ok(match asked {
@@ -66,27 +63,22 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     })
 }
 
-async fn preview_all(parts: [Option<(Range, Settings)>; 2], watch: &Watch) -> Result<Preview, Failure> {
-    let mut all: Option<Preview> = None;
-    let mut failures = Vec::new();
-    for (range, settings) in parts.into_iter().flatten() {
-        match (preview(&settings, range, watch).await, all.take()) {
-            (Ok(part), Some(first)) => all = Some(first.and(part)),
-            (Ok(part), None) => all = Some(part),
-            (Err(failure), first) => {
-                all = first;
-                failures.push(failure);
+/// What each engine would do; what fails of one is told beside what the other would.
+async fn preview_all(parts: &[(Range, Settings)], watch: &Watch) -> Result<Preview, Failure> {
+    let mut all = Err(Failure::stopped("looking for what the run is about"));
+    for (at, (range, settings)) in parts.iter().enumerate() {
+        let part = preview(settings, range.clone(), watch).await;
+        all = match (all, part) {
+            (_, part) if at == 0 => part,
+            (Ok(first), Ok(part)) => Ok(first.and(part)),
+            (Ok(mut one), Err(failure)) | (Err(failure), Ok(mut one)) => {
+                one.failures.push(failure);
+                Ok(one)
             }
-        }
+            (first, _) => first,
+        };
     }
-    match (all, failures.pop()) {
-        (Some(mut all), failed) => {
-            all.failures.extend(failed);
-            Ok(all)
-        }
-        (None, Some(failed)) => Err(failed),
-        (None, None) => Err(Failure::stopped("looking for what the run is about")),
-    }
+    all
 }
 
 async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::desk::registries;
-use super::elsewhere::{Opened, Routes};
+use super::elsewhere::{Opened, Routes, Unreached, with_host};
 use super::sync::lock;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::aws::ecr::Ecr;
-use crate::credentials::Keyring;
 use crate::engine::{Registries, Side};
 use crate::image::{Digest, ImageRef, Repository, Tag};
 use crate::ledger::{Ledger, Made};
 use crate::mapping::{Backup, Only, named_by_tags};
 use crate::report::{Failure, Rollback, SCHEMA_VERSION};
-use crate::settings::{Entry, Settings};
+use crate::settings::Settings;
 
 /// What `rollback` is told.
 #[derive(Debug, clap::Args)]
@@ -96,26 +95,23 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
         .await
         .map_err(|error| Failure::from(&error))?;
     let routes = Routes::open(settings, &own, std::slice::from_ref(&options.target)).await;
-    if let Some(closed) = routes
-        .unreached
-        .iter()
-        .find(|closed| closed.repository == options.target.repository)
-    {
-        return Err(Failure::from(&closed.why));
-    }
-    let keyring = Keyring::new(settings.logins.clone()).with_aws(settings.aws.clone());
-    let others = routes.others.iter().map(|(other, _)| other);
-    let keyring = others.fold(own.add_to(keyring), |keyring, other| other.add_to(keyring));
-    let is_of = |(other, _): &(Opened, Vec<Entry>)| options.target.name_in(&other.host) != options.target.repository;
-    let (place, entries, is_own) = match routes.others.into_iter().find(is_of) {
+    let keyring = routes.keyring(settings, &own);
+    let is_of = |host: &str| options.target.name_in(host) != options.target.repository;
+    let (place, entries, is_own) = match routes.others.into_iter().find(|(other, _)| is_of(&other.host)) {
         Some((other, named)) => (other, named, false),
-        None => (own, routes.own, true),
+        None => {
+            let whole = with_host(&options.target);
+            let may_be = |one: &&Unreached| whole.as_ref().is_some_and(|whole| one.may_be(whole, &settings.aws));
+            match routes.unreached.iter().find(may_be).filter(|_| !is_of(&own.host)) {
+                Some(unreached) => return Err(Failure::from(&unreached.closed.why)),
+                None => (own, routes.own, true),
+            }
+        }
     };
     let (host, ecr) = (place.host, place.ecr);
     let path = options.target.name_in(&host);
-    let entry = entries.iter().find(|entry| entry.named.repository == path);
-    let own = entries.iter().filter(|entry| entry.named.repository == path);
-    let own = own.filter_map(|entry| entry.safety.as_ref()).next();
+    let entries = entries.iter().filter(|entry| entry.named.repository == path);
+    let own = entries.clone().find_map(|entry| entry.safety.as_ref());
     let backup = own.unwrap_or(&settings.safety).backup.clone();
     let images = ecr.images(path).await.map_err(|error| Failure::from(&error))?;
     let named = images
@@ -130,7 +126,7 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
     let before = named.get(tag).copied();
     let to = chosen(options, tag, &named, backup.as_ref()).ok_or_else(|| nothing(&target, options))?;
     let registries = registries(settings, &keyring);
-    let follows = match entry {
+    let follows = match entries.clone().next() {
         Some(entry) => Some(entry.named.upstream.clone()),
         None if is_own => followed(path, settings, &ecr).await,
         None => None,
@@ -138,8 +134,7 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
     let follows = match follows {
         None => None,
         Some(upstream) => {
-            let named = entries.iter().filter(|entry| entry.named.repository == path);
-            let pinned = named.filter_map(|entry| entry.named.digests.get(tag)).next();
+            let pinned = entries.clone().find_map(|entry| entry.named.digests.get(tag));
             let image = match pinned {
                 Some(digest) => upstream.image(digest.clone()),
                 None => upstream.image(tag.clone()),

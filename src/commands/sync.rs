@@ -173,6 +173,7 @@ async fn attempt_all(settings: &Settings, range: &Range, report: &mut Report, wa
     for settings in settings.by_engine() {
         let Some(range) = range.within(&settings) else { continue };
         if let Err(failure) = std::mem::replace(&mut ended, attempt(&settings, range, report, watch).await) {
+            watch.events.send(Event::Trouble(failure.in_one_line()));
             report.failures.push(failure);
         }
     }

@@ -82,6 +82,7 @@ impl From<&SurveyError> for Failure {
             SurveyError::TwoRoles(_) => {
                 Self::new(error, Some("set role_arn to the same in all targets of that registry"))
             }
+            SurveyError::OwnRulesTwice(_) => Self::new(error, Some("say them there, and nowhere else")),
             SurveyError::Cached => Self::new(error, Some("name another repository for it")),
             SurveyError::Tag(_) => Self::new(
                 error,

@@ -1,7 +1,10 @@
 //! The settings as each engine of a run has them.
 
+use std::collections::BTreeSet;
+
 use super::{Entry, Settings};
 use crate::image::Platforms;
+use crate::mapping::Elsewhere;
 use crate::plan::EngineKind;
 use crate::survey::Part;
 
@@ -22,13 +25,8 @@ impl Settings {
         if of_other.is_empty() {
             return vec![self.clone()];
         }
-        let names = |entries: &[Entry]| {
-            let here = entries.iter().map(|entry| &entry.named);
-            let here = here.filter(|named| named.elsewhere.is_none());
-            here.map(|named| named.repository.clone()).collect()
-        };
         let own = Self {
-            part: Part::AllBut(names(&of_other)),
+            part: Part::AllBut(repositories(&of_other, |_| false)),
             images: of_own,
             of_other_engine: of_other.clone(),
             ..self.clone()
@@ -38,10 +36,17 @@ impl Settings {
                 EngineKind::Docker => EngineKind::Direct,
                 EngineKind::Direct => EngineKind::Docker,
             },
-            part: Part::Of(names(&of_other)),
+            part: Part::Of(repositories(&of_other, |_| false)),
             images: of_other,
             ..self.clone()
         };
         vec![own, other]
     }
+}
+
+/// The repositories of the run's own registry that entries name; of one that they name by its host, region or ARN, `is_own` tells whether it is that.
+pub fn repositories(entries: &[Entry], is_own: impl Fn(&Elsewhere) -> bool) -> BTreeSet<String> {
+    let here = entries.iter().map(|entry| &entry.named);
+    let here = here.filter(|named| named.elsewhere.as_ref().is_none_or(&is_own));
+    here.map(|named| named.repository.clone()).collect()
 }

@@ -18,6 +18,7 @@ mod serve_keys;
 mod targets;
 mod values;
 
+pub use engines::repositories;
 pub use images::Entry;
 pub use keys::{Key, Shape, keys};
 pub use layers::{Given, variable_of_registry};

@@ -114,6 +114,9 @@ pub enum SurveyError {
     /// Two say who to be at a registry, and not the same.
     #[error("another target of {0} assumes another role there; name one role for a registry")]
     TwoRoles(Arc<str>),
+    /// Two say what holds for a repository.
+    #[error("platforms and policy hold for all of a repository, which {0} names before by another spelling")]
+    OwnRulesTwice(String),
     /// ECR creates no such repository by itself.
     #[error("there is no such repository, and no repository creation template of {region} creates {name} on push")]
     NoTemplate {

@@ -3,17 +3,19 @@
 use std::fs;
 
 use ecr_lab::images::{Place, tiny};
-use ecr_lab::{ApiFault, EcrRegion, LabOptions, Logged};
+use ecr_lab::{ApiFault, EcrRegion, LabOptions, Logged, Store};
+use serde_json::Value;
 
 use crate::support::{Content, Ran, Run, World};
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/mirror";
 
-/// A registry of its own in each of three regions, the last in another account.
+/// A registry in each of three regions, and one more in the last of them, of another account: only its role leads there.
 async fn world() -> World {
     let regions = [
         ("123456789012", "eu-central-1"),
         ("123456789012", "eu-west-1"),
+        ("123456789012", "us-east-1"),
         ("222222222222", "us-east-1"),
     ];
     let world = World::without_daemon(LabOptions {
@@ -41,6 +43,17 @@ fn keeper(world: &World, arguments: &[&str]) -> Run {
     run.env("AWS_ENDPOINT_URL_STS", world.lab.endpoint())
 }
 
+/// The registry of the other account.
+fn other_account(world: &World) -> &EcrRegion {
+    world.lab.regions().last().unwrap()
+}
+
+/// Those that `everywhere` names.
+fn targets(world: &World) -> impl Iterator<Item = &EcrRegion> {
+    let regions = world.lab.regions().iter();
+    regions.filter(|region| (region.account_id(), region.name()) != ("123456789012", "us-east-1"))
+}
+
 async fn sync(world: &World) -> Ran {
     keeper(world, &["sync", "--output", "json"]).ran().await
 }
@@ -57,15 +70,14 @@ fn outcome(ran: &Ran, region: &EcrRegion, tag: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_is_read_once_for_all_regions_and_accounts_that_it_goes_to() {
+async fn an_image_goes_to_all_regions_and_accounts_that_are_named() {
     let world = world().await;
     settings(&world, &everywhere());
-    world.forget_requests();
     let ran = sync(&world).await.well();
     let new = tiny("1.1")
         .put(&Place::of(world.lab.upstream()), "library/app", "1.1")
         .await;
-    for region in world.lab.regions() {
+    for region in targets(&world) {
         assert_eq!(outcome(&ran, region, "1.1"), "updated");
         assert_eq!(region.digest_of("base/image/app", "1.1"), Some(new.top.clone()));
         assert_eq!(region.digest_of("base/image/app", "1.0"), None);
@@ -113,9 +125,19 @@ async fn a_saved_plan_is_applied_in_every_registry() {
         .ran()
         .await
         .well();
-    for region in world.lab.regions() {
+    for region in targets(&world) {
         assert_eq!(outcome(&ran, region, "1.1"), "updated");
     }
+    // Who may no longer be somebody there is told so.
+    let nobody = "arn:aws:iam::333333333333:role/mirror";
+    settings(&world, &everywhere().replace(ROLE, nobody));
+    let ran = keeper(&world, &["apply", "plan.json", "--output", "json"])
+        .ran()
+        .await
+        .code_is(1);
+    let image = ran.image(&format!("{}/base/image/app:1.1", other_account(&world).host()));
+    let why = image["failure"]["message"].to_string();
+    assert!(why.contains(nobody) && why.contains("AccessDenied: User"), "{image}");
     // Settings that no longer name a registry do not let a plan write there.
     settings(
         &world,
@@ -163,7 +185,7 @@ async fn two_roles_for_one_registry_are_refused_by_name() {
     );
     settings(&world, &targets);
     let ran = sync(&world).await.code_is(1);
-    assert_eq!(outcome(&ran, world.lab.region("us-east-1"), "1.1"), "updated");
+    assert_eq!(outcome(&ran, other_account(&world), "1.1"), "updated");
     let failures = ran.json()["failures"].to_string();
     assert!(failures.contains("assumes another role there"), "{failures}");
 }
@@ -319,5 +341,124 @@ async fn every_mistake_in_targets_is_told_at_once() {
         "images.4: base/image/one would follow both docker.io/library/two and docker.io/library/one",
     ] {
         assert!(ran.stderr.contains(says), "{says}\nis not in\n{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_s_own_registry_may_be_a_role_s() {
+    let world = world().await;
+    settings(&world, &format!("aws: {{role_arn: '{ROLE}'}}\nkeyword: base/image\n"));
+    let run = keeper(&world, &["plan", "--output", "json"])
+        .without("ECR")
+        .env("AWS_REGION", "us-east-1");
+    let plan = run.ran().await.well().json();
+    assert_eq!(plan["registry"], other_account(&world).host());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_rolled_back_elsewhere_than_where_it_was_asked_for() {
+    let world = world().await;
+    let backup = "policy: {backup: '{tag}-before-{date}'}\n";
+    settings(&world, &format!("{backup}{}", everywhere()));
+    sync(&world).await.well();
+    world.upstream("library/app", "1.1", tiny("moved")).await;
+    sync(&world).await.well();
+    let nobody = "arn:aws:iam::333333333333:role/mirror";
+    settings(&world, &format!("{backup}{}", everywhere().replace(ROLE, nobody)));
+    let moved = world.digest_in_ecr("base/image/app", "1.1");
+    let one = format!("{}/base/image/app:1.1", other_account(&world).host());
+    let ran = keeper(&world, &["rollback", &one]).ran().await.code_is(1);
+    assert!(
+        ran.stderr.contains(nobody) && ran.stderr.contains("sts:AssumeRole"),
+        "{}",
+        ran.stderr
+    );
+    // One that can be reached is none of its business.
+    keeper(&world, &["rollback", "base/image/app:1.1"]).ran().await.well();
+    assert_ne!(world.digest_in_ecr("base/image/app", "1.1"), moved);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_says_its_registry_by_its_host_its_api_and_its_arn() {
+    let world = world().await;
+    let (own, west) = (world.lab.ecr(), world.lab.region("eu-west-1"));
+    // Another endpoint of its own than the one that everybody is asked at.
+    let api = world.lab.endpoint().replace("127.0.0.1", "localhost");
+    settings(
+        &world,
+        &format!(
+            "images:
+  - {{upstream: app, newest: 1, targets: [{{registry: '{}', region: eu-west-1, endpoint_url: '{api}', repository: base/image/app}}]}}
+  - {{upstream: app, newest: 1, repository: 'arn:aws:ecr:us-east-1:123456789012:repository/base/image/app'}}
+",
+            west.host()
+        ),
+    );
+    let ran = sync(&world).await.code_is(1);
+    assert_eq!(outcome(&ran, west, "1.1"), "updated");
+    assert_eq!(own.digest_of("base/image/app", "1.1"), None);
+    // The lab's registries are not where an ARN says that one is, which the API does not hide.
+    let report = ran.json();
+    let named = "123456789012.dkr.ecr.us-east-1.amazonaws.com/base/image/app";
+    assert!(report.to_string().contains(named), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_for_a_repository_is_said_once_however_its_registry_is_spelt() {
+    let world = world().await;
+    let west = world.lab.region("eu-west-1");
+    settings(
+        &world,
+        &format!(
+            "images:
+  - {{upstream: app, include_tags: '1.0', repository: base/image/app, targets: [{{region: eu-west-1}}]}}
+  - {{upstream: app, include_tags: '1.1', repository: base/image/app, policy: {{retag: freeze}}, targets: [{{registry: '{}', region: eu-west-1}}]}}
+",
+            west.host()
+        ),
+    );
+    let ran = sync(&world).await.code_is(1);
+    assert_eq!(outcome(&ran, west, "1.0"), "updated");
+    let failures = ran.json()["failures"].to_string();
+    assert!(
+        failures.contains("images.1 of settings.yaml names before by another spelling"),
+        "{failures}"
+    );
+    assert_eq!(west.digest_of("base/image/app", "1.1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_brings_tags_and_digests_to_other_registries() {
+    for store in [Store::Classic, Store::Containerd, Store::Podman] {
+        let regions = [("123456789012", "eu-central-1"), ("123456789012", "eu-west-1")];
+        let regions = regions.map(|(account, region)| (account.to_owned(), region.to_owned()));
+        let options = LabOptions {
+            regions: regions.to_vec(),
+            ..LabOptions::default()
+        };
+        let world = World::with_daemon(options, store).await;
+        let audited = world.upstream("library/app", "1.0", tiny("audited")).await;
+        world.upstream("library/app", "1.1", tiny("newest")).await;
+        for region in world.lab.regions() {
+            region.create_repository("base/image/app");
+        }
+        let yaml = format!(
+            "images:\n  - upstream: app\n    repository: base/image/app\n    newest: 1\n    digests: {{audited: '{}'}}\n    targets: \
+             [{{region: eu-central-1}}, {{region: eu-west-1}}]\n",
+            audited.top
+        );
+        fs::write(world.folder().join("settings.yaml"), yaml).unwrap();
+        let ran = sync(&world).await.well();
+        for region in world.lab.regions() {
+            for tag in ["audited", "1.1"] {
+                assert_eq!(outcome(&ran, region, tag), "updated", "{store:?}: {}", ran.stdout);
+            }
+            // Whether the daemon kept its digest is its own business: what it is made of is the image's.
+            let digest = region.digest_of("base/image/app", "audited").unwrap();
+            let manifest: Value = serde_json::from_str(&region.manifest("base/image/app", &digest).unwrap()).unwrap();
+            assert_eq!(manifest["config"]["digest"], audited.children[0].config, "{store:?}");
+        }
+        let ran = sync(&world).await.well();
+        assert_eq!(ran.json()["totals"]["unchanged"], 4, "{store:?}: {}", ran.stdout);
     }
 }
