@@ -38,6 +38,21 @@ impl Remote {
         Ok(tags)
     }
 
+    /// Whether the repository has any tag, by one short page.
+    pub async fn has_tags(&self) -> Result<bool, RegistryError> {
+        let first = self.place("tags/list?n=1")?;
+        match self.read(first, HeaderMap::new(), LARGEST_PAGE).await {
+            Ok((_, page)) => {
+                let tags = page.and_then(|page| serde_json::from_slice::<Tags>(&page).ok());
+                // What cannot be read is no promise that there is none.
+                Ok(tags.is_none_or(|tags| tags.tags.is_some_and(|tags| !tags.is_empty())))
+            }
+            // Some do not know a repository before something is in it.
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The manifests whose subject is `digest`; of a registry that does not keep count of them, what stands in the index
     /// under the fallback tag (OCI distribution specification, "Listing Referrers", "Referrers Tag Schema").
     pub async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, RegistryError> {

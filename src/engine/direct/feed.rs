@@ -18,7 +18,7 @@ use crate::image::Descriptor;
 use crate::registry::{BlobReader, Pieces, RegistryError, Remote, Upload};
 
 /// The most bytes of a piece. One read of a connection may bring more.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 256 << 10;
 
 /// Pieces of a blob that wait for one target.
 const WAITING: usize = 2;
@@ -101,7 +101,14 @@ impl Session {
         lines: &[(Line<'_>, Upload)],
         reading: Option<SemaphorePermit<'_>>,
     ) -> Result<Vec<Fed>, EngineError> {
-        let mut blob_read = self.read_apart(self.reader(image, sources, blob).await?);
+        let reader = self.reader(image, sources, blob).await?;
+        if let [one] = lines
+            && blob.size > 0
+        {
+            let fed = self.feed_straight(reader, blob, one, reading).await;
+            return fed.map(|fed| vec![fed]).map_err(|error| unread(image, blob, error));
+        }
+        let mut blob_read = self.read_apart(reader);
         let over = CancellationToken::new();
         let mut outlets = Vec::new();
         let mut uploads = Vec::new();

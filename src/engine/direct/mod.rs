@@ -6,6 +6,7 @@ mod feed;
 mod image;
 mod referrers;
 mod seal;
+mod straight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,7 +155,9 @@ impl Session {
             Err(error) => return outcomes.iter().for_each(|outcome| settle(outcome, Err(error.clone()))),
         };
         let targets: Vec<Target<'_>> = order.goals.iter().map(|goal| Target::new(self, goal, steps)).collect();
-        join_all(targets.iter().map(|target| target.look(&image))).await;
+        let whole = Blob::wanted(&image, &targets);
+        let look = async |target: &Target<'_>| tokio::join!(target.look(&image), target.look_for_blobs(&whole));
+        join_all(targets.iter().map(look)).await;
         let blobs = Blob::wanted(&image, &targets);
         for target in &targets {
             target.expects(&blobs);

@@ -1,9 +1,10 @@
 //! One target of a copy: what it has, what failed there, and the manifests that make an image of its blobs.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
@@ -14,11 +15,17 @@ use super::referrers::only_adds_to;
 use crate::engine::registries::failed;
 use crate::engine::{Copied, EngineError, Goal, Note, Receipt, Side, Steps, Trouble};
 use crate::events::{Bytes, CopyStep};
-use crate::image::{Digest, ImageRef, Manifest, Reference, Repository};
+use crate::image::{Descriptor, Digest, ImageRef, Manifest, Reference, Repository};
 use crate::registry::{Put, RegistryError, Remote};
 
 /// Manifests that are looked for, or put, at once.
 const AT_ONCE: usize = 8;
+
+/// Blobs of an image from which on it pays to find out whether all are lacking.
+const MANY: usize = 10;
+
+/// Blobs of them that are asked for.
+const PROBES: usize = 4;
 
 /// A bar need not know of every piece.
 const TELL_EVERY: u64 = 1 << 20;
@@ -32,6 +39,8 @@ pub(super) struct Target<'a> {
     /// Manifests that are there, and all that they consist of with them.
     has: Mutex<BTreeSet<Digest>>,
     failed: Mutex<Option<EngineError>>,
+    /// Nothing of the image seems to be there.
+    is_bare: AtomicBool,
     done: AtomicU64,
     total: AtomicU64,
     /// Blobs that are not there yet.
@@ -48,6 +57,7 @@ impl<'a> Target<'a> {
             remote: remote.map_err(|error| failed("reach", Side::Target, &goal.target, error)),
             has: Mutex::default(),
             failed: Mutex::default(),
+            is_bare: AtomicBool::new(false),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             missing: watch::Sender::new(0),
@@ -112,6 +122,27 @@ impl<'a> Target<'a> {
         if let Err(error) = looked {
             self.fail(failed("look up", Side::Target, self.image(), error));
         }
+    }
+
+    /// Finds out whether the repository is empty: then each blob is sent without asking for it first. A run that was cut short leaves blobs
+    /// and no tag, which shows in some of them: the largest begins first, and the smallest is through first.
+    pub(super) async fn look_for_blobs(&self, blobs: &[Blob<'_>]) {
+        let Some(remote) = self.remote() else { return };
+        let own = blobs.iter().filter(|blob| blob.is_wanted_by(self.image()));
+        let own: Vec<&Descriptor> = own.map(|blob| blob.descriptor).collect();
+        if self.goal.held.is_some() || own.len() < MANY {
+            return;
+        }
+        let probes = (0..PROBES).map(|at| own[at * (own.len() - 1) / (PROBES - 1)]);
+        let probes = probes.map(|blob| remote.has_blob(&blob.digest, blob.size));
+        let (has_tags, has) = tokio::join!(remote.has_tags(), join_all(probes));
+        // Who cannot tell is asked for each.
+        let is_bare = matches!(has_tags, Ok(false)) && has.iter().all(|has| matches!(has, Ok(false)));
+        self.is_bare.store(is_bare, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_bare.load(Ordering::Relaxed)
     }
 
     /// How many bytes are to come.
