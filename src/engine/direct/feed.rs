@@ -17,7 +17,7 @@ use crate::engine::{EngineError, Side};
 use crate::image::Descriptor;
 use crate::registry::{BlobReader, Pieces, RegistryError, Remote, Upload};
 
-/// The most bytes of a piece. One read of a connection may bring more.
+/// The most bytes of a piece: one read of a connection may bring more, and smaller ones cost a wake-up each.
 const PIECE: usize = 256 << 10;
 
 /// Pieces of a blob that wait for one target.

@@ -125,3 +125,49 @@ async fn without_a_daemon_the_docker_engine_names_this_way() {
     let ran = run.ran().await.code_is(1);
     assert!(ran.stderr.contains("--engine direct"), "{}", ran.stderr);
 }
+
+fn of_twelve_layers() -> Image {
+    let image = Image::new(Platform::amd64()).format(Format::Oci);
+    (0..12).fold(image, |image, seed| image.layer(Layer::random(seed, 50_000)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_without_tags_is_not_asked_for_each_blob() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", of_twelve_layers()).await;
+    world.lab.ecr().create_repository("by/hand");
+    let front = world.lab.ecr().front();
+    let blobs = || asked(front, |request| request.method == "HEAD" && request.path.contains("/blobs/"));
+    world.forget_requests();
+    let copy = |tag: &str| world.keeper(&["copy", "app:1", &world.target(&format!("by/hand:{tag}"))]);
+    copy("1").ran().await.well();
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    assert_eq!(blobs().len(), 4, "{:?}", blobs());
+    // One that has a tag may have any of them.
+    let other = of_twelve_layers().layer(Layer::random(99, 50_000));
+    world.upstream(UPSTREAM, "1", other).await;
+    world.forget_requests();
+    copy("2").ran().await.well();
+    assert!(blobs().len() >= 13, "{:?}", blobs());
+    let uploads = asked(front, |request| request.method == "PUT" && request.path.contains("/uploads/"));
+    assert_eq!(uploads.len(), 2, "the new layer and its config: {uploads:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_that_was_cut_short_left_in_a_new_repository_is_not_sent_again() {
+    let world = world().await;
+    let pushed = world.upstream(UPSTREAM, "1", of_twelve_layers()).await;
+    world.lab.ecr().create_repository("by/hand");
+    let front = world.lab.ecr().front();
+    front.fault(Fault::new("/manifests/", Act::Hold).method("PUT"));
+    let copy = || world.keeper(&["copy", "app:1", &world.target("by/hand:1")]);
+    let running = copy().started();
+    world.held(front).await;
+    running.signal("KILL");
+    running.end().await;
+    front.clear_faults();
+    world.forget_requests();
+    copy().ran().await.well();
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+    assert_eq!(asked(front, |request| request.path.contains("/uploads/")), [""; 0]);
+}
