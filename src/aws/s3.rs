@@ -3,6 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
 
 use super::{AwsError, AwsOptions};
 
@@ -64,6 +65,21 @@ impl Object {
             bytes: bytes.into_bytes().to_vec(),
             etag,
         }))
+    }
+
+    /// Writes it whole, whatever is there, and has S3 encrypt it with keys of its own (AES256).
+    pub async fn put_encrypted(&self, bytes: Vec<u8>, content_type: &str) -> Result<(), AwsError> {
+        const CALL: &str = "PutObject";
+        tracing::debug!("ask AWS: {CALL} of {self}");
+        let request = self.client.put_object().bucket(&self.bucket).key(&self.key);
+        let request = request.content_type(content_type).body(ByteStream::from(bytes));
+        let answer = request
+            .server_side_encryption(ServerSideEncryption::Aes256)
+            .send()
+            .await;
+        answer
+            .map(drop)
+            .map_err(|error| AwsError::of_sdk(CALL, format!("of {self}"), error))
     }
 
     /// Writes it whole, if it is still what `known` names; without one, if it is still not there (Amazon S3 User Guide,

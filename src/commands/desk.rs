@@ -13,7 +13,7 @@ use crate::engine::{EngineError, Registries, Session, direct, docker};
 use crate::events::{Event, Events};
 use crate::execute::Ecrs;
 use crate::ledger::Ledger;
-use crate::mapping::Only;
+use crate::mapping::{Only, Shard};
 use crate::plan::{self, EngineKind, Plan, Policies, Policy, Safety, Upstream, Vanished, Viewed};
 use crate::registry::{Client, Limit};
 use crate::report::Failure;
@@ -28,9 +28,16 @@ pub(super) struct Range {
     pub(super) keyword: Option<String>,
     /// Of those, only these; empty for all.
     pub(super) only: Vec<Only>,
+    /// Of their images, only those of this part.
+    pub(super) shard: Option<Shard>,
 }
 
 impl Range {
+    /// Only this part of it.
+    pub(super) fn part(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
+    }
+
     /// What the settings and the command line say together. One of them has to say something.
     pub(super) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
         let is_named = !settings.images.is_empty() || settings.resource_tags;
@@ -46,6 +53,7 @@ impl Range {
             _ => Ok(Self {
                 keyword: settings.keyword.clone(),
                 only: only.to_vec(),
+                shard: None,
             }),
         }
     }
@@ -81,6 +89,7 @@ impl Range {
         is_something.then(|| Self {
             only,
             keyword: self.keyword.clone(),
+            shard: self.shard,
         })
     }
 }
@@ -161,6 +170,7 @@ impl Desk {
             part: own.part(settings),
             keyword: range.keyword,
             only: range.only,
+            shard: range.shard,
             naming: settings.naming.clone(),
             images: Vec::new(),
             resource_tags: settings.resource_tags,

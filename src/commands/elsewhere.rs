@@ -7,7 +7,7 @@ use futures::future::join_all;
 use crate::aws::ecr::{Ecr, Token, account_and_region};
 use crate::aws::{AwsError, AwsOptions};
 use crate::credentials::Keyring;
-use crate::image::Repository;
+use crate::image::{Digest, Repository, Tag};
 use crate::mapping::{Elsewhere, Named, Only};
 use crate::plan::{Policies, Policy};
 use crate::settings::{Entry, Settings, repositories};
@@ -141,6 +141,7 @@ impl Routes {
                 Err(error) => routes.close(elsewhere, named, &error.into()),
             }
         }
+        routes.said_once(settings);
         routes
     }
 
@@ -152,19 +153,48 @@ impl Routes {
             Some((other, all)) => (&*other, all),
             None => return self.others.push((opened, named)),
         };
-        if elsewhere.role_arn.is_some() && known.role_arn != opened.role_arn {
-            return self.close(elsewhere, named, &SurveyError::TwoRoles(opened.host.into()));
+        match elsewhere.role_arn.is_none() || known.role_arn == opened.role_arn {
+            true => all.extend(named),
+            false => self.close(elsewhere, named, &SurveyError::TwoRoles(opened.host.into())),
         }
-        for entry in named {
-            let same = |known: &&Entry| known.named.repository == entry.named.repository;
-            match all.iter().find(same).map(|first| first.named.from.clone()) {
-                // Settings refuse this where both are written alike.
-                Some(first) if entry.platforms.is_some() || entry.safety.is_some() => {
-                    self.unreached
-                        .push(unreached(elsewhere, entry, &SurveyError::OwnRulesTwice(first)));
+    }
+
+    /// What holds for a repository is said once. Settings see to that where its registry is written alike; here it is known which it is.
+    fn said_once(&mut self, settings: &Settings) {
+        let mut twice = Vec::new();
+        for all in self.others.iter_mut().map(|(_, all)| all).chain([&mut self.own]) {
+            // By where they stand, and not by how their registry is spelt.
+            let at = |entry: &Entry| {
+                settings
+                    .images
+                    .iter()
+                    .position(|one| one.named.from == entry.named.from)
+            };
+            all.sort_by_key(at);
+            let mut first: BTreeMap<String, (String, BTreeMap<Tag, Digest>)> = BTreeMap::new();
+            all.retain(|entry| {
+                let Named {
+                    repository,
+                    from,
+                    digests,
+                    ..
+                } = &entry.named;
+                let Some((known, named)) = first.get_mut(repository) else {
+                    first.insert(repository.clone(), (from.clone(), digests.clone()));
+                    return true;
+                };
+                let other = |(tag, digest): (&Tag, &Digest)| named.get(tag).is_some_and(|named| named != digest);
+                let is_said = entry.platforms.is_some() || entry.safety.is_some() || digests.iter().any(other);
+                match is_said {
+                    true => twice.push((entry.clone(), SurveyError::OwnRulesTwice(known.clone()))),
+                    false => named.extend(digests.clone()),
                 }
-                _ => all.push(entry),
-            }
+                !is_said
+            });
+        }
+        for (entry, why) in twice {
+            let elsewhere = entry.named.elsewhere.clone().unwrap_or_default();
+            self.unreached.push(unreached(&elsewhere, entry, &why));
         }
     }
 

@@ -50,6 +50,7 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
             .clone()
             .filter(|keyword| image.repository.contains(keyword.as_str())),
         only: vec![image.clone()],
+        shard: None,
     };
     let parts = settings.by_engine();
     // Who copies is who looks.

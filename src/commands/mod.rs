@@ -16,6 +16,7 @@ pub mod tags;
 mod desk;
 mod elsewhere;
 mod input;
+mod listing;
 mod page;
 mod signals;
 mod watch;

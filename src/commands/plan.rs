@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use super::desk::{Desk, Range};
+use super::listing::Listing;
+use super::sync::shard;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::mapping::Only;
+use crate::mapping::{Only, Shard};
 use crate::plan::{SAVED_VERSION, Saved};
 use crate::report::{Failure, Preview};
 use crate::settings::Settings;
@@ -23,9 +25,21 @@ pub struct Options {
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
+    /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
+    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    pub shard: Option<Shard>,
     /// Who would copy [setting: engine]
     #[arg(long, value_name = "docker|direct")]
     pub engine: Option<String>,
+    /// Write what would be copied as CSV, a row each: source, ECR URL, tag
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// With a first row that names the columns of the list
+    #[arg(long)]
+    pub csv_header: bool,
+    /// Put that list into S3 too.
+    #[arg(skip)]
+    pub to_s3: bool,
 }
 
 /// The exit code that says that something would change.
@@ -34,7 +48,7 @@ const WOULD_CHANGE: ExitCode = 3;
 /// Asks both sides and prints the plan. Nothing is changed anywhere but the file that is asked for: no pull, no ledger.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings()?;
-    let range = Range::of(context, &settings, &options.only)?;
+    let range = Range::of(context, &settings, &options.only)?.part(options.shard);
     let parts = settings.by_engine().into_iter();
     let parts = parts.filter_map(|settings| Some((range.within(&settings)?, settings)));
     let parts: Vec<(Range, Settings)> = parts.collect();
@@ -46,10 +60,21 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             hint: Some("narrow it down to repositories of one engine with --only"),
         }));
     }
+    let listing = Listing {
+        file: options.csv.clone(),
+        with_header: options.csv_header,
+        to_s3: options.to_s3,
+    };
+    listing.check(&settings)?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let preview = preview_all(&parts, &watch).await;
     let asked = watch.end_view().await;
-    let preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    let mut preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    // A list of nothing because nothing could be read would say that all is well.
+    if asked.is_none() && !preview.is_blind() {
+        let failures = listing.write(&preview, &settings).await;
+        preview.failures.extend(failures);
+    }
     if let (Some(path), None, Some((_, settings))) = (&options.out, asked, parts.first()) {
         save(path, settings, &preview).map_err(CommandError::Failed)?;
     }
@@ -75,7 +100,10 @@ async fn preview_all(parts: &[(Range, Settings)], watch: &Watch) -> Result<Previ
                 one.failures.push(failure);
                 Ok(one)
             }
-            (first, _) => first,
+            (Err(mut first), Err(second)) => {
+                first.causes.push(second.in_one_line());
+                Err(first)
+            }
         };
     }
     all

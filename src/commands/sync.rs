@@ -1,5 +1,6 @@
 //! `sync`: brings every image up to date with its upstream.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::desk::{Desk, Range};
@@ -9,7 +10,7 @@ use super::{CommandError, Context, ExitCode};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
 use crate::ledger::{Lock, LockError, Place};
-use crate::mapping::Only;
+use crate::mapping::{Only, Shard};
 use crate::plan::{self, EngineKind};
 use crate::record::{self, RecordError, Records};
 use crate::report::{Failure, Report};
@@ -25,9 +26,41 @@ pub struct Options {
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
+    /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
+    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// What becomes of what is not current: sync copies it, s3 puts a list of it into a bucket [setting: s3.bucket]
+    #[arg(long, value_enum, default_value_t)]
+    pub action: Action,
+    /// Copy nothing: write what would be copied as CSV, a row each: source, ECR URL, tag
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// With a first row that names the columns of the list
+    #[arg(long)]
+    pub csv_header: bool,
     /// What every run that copies may be told.
     #[command(flatten)]
     pub run: RunOptions,
+}
+
+/// What becomes of what is not current.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Action {
+    /// It is copied.
+    #[default]
+    Sync,
+    /// A list of it goes to S3.
+    S3,
+}
+
+/// A part that is named, or the one of this job among those that a runner works on side by side.
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    let shard = match text {
+        "auto" => Shard::of_runner(|name| std::env::var(name).ok())
+            .ok_or("no runner says which part this is: CI_NODE_INDEX and CI_NODE_TOTAL, or their like, are not set")?,
+        text => text.parse(),
+    };
+    shard.map_err(|why| why.to_string())
 }
 
 /// What every run may be told that looks after a registry.
@@ -53,19 +86,31 @@ pub struct RunOptions {
 
 /// Syncs, writes the result files, posts to the webhook and prints the report.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    if options.dry_run {
+    if options.csv_header && options.csv.is_none() && options.action == Action::Sync {
+        return Err(CommandError::Unusable(Failure {
+            message: "--csv-header is of a list, and none is asked for".to_owned(),
+            causes: Vec::new(),
+            hint: Some("add --csv FILE or --action s3, or leave it out"),
+        }));
+    }
+    if options.dry_run || options.action == Action::S3 || options.csv.is_some() {
         let only = options.only.clone();
         let options = super::plan::Options {
             only,
+            shard: options.shard,
             engine: options.run.engine.clone(),
+            csv: options.csv.clone(),
+            csv_header: options.csv_header,
+            to_s3: options.action == Action::S3 && !options.dry_run,
             ..super::plan::Options::default()
         };
         return super::plan::run(&options, context).await;
     }
     let settings = context.settings()?;
-    let range = Range::of(context, &settings, &options.only)?;
+    let range = Range::of(context, &settings, &options.only)?.part(options.shard);
     let watch = Watch::begin(context, settings.grace)?;
-    let report = Report::begin();
+    let mut report = Report::begin();
+    report.shard = options.shard;
     let ended = match lock(&settings, options.run.wait, &watch).await {
         Ok(alone) => once(&settings, range, alone, report, watch, context).await,
         Err(held) => conclude(Err(held), report, &settings, watch, context).await,

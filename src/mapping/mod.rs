@@ -3,10 +3,12 @@
 mod backup;
 mod creation;
 mod resource_tags;
+mod shard;
 
 pub use backup::{Backup, InvalidBackup, another};
 pub use creation::{Creation, Encryption, Mutability, NewRepository};
 pub use resource_tags::{TagMistake, named_by_tags};
+pub use shard::{InvalidShard, Shard};
 
 use std::collections::BTreeMap;
 use std::fmt;

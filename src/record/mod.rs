@@ -5,10 +5,12 @@ mod junit;
 mod lists;
 mod markdown;
 mod metrics;
+mod missing;
 mod page;
 #[cfg(test)]
 mod sample;
 
+pub use missing::{listed, zipped};
 pub use page::{Label, Page};
 
 use std::fs::OpenOptions;

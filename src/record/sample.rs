@@ -50,6 +50,7 @@ pub(super) fn empty() -> Report {
         ended: "2025-01-02T03:04:17.5Z".parse::<Timestamp>().unwrap(),
         registry: Some("ecr.example:5000".to_owned()),
         engine: Some("Docker 20.10.24".to_owned()),
+        shard: None,
         created: Vec::new(),
         repositories: 2,
         untagged: 0,

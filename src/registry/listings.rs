@@ -42,10 +42,11 @@ impl Remote {
     pub async fn has_tags(&self) -> Result<bool, RegistryError> {
         let first = self.place("tags/list?n=1")?;
         match self.read(first, HeaderMap::new(), LARGEST_PAGE).await {
-            Ok((_, page)) => {
+            Ok((headers, page)) => {
                 let tags = page.and_then(|page| serde_json::from_slice::<Tags>(&page).ok());
-                // What cannot be read is no promise that there is none.
-                Ok(tags.is_none_or(|tags| tags.tags.is_some_and(|tags| !tags.is_empty())))
+                // What cannot be read, or goes on behind an empty page, is no promise that there is none.
+                let is_empty = tags.is_some_and(|tags| tags.tags.is_none_or(|tags| tags.is_empty()));
+                Ok(!is_empty || headers.contains_key(LINK))
             }
             // Some do not know a repository before something is in it.
             Err(error) if error.is_not_found() => Ok(false),

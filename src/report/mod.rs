@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
 use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::mapping::Shard;
 use crate::plan::{Copy, CopyBecause, Kept, Plan, Refused};
 use crate::registry::Limit;
 use crate::survey::{Followed, Survey, SurveyError, Unread};
@@ -44,6 +45,9 @@ pub struct Report {
     pub registry: Option<String>,
     /// The daemon and its image store, once they are known.
     pub engine: Option<String>,
+    /// Which part of the images it was about, where it was not about all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Repositories that the run created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<Repository>,
@@ -180,6 +184,7 @@ impl Report {
             ended: now,
             registry: None,
             engine: None,
+            shard: None,
             created: Vec::new(),
             repositories: 0,
             untagged: 0,

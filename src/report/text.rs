@@ -82,8 +82,9 @@ impl Report {
         write_limits(out, &self.limits)?;
         writeln!(
             out,
-            "{} in {seconds:.1} s{}{}",
+            "{} in {seconds:.1} s{}{}{}",
             self.counted(),
+            self.shard.map_or_else(String::new, |shard| format!(" (shard {shard})")),
             passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached)
         )?;

@@ -311,6 +311,10 @@ const KEYS: &[Key] = &[
         "The file, or the object in Amazon S3, that remembers which ECR digest was made from which upstream digest. Several runs \
          may share an object. Without it, ecr-keeper/ledger.json in the user's state folder (~/.local/state).",
     ),
+    key("s3.bucket", None, "a bucket's name")
+        .also(&["BUCKET_NAME"])
+        .about("The bucket that sync --action s3 puts the list of what is not current into, as images.csv in a zip archive."),
+    key("s3.key", Some("images.zip"), "an object's key").about("The key of that archive."),
     key("results.dir", Some("."), "a folder's path").about("Where the result files are written."),
     key("results.junit", None, "a file's path").about("Where to write the results as JUnit XML, for a pipeline's test report."),
     key("results.csv", None, "a file's path").about("Where to write the results as CSV, a row for each image."),

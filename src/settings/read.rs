@@ -73,6 +73,8 @@ impl Reader {
         let grace = self.parse("stop.grace", duration);
         let ledger = self.parse("ledger", ledger_place);
         let results = self.results();
+        let bucket = self.parse("s3.bucket", text);
+        let key = self.parse("s3.key", text);
         let webhook = self.webhook(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
@@ -104,6 +106,7 @@ impl Reader {
             grace: grace?,
             ledger: ledger.unwrap_or_else(|| Place::File(usual_ledger())),
             results: results?,
+            bucket: bucket.zip(key),
             webhook,
             schedule,
             listen: listen?,

@@ -115,7 +115,9 @@ pub enum SurveyError {
     #[error("another target of {0} assumes another role there; name one role for a registry")]
     TwoRoles(Arc<str>),
     /// Two say what holds for a repository.
-    #[error("platforms and policy hold for all of a repository, which {0} names before by another spelling")]
+    #[error(
+        "platforms, policy and the digest of a tag hold for all of a repository, which {0} names before by another spelling"
+    )]
     OwnRulesTwice(String),
     /// ECR creates no such repository by itself.
     #[error("there is no such repository, and no repository creation template of {region} creates {name} on push")]

@@ -21,7 +21,7 @@ use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
 use crate::image::{ImageRef, Repository};
 use crate::ledger::Ledger;
-use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only};
+use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only, Shard};
 use crate::plan::{KeptBecause, Policies, Upstream, Viewed};
 use crate::selection::Pattern;
 use crate::stop::Stop;
@@ -39,6 +39,8 @@ pub struct Scope {
     pub keyword: Option<String>,
     /// Of those, only these; empty for all.
     pub only: Vec<Only>,
+    /// Of their images, only those of this part.
+    pub shard: Option<Shard>,
     /// How a repository's name tells its upstream.
     pub naming: Naming,
     /// Upstreams that are named, with where their images go.

@@ -93,7 +93,7 @@ impl Survey {
         let comes = |repository: &Repository| scope.has_keyword(&repository.path);
         let is_to_come = self.missing.keys().any(comes);
         self.unmatched.take_if(|_| is_to_come);
-        let followed = self.list(scope, ecr, listed, &chosen, ledger, stop).await;
+        let mut followed = self.list(scope, ecr, listed, &chosen, ledger, stop).await;
         if !stop.is_asked() {
             let is_absent = |only: &Only| {
                 let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
@@ -118,6 +118,8 @@ impl Survey {
             let repository = scope.repository(&named.repository);
             self.named.entry(repository).or_insert(named.from);
         }
+        // What was asked for by name is there, although another part has it.
+        followed.retain(|one| scope.shard.is_none_or(|shard| shard.has(&one.follows)));
         Ok(followed)
     }
 

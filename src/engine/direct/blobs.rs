@@ -184,7 +184,7 @@ impl Session {
     async fn lacking<'a>(&self, blob: &Descriptor, lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
         let look = async |line: &Line<'a>| match self.has_seen(line.repository(), blob) {
             true => Ok(true),
-            false if line.targets.iter().any(|target| target.is_bare()) => Ok(false),
+            false if line.targets.iter().any(|target| target.lacks_small(blob)) => Ok(false),
             false => line.remote.has_blob(&blob.digest, blob.size).await,
         };
         let looked = join_all(lines.iter().map(look)).await;

@@ -23,8 +23,9 @@ const PIECE: usize = 256 << 10;
 /// Pieces of a blob that wait for one target.
 const WAITING: usize = 2;
 
-/// Bytes of all blobs together that were read and not yet sent to all who lack them.
-pub(super) const IN_FLIGHT: usize = 8 << 20;
+/// Bytes of all blobs together that were read and not yet sent to all who lack them, where those are several: what one alone lacks waits in
+/// its connections.
+pub(super) const IN_FLIGHT: usize = 16 << 20;
 
 /// A piece of a blob on its way, and its share of what may be in memory.
 struct Carried {
@@ -133,8 +134,7 @@ impl Session {
             uploads.push(async {
                 let answer = upload.await;
                 if matches!(answer, Some(Ok(()))) {
-                    self.note(line.repository(), blob);
-                    line.is_through();
+                    self.has_come(line, blob);
                 }
                 answer
             });
@@ -169,6 +169,12 @@ impl Session {
             Ok(()) => Ok(outcomes),
             Err(error) => Err(unread(image, blob, error)),
         }
+    }
+
+    /// The registry has taken a blob.
+    pub(super) fn has_come(&self, line: &Line<'_>, blob: &Descriptor) {
+        self.note(line.repository(), blob);
+        line.is_through();
     }
 
     /// An upload's end; none where it was too slow, or the registry does not answer in time once all was sent.

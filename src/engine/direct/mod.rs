@@ -25,6 +25,7 @@ use super::turns::Turns;
 use super::{Copied, EngineError, Order, Registries, Side, Steps};
 use crate::image::{Attestations, Descriptor, Digest, ImageRef, Observed, Repository};
 use crate::plan::Brings;
+use crate::registry::Remote;
 use crate::retry::Retry;
 
 /// How much of an image comes, and how many of its blobs at once.
@@ -58,6 +59,14 @@ pub struct Session {
     turns: Turns,
     /// Which repositories of a registry have a blob, as far as this run has seen.
     seen: Mutex<BTreeMap<Seen, BTreeSet<Arc<str>>>>,
+    tagged: Mutex<Tagged>,
+}
+
+/// Repositories that have tags, and registries that do not say whether theirs have some.
+#[derive(Debug, Default)]
+struct Tagged {
+    repositories: BTreeSet<Repository>,
+    registries: BTreeSet<Arc<str>>,
 }
 
 /// A blob in a registry: the host, its digest, and the size that a manifest says it has.
@@ -91,6 +100,7 @@ impl Session {
             registries,
             turns: Turns::default(),
             seen: Mutex::default(),
+            tagged: Mutex::default(),
         };
         if let Some(target) = target {
             let answered = session.registries.client.ping(target).await;
@@ -156,8 +166,15 @@ impl Session {
         };
         let targets: Vec<Target<'_>> = order.goals.iter().map(|goal| Target::new(self, goal, steps)).collect();
         let whole = Blob::wanted(&image, &targets);
-        let look = async |target: &Target<'_>| tokio::join!(target.look(&image), target.look_for_blobs(&whole));
-        join_all(targets.iter().map(look)).await;
+        // One tag of a repository asks for all of its.
+        let repositories: BTreeSet<&Repository> = targets.iter().map(Target::repository).collect();
+        let firsts = repositories
+            .into_iter()
+            .filter_map(|repository| targets.iter().find(|target| target.repository() == repository));
+        tokio::join!(
+            join_all(targets.iter().map(|target| target.look(&image))),
+            join_all(firsts.map(|target| target.look_for_blobs(&whole)))
+        );
         let blobs = Blob::wanted(&image, &targets);
         for target in &targets {
             target.expects(&blobs);
@@ -170,6 +187,28 @@ impl Session {
             settle(outcome, target.seal(&image).await);
         });
         tokio::join!(bringing, join_all(sealing));
+    }
+
+    /// Whether a repository has any tag, as far as its registry tells. Where it has one, or the registry does not tell, that is remembered.
+    async fn has_tags(&self, remote: &Remote) -> bool {
+        let repository = remote.repository();
+        let tagged = || self.tagged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known =
+            |known: &Tagged| known.registries.contains(&repository.host) || known.repositories.contains(repository);
+        if is_known(&tagged()) {
+            return true;
+        }
+        let answer = remote.has_tags().await;
+        let mut known = tagged();
+        match answer {
+            Ok(false) => return false,
+            Ok(true) => known.repositories.insert(repository.clone()),
+            Err(error) => {
+                tracing::debug!("{error}; it is asked for each layer");
+                known.registries.insert(repository.host.clone())
+            }
+        };
+        true
     }
 
     /// Remembers that a repository has a blob.

@@ -21,11 +21,14 @@ use crate::registry::{Put, RegistryError, Remote};
 /// Manifests that are looked for, or put, at once.
 const AT_ONCE: usize = 8;
 
-/// Blobs of an image from which on it pays to find out whether all are lacking.
+/// Small blobs of an image from which on it pays to find out whether all are lacking.
 const MANY: usize = 10;
 
 /// Blobs of them that are asked for.
 const PROBES: usize = 4;
+
+/// The largest that may be sent although it is there.
+const SMALL: u64 = 2 << 20;
 
 /// A bar need not know of every piece.
 const TELL_EVERY: u64 = 1 << 20;
@@ -124,25 +127,34 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Finds out whether the repository is empty: then each blob is sent without asking for it first. A run that was cut short leaves blobs
-    /// and no tag, which shows in some of them: the largest begins first, and the smallest is through first.
+    /// Finds out whether the repository is empty: then small blobs are sent without asking for each first. A run that was cut short leaves blobs
+    /// and no tag, which shows in some of them; what that misses is sent once more.
     pub(super) async fn look_for_blobs(&self, blobs: &[Blob<'_>]) {
         let Some(remote) = self.remote() else { return };
         let own = blobs.iter().filter(|blob| blob.is_wanted_by(self.image()));
-        let own: Vec<&Descriptor> = own.map(|blob| blob.descriptor).collect();
-        if self.goal.held.is_some() || own.len() < MANY {
+        let own = own.map(|blob| blob.descriptor).filter(|blob| is_small(blob));
+        let own: Vec<&Descriptor> = own.collect();
+        let may_be = self.goal.held.is_none() && own.len() >= MANY;
+        if !may_be || self.session.has_tags(remote).await {
             return;
         }
         let probes = (0..PROBES).map(|at| own[at * (own.len() - 1) / (PROBES - 1)]);
-        let probes = probes.map(|blob| remote.has_blob(&blob.digest, blob.size));
-        let (has_tags, has) = tokio::join!(remote.has_tags(), join_all(probes));
+        let probes = probes.map(|blob| async {
+            let has = remote.has_blob(&blob.digest, blob.size).await;
+            if matches!(has, Ok(true)) {
+                self.session.note(self.repository(), blob);
+            }
+            has
+        });
+        let has = join_all(probes).await;
         // Who cannot tell is asked for each.
-        let is_bare = matches!(has_tags, Ok(false)) && has.iter().all(|has| matches!(has, Ok(false)));
+        let is_bare = has.iter().all(|has| matches!(has, Ok(false)));
         self.is_bare.store(is_bare, Ordering::Relaxed);
     }
 
-    pub(super) fn is_bare(&self) -> bool {
-        self.is_bare.load(Ordering::Relaxed)
+    /// Whether it lacks a blob, as far as that need not be asked.
+    pub(super) fn lacks_small(&self, blob: &Descriptor) -> bool {
+        self.is_bare.load(Ordering::Relaxed) && is_small(blob)
     }
 
     /// How many bytes are to come.
@@ -320,4 +332,9 @@ impl<'a> Target<'a> {
 /// What ECR was seen to answer to a manifest with a subject.
 pub(super) fn takes_no_referrers(error: &RegistryError) -> bool {
     error.status().is_some_and(|status| status.as_u16() == 405)
+}
+
+/// Not one of which the target may have only an address.
+fn is_small(blob: &Descriptor) -> bool {
+    blob.size <= SMALL && !blob.is_foreign()
 }

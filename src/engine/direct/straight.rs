@@ -1,10 +1,13 @@
 //! A blob that one repository alone lacks: what its connection reads goes out as it is, without a stop between.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::Stream;
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -17,12 +20,17 @@ use crate::registry::{BlobReader, Pieces, RegistryError, Upload};
 /// How often it is told what moved.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The pieces of a blob as they are read.
+type Reading = Pin<Box<dyn Stream<Item = Result<Bytes, RegistryError>> + Send>>;
+
 /// What becomes of a blob while the upload's own connection reads it and sums it up.
 struct Way {
     size: u64,
+    /// None once it is at its end, or nobody waits for it any more.
+    reading: Mutex<Option<Reading>>,
     /// Bytes that were handed out.
     moved: AtomicU64,
-    /// Since when the target has a piece and asks for no other; none while the upstream is waited for.
+    /// Since when the target has asked for no other piece; none while the upstream is waited for.
     handed: Mutex<Option<Instant>>,
     /// Why it was not read to its end.
     failed: Mutex<Option<RegistryError>>,
@@ -30,46 +38,78 @@ struct Way {
     over: CancellationToken,
 }
 
+fn open<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Way {
+    fn new(reader: BlobReader, size: u64) -> Self {
+        let reading = futures::stream::try_unfold(reader, |mut reader| async {
+            Ok(reader.next().await?.map(|piece| (piece, reader)))
+        });
+        Self {
+            size,
+            reading: Mutex::new(Some(Box::pin(reading))),
+            moved: AtomicU64::new(0),
+            handed: Mutex::new(Some(Instant::now())),
+            failed: Mutex::new(None),
+            over: CancellationToken::new(),
+        }
+    }
+
     /// The pieces of a blob. An upload whose pieces end early is none that the registry can take for whole.
-    fn pieces(self: Arc<Self>, reader: BlobReader) -> Pieces {
-        Box::pin(futures::stream::unfold((reader, self), |(mut reader, way)| async {
-            let piece = way.next(&mut reader).await?;
-            Some((Ok(piece), (reader, way)))
+    fn pieces(self: Arc<Self>) -> Pieces {
+        Box::pin(futures::stream::poll_fn(move |context| {
+            self.poll(context).map(|piece| piece.map(Ok))
         }))
     }
 
-    async fn next(&self, reader: &mut BlobReader) -> Option<Bytes> {
-        self.hand(None);
-        let read = reader.next().await;
-        if let Ok(Some(piece)) = read {
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // Held for this one look alone: who leaves takes the reader out, although the connection may never ask again.
+        let mut reading = open(&self.reading);
+        let Some(pieces) = reading.as_mut() else {
+            return Poll::Ready(None);
+        };
+        *open(&self.handed) = None;
+        let read = ready!(pieces.as_mut().poll_next(context));
+        *open(&self.handed) = Some(Instant::now());
+        let is_last = |piece: &Bytes| {
             let length = piece.len() as u64;
-            let before = self.moved.fetch_add(length, Ordering::Relaxed);
             // Nobody asks what comes after the last.
-            if before + length == self.size {
-                self.over.cancel();
+            self.moved.fetch_add(length, Ordering::Relaxed) + length == self.size
+        };
+        let piece = match read {
+            Some(Ok(piece)) => Some(piece),
+            Some(Err(error)) => {
+                *open(&self.failed) = Some(error);
+                None
             }
-            self.hand(Some(Instant::now()));
-            return Some(piece);
+            None => None,
+        };
+        if piece.as_ref().is_none_or(is_last) {
+            *reading = None;
+            self.over.cancel();
         }
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = read.err();
-        self.over.cancel();
-        None
-    }
-
-    fn hand(&self, since: Option<Instant>) {
-        *self.handed.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        Poll::Ready(piece)
     }
 
     /// For how long the target has taken nothing.
     fn held_up(&self) -> Duration {
-        let handed = self.handed.lock().unwrap_or_else(PoisonError::into_inner);
-        handed.map_or(Duration::ZERO, |since| since.elapsed())
+        open(&self.handed).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// That nothing is read any more once the upload has been left, however: a connection may outlive it.
+struct Leaving<'a>(&'a Way);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        open(&self.0.reading).take();
     }
 }
 
 impl Session {
-    /// Reads a blob and sends it along one line. `reading` is given back when all was read.
+    /// Reads a blob and sends it along one line. `permit` is given back when all was read.
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -78,16 +118,11 @@ impl Session {
         reader: BlobReader,
         blob: &Descriptor,
         (line, upload): &(Line<'_>, Upload),
-        mut reading: Option<SemaphorePermit<'_>>,
+        mut permit: Option<SemaphorePermit<'_>>,
     ) -> Result<Fed, RegistryError> {
-        let way = Arc::new(Way {
-            size: blob.size,
-            moved: AtomicU64::new(0),
-            handed: Mutex::new(None),
-            failed: Mutex::new(None),
-            over: CancellationToken::new(),
-        });
-        let pieces = Arc::clone(&way).pieces(reader);
+        let way = Arc::new(Way::new(reader, blob.size));
+        let _leaving = Leaving(&way);
+        let pieces = Arc::clone(&way).pieces();
         let upload = upload.clone().send(&blob.digest, blob.size, pieces);
         let mut told = 0;
         let mut tell = || {
@@ -100,12 +135,14 @@ impl Session {
         let watching = async {
             while way.held_up() < self.options.transfer {
                 tokio::select! {
-                    () = way.over.cancelled(), if reading.is_some() => reading = None,
+                    () = way.over.cancelled(), if permit.is_some() => permit = None,
                     () = tokio::time::sleep(TICK) => tell(),
                 }
             }
         };
         let answer = tokio::select! {
+            // What has just ended well is not too slow.
+            biased;
             answer = upload => Some(answer),
             () = watching => None,
         };
@@ -116,13 +153,10 @@ impl Session {
             None => Fed::TooSlow,
         };
         match fed {
-            Fed::Done => {
-                self.note(line.repository(), blob);
-                line.is_through();
-            }
+            Fed::Done => self.has_come(line, blob),
             Fed::TooSlow | Fed::Failed(_) => line.lost(told),
         }
-        let failed = way.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failed = open(&way.failed).take();
         failed.map_or(Ok(fed), Err)
     }
 }

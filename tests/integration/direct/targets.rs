@@ -308,3 +308,42 @@ async fn more_targets_than_connections_are_fed_in_turn() {
     // A config and a layer, each for two, two and one.
     assert_eq!(layers(world.lab.upstream()).len(), 2 * 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_a_layer_at_once_leaves_no_read_of_it_behind() {
+    let world = world().await;
+    let image = Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000));
+    let pushed = world.upstream(UPSTREAM, "1", image).await;
+    world.lab.ecr().create_repository("by/hand");
+    let front = world.lab.ecr().front();
+    front.fault(
+        Fault::new("/uploads/", Act::status(503, "UNAVAILABLE", "later"))
+            .method("PUT")
+            .times(3),
+    );
+    // One that went on reading would keep the next one out.
+    let host = world.lab.upstream().host();
+    let settings = format!("registries: {{'{host}': {{plain_http: true, concurrency: 1}}}}\n");
+    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let source = format!("{host}/{UPSTREAM}:1");
+    let run = world.keeper(&["copy", &source, &world.target("by/hand:1"), "--output", "json"]);
+    let ran = run.env("ECR_KEEPER_RETRY__TRIES", "5").ran().await.well();
+    assert_eq!(ran.json()["totals"]["updated"], 1);
+    assert_eq!(world.digest_in_ecr("by/hand", "1"), pushed.top);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_target_that_takes_nothing_is_told_of_as_such() {
+    let world = world().await;
+    let image = Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000));
+    world.upstream(UPSTREAM, "1", image).await;
+    world.lab.ecr().create_repository("by/hand");
+    let front = world.lab.ecr().front();
+    front.fault(Fault::new("/uploads/", Act::Hold).method("PUT"));
+    let run = world.keeper(&["copy", "app:1", &world.target("by/hand:1")]);
+    let run = run
+        .env("ECR_KEEPER_TIMEOUTS__TRANSFER", "2s")
+        .env("ECR_KEEPER_RETRY__TRIES", "1");
+    let ran = run.ran().await.code_is(1);
+    assert!(ran.stdout.contains("it took none of a layer for 2 s"), "{}", ran.stdout);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
 use crate::chance;
@@ -83,16 +83,33 @@ impl S3 {
     /// # Errors
     /// When S3 refuses it, or it is none.
     pub async fn json(&self, bucket: &str, key: &str) -> Result<Option<Value>> {
-        let answer = self
-            .client
-            .get(format!("{}/{bucket}/{key}", self.endpoint))
-            .send()
-            .await?;
+        match self.get(bucket, key).await? {
+            Some(answer) => Ok(Some(answer.json().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// An object's bytes, and the algorithm that S3 says it is encrypted by; none where there is no such object.
+    ///
+    /// # Errors
+    /// When S3 refuses it.
+    pub async fn object(&self, bucket: &str, key: &str) -> Result<Option<(Vec<u8>, Option<String>)>> {
+        let Some(answer) = self.get(bucket, key).await? else {
+            return Ok(None);
+        };
+        let encryption = answer.headers().get("x-amz-server-side-encryption");
+        let encryption = encryption.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Some((answer.bytes().await?.to_vec(), encryption)))
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Response>> {
+        let url = format!("{}/{bucket}/{key}", self.endpoint);
+        let answer = self.client.get(url).send().await?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(None),
             status => {
                 ensure!(status.is_success(), "get {key}: {status}");
-                Ok(Some(answer.json().await?))
+                Ok(Some(answer))
             }
         }
     }
