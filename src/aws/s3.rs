@@ -1,4 +1,4 @@
-//! Amazon S3, as far as a file that several runs share needs it: one object, written on conditions.
+//! Amazon S3, one object of it: a file that several runs share, written on conditions, or what is put there for others to read.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;

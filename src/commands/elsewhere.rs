@@ -170,7 +170,7 @@ impl Routes {
                     .iter()
                     .position(|one| one.named.from == entry.named.from)
             };
-            all.sort_by_key(at);
+            all.sort_by_cached_key(at);
             let mut first: BTreeMap<String, (String, BTreeMap<Tag, Digest>)> = BTreeMap::new();
             all.retain(|entry| {
                 let Named {

@@ -1,10 +1,11 @@
 //! `plan`: says what `sync` would do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::desk::{Desk, Range};
 use super::listing::Listing;
-use super::sync::shard;
+use super::sync::{Alone, lock, shard};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::mapping::{Only, Shard};
@@ -35,11 +36,14 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// With a first row that names the columns of the list
-    #[arg(long)]
+    #[arg(long, requires = "csv")]
     pub csv_header: bool,
     /// Put that list into S3 too.
     #[arg(skip)]
     pub to_s3: bool,
+    /// How long another run that holds the ledger is waited for, where there is a list.
+    #[arg(skip)]
+    pub wait: Option<Duration>,
 }
 
 /// The exit code that says that something would change.
@@ -60,24 +64,32 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             hint: Some("narrow it down to repositories of one engine with --only"),
         }));
     }
-    let listing = Listing {
-        file: options.csv.clone(),
-        with_header: options.csv_header,
-        to_s3: options.to_s3,
-    };
-    listing.check(&settings)?;
+    let listing = Listing::of(options, &settings)?;
     let mut watch = Watch::begin(context, settings.grace)?;
-    let preview = preview_all(&parts, &watch).await;
-    let asked = watch.end_view().await;
-    let mut preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
-    // A list of nothing because nothing could be read would say that all is well.
-    if asked.is_none() && !preview.is_blind() {
-        let failures = listing.write(&preview, &settings).await;
+    // A list for others to carry out is as much of a run as sync is: what was seen for the first time has to be remembered.
+    let remembers = listing.is_some();
+    let mut alone = Ok(Alone::default());
+    if remembers {
+        alone = lock(&settings, options.wait, &watch).await;
+    }
+    let mut preview = match alone {
+        Ok(_alone) => preview_all(&parts, remembers, &watch).await,
+        Err(held) => Err(held),
+    };
+    if let (Ok(preview), Some(path), false, Some((_, settings))) =
+        (&preview, &options.out, watch.stop.is_asked(), parts.first())
+        && let Err(failure) = save(path, settings, preview)
+    {
+        watch.end_view().await;
+        return Err(CommandError::Failed(failure));
+    }
+    if let (Ok(preview), Some(listing), false) = (&mut preview, listing, watch.stop.is_asked()) {
+        let failures = listing.write(preview, &settings, &watch.stop).await;
         preview.failures.extend(failures);
     }
-    if let (Some(path), None, Some((_, settings))) = (&options.out, asked, parts.first()) {
-        save(path, settings, &preview).map_err(CommandError::Failed)?;
-    }
+    let asked = watch.end_view().await;
+    let mut preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    preview.shard = options.shard;
     context.print(&preview, |preview, out| preview.write_text(out))?;
     Ok(match asked {
         Some(asked) => asked.exit_code,
@@ -89,10 +101,10 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 }
 
 /// What each engine would do; what fails of one is told beside what the other would.
-async fn preview_all(parts: &[(Range, Settings)], watch: &Watch) -> Result<Preview, Failure> {
+async fn preview_all(parts: &[(Range, Settings)], remembers: bool, watch: &Watch) -> Result<Preview, Failure> {
     let mut all = Err(Failure::stopped("looking for what the run is about"));
     for (at, (range, settings)) in parts.iter().enumerate() {
-        let part = preview(settings, range.clone(), watch).await;
+        let part = preview(settings, range.clone(), remembers, watch).await;
         all = match (all, part) {
             (_, part) if at == 0 => part,
             (Ok(first), Ok(part)) => Ok(first.and(part)),
@@ -109,9 +121,13 @@ async fn preview_all(parts: &[(Range, Settings)], watch: &Watch) -> Result<Previ
     all
 }
 
-async fn preview(settings: &Settings, range: Range, watch: &Watch) -> Result<Preview, Failure> {
-    let desk = Desk::open(settings, range, watch).await?;
+async fn preview(settings: &Settings, range: Range, remembers: bool, watch: &Watch) -> Result<Preview, Failure> {
+    let mut desk = Desk::open(settings, range, watch).await?;
     let mut survey = desk.survey(&watch.stop).await?;
+    if remembers {
+        desk.remember(&survey.viewed);
+        desk.ledger.save().await.map_err(|error| Failure::from(&error))?;
+    }
     let plan = desk.plan(&mut survey);
     let (engine, limits) = (desk.session.describe(), desk.limits());
     Ok(Preview {

@@ -10,7 +10,7 @@ use super::{CommandError, Context, ExitCode};
 use crate::events::Event;
 use crate::execute::{Conduct, execute};
 use crate::ledger::{Lock, LockError, Place};
-use crate::mapping::{Only, Shard};
+use crate::mapping::{InvalidShard, Only, Shard};
 use crate::plan::{self, EngineKind};
 use crate::record::{self, RecordError, Records};
 use crate::report::{Failure, Report};
@@ -21,7 +21,7 @@ use crate::stop::Stop;
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Only print what would be done; change nothing, anywhere
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["csv", "csv_header", "action"])]
     pub dry_run: bool,
     /// Only this repository, or this tag of it; may be given more than once
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
@@ -57,10 +57,11 @@ pub enum Action {
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let shard = match text {
         "auto" => Shard::of_runner(|name| std::env::var(name).ok())
-            .ok_or("no runner says which part this is: CI_NODE_INDEX and CI_NODE_TOTAL, or their like, are not set")?,
-        text => text.parse(),
+            .ok_or("no runner says which part this is: CI_NODE_INDEX and CI_NODE_TOTAL, or their like, are not set")?
+            .map_err(|_| "CI_NODE_INDEX and CI_NODE_TOTAL, or their like, say no part of several")?,
+        text => text.parse().map_err(|why: InvalidShard| why.to_string())?,
     };
-    shard.map_err(|why| why.to_string())
+    Ok(shard)
 }
 
 /// What every run may be told that looks after a registry.
@@ -101,7 +102,8 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             engine: options.run.engine.clone(),
             csv: options.csv.clone(),
             csv_header: options.csv_header,
-            to_s3: options.action == Action::S3 && !options.dry_run,
+            to_s3: options.action == Action::S3,
+            wait: options.run.wait,
             ..super::plan::Options::default()
         };
         return super::plan::run(&options, context).await;

@@ -40,7 +40,9 @@ impl Shard {
     /// Where what they say is no shard.
     pub fn of_runner(variable: impl Fn(&str) -> Option<String>) -> Option<Result<Self, InvalidShard>> {
         OF_RUNNERS.iter().find_map(|(index, total, first)| {
-            let (index, total) = (variable(index)?, variable(total)?);
+            let total = variable(total)?;
+            // A job of GitLab's that is not cut into parts knows of one, and not of its number.
+            let index = variable(index).or_else(|| (total == "1").then(|| first.to_string()))?;
             let number = index
                 .parse::<u32>()
                 .ok()
@@ -128,7 +130,8 @@ mod tests {
             shard.map(|shard| shard.map(|shard| shard.to_string()).map_err(|_| ()))
         };
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[("CI_NODE_TOTAL", "5")]), None, "GitLab sets it in every job");
+        assert_eq!(of(&[("CI_NODE_TOTAL", "5")]), None);
+        assert_eq!(of(&[("CI_NODE_TOTAL", "1")]), Some(Ok("1/1".to_owned())));
         assert_eq!(
             of(&[("CI_NODE_INDEX", "2"), ("CI_NODE_TOTAL", "5")]),
             Some(Ok("2/5".to_owned()))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Failure, ImageReport, SCHEMA_VERSION};
+use crate::mapping::Shard;
 use crate::plan::{Copy, CopyBecause, Kept, KeptBecause, Plan};
 use crate::registry::Limit;
 use crate::survey::Survey;
@@ -69,6 +70,9 @@ pub struct Preview {
     /// What registries said of their limits, by host.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Limit>,
+    /// Which part of the images it is about, where it is not about all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The plan itself.
     #[serde(flatten)]
     pub plan: Plan,
@@ -92,6 +96,7 @@ impl Preview {
             backups: survey.backups,
             cached: survey.cached.clone(),
             limits: BTreeMap::new(),
+            shard: None,
             plan,
             unread: unread.chain(unasked).collect(),
             failures: Failure::of_survey(survey).collect(),

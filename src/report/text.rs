@@ -10,6 +10,7 @@ use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 use super::preview::kept as kept_in_words;
 use super::{Failure, ImageReport, Outcome, Preview, Report, copied_because};
 use crate::image::{Attestations, Digest, Platform};
+use crate::mapping::Shard;
 use crate::plan::{Brings, Copy, CreateRepository};
 use crate::registry::Limit;
 
@@ -84,7 +85,7 @@ impl Report {
             out,
             "{} in {seconds:.1} s{}{}{}",
             self.counted(),
-            self.shard.map_or_else(String::new, |shard| format!(" (shard {shard})")),
+            of_shard(self.shard),
             passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached)
         )?;
@@ -243,6 +244,10 @@ impl Failure {
     }
 }
 
+fn of_shard(shard: Option<Shard>) -> String {
+    shard.map_or_else(String::new, |shard| format!(" (shard {shard})"))
+}
+
 impl Preview {
     /// Every action, then what is refused or unknown, then what is kept.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
@@ -274,11 +279,12 @@ impl Preview {
         write_limits(out, &self.limits)?;
         writeln!(
             out,
-            "{} to copy, {} to keep, {} refused, {} unknown{}{}",
+            "{} to copy, {} to keep, {} refused, {} unknown{}{}{}",
             self.plan.copies().count(),
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
+            of_shard(self.shard),
             passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached),
         )

@@ -314,7 +314,7 @@ const KEYS: &[Key] = &[
     key("s3.bucket", None, "a bucket's name")
         .also(&["BUCKET_NAME"])
         .about("The bucket that sync --action s3 puts the list of what is not current into, as images.csv in a zip archive."),
-    key("s3.key", Some("images.zip"), "an object's key").about("The key of that archive."),
+    key("s3.key", Some("images.zip"), "an object's key, which does not end with /").about("The key of that archive."),
     key("results.dir", Some("."), "a folder's path").about("Where the result files are written."),
     key("results.junit", None, "a file's path").about("Where to write the results as JUnit XML, for a pipeline's test report."),
     key("results.csv", None, "a file's path").about("Where to write the results as CSV, a row for each image."),

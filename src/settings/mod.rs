@@ -105,8 +105,8 @@ pub struct Settings {
     pub ledger: Place,
     /// Which result files are written, and where.
     pub results: Results,
-    /// The bucket, and the key in it, for the list of what is not current.
-    pub bucket: Option<(String, String)>,
+    /// The object for the list of what is not current.
+    pub list_in: Option<Place>,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
     /// When a process that stays begins runs.

@@ -74,7 +74,7 @@ impl Reader {
         let ledger = self.parse("ledger", ledger_place);
         let results = self.results();
         let bucket = self.parse("s3.bucket", text);
-        let key = self.parse("s3.key", text);
+        let key = self.parse("s3.key", |key| text(key).filter(|key| !key.ends_with('/')));
         let webhook = self.webhook(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
@@ -106,7 +106,7 @@ impl Reader {
             grace: grace?,
             ledger: ledger.unwrap_or_else(|| Place::File(usual_ledger())),
             results: results?,
-            bucket: bucket.zip(key),
+            list_in: bucket.zip(key).map(|(bucket, key)| Place::Object { bucket, key }),
             webhook,
             schedule,
             listen: listen?,

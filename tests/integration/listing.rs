@@ -2,15 +2,15 @@
 
 use std::io::{Cursor, Read};
 
-use ecr_lab::LabOptions;
 use ecr_lab::images::tiny;
+use ecr_lab::{Act, Fault, LabOptions};
 use zip::ZipArchive;
 
 use crate::support::{Run, World};
 
 const BUCKET: &str = "lists";
 
-/// Of four tags one is current, one has moved, and one is gone upstream; one is of a digest that nobody moves.
+/// One tag is current, and one has moved in each of two repositories.
 async fn world() -> World {
     let world = World::without_daemon(LabOptions::default()).await;
     for tag in ["1.0", "1.1"] {
@@ -58,9 +58,7 @@ async fn the_list_in_s3_is_zipped_and_encrypted() {
         let run = sync(&world, &[&["--action", "s3"], arguments].concat());
         run.env("AWS_ENDPOINT_URL_S3", s3.endpoint()).env("BUCKET_NAME", BUCKET)
     };
-    // Nothing is changed anywhere.
-    to_s3(&["--dry-run"]).ran().await.well();
-    assert_eq!(s3.object(BUCKET, "images.zip").await.unwrap(), None);
+    to_s3(&["--dry-run"]).ran().await.code_is(2);
     to_s3(&["--csv", "images.csv"]).ran().await.well();
     let (archive, encryption) = s3.object(BUCKET, "images.zip").await.unwrap().expect("the archive");
     assert_eq!(encryption.as_deref(), Some("AES256"));
@@ -109,4 +107,59 @@ async fn a_list_without_a_place_is_refused_at_once() {
         "{}",
         ran.stdout
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_leaves_the_rest_of_the_list_alone() {
+    let world = world().await;
+    let upstream = world.lab.upstream();
+    upstream.fault(Fault::new("/team/tool/", Act::status(500, "UNKNOWN", "ill")));
+    let run = sync(&world, &["--csv", "images.csv"]).env("ECR_KEEPER_RETRY__TRIES", "1");
+    let ran = run.ran().await.code_is(1);
+    assert!(ran.stdout.contains("base/image/team/tool:2.0"), "{}", ran.stdout);
+    let of_app: Vec<String> = rows(&world).lines().take(1).map(str::to_owned).collect();
+    assert_eq!(world.file("images.csv").lines().collect::<Vec<_>>(), of_app);
+    // An empty list would say that all is current.
+    upstream.fault(Fault::new("/library/app/", Act::status(500, "UNKNOWN", "ill")));
+    let run = sync(&world, &["--csv", "images.csv"]).env("ECR_KEEPER_RETRY__TRIES", "1");
+    let ran = run.ran().await.code_is(1);
+    assert!(ran.stdout.contains("the list is not written"), "{}", ran.stdout);
+    assert_eq!(world.file("images.csv").lines().collect::<Vec<_>>(), of_app);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_waits_is_a_row_once_it_has_been_seen_long_enough() {
+    let world = world().await;
+    std::fs::write(world.folder().join("settings.yaml"), "policy: {min_age: 2s}\n").unwrap();
+    sync(&world, &["--csv", "images.csv"]).ran().await.well();
+    assert_eq!(world.file("images.csv"), "");
+    let is_listed = async {
+        while world.file("images.csv") != rows(&world) {
+            sync(&world, &["--csv", "images.csv"]).ran().await.well();
+        }
+    };
+    let is_listed = tokio::time::timeout(std::time::Duration::from_secs(60), is_listed);
+    is_listed.await.expect("what was seen is remembered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_takes_no_other_file_s_place() {
+    let world = world().await;
+    for arguments in [
+        &["--csv", "result.json"][..],
+        &["--csv", "state/ecr-keeper/ledger.json"],
+    ] {
+        let ran = sync(&world, arguments).ran().await.code_is(2);
+        assert!(ran.stderr.contains("another file of this run"), "{}", ran.stderr);
+    }
+    let run = sync(&world, &["--action", "s3"]).env("BUCKET_NAME", "s3://lists");
+    let ran = run.ran().await.code_is(2);
+    assert!(ran.stderr.contains("is no bucket's name"), "{}", ran.stderr);
+    let run = sync(&world, &["--action", "s3"]).env("BUCKET_NAME", "lists");
+    let ran = run
+        .env("ECR_KEEPER_LEDGER", "s3://lists/images.zip")
+        .ran()
+        .await
+        .code_is(2);
+    assert!(ran.stderr.contains("the ledger is that object"), "{}", ran.stderr);
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,6 +36,8 @@ struct Way {
     failed: Mutex<Option<RegistryError>>,
     /// Nothing more is read.
     over: CancellationToken,
+    /// Who waits for the upstream's next piece.
+    waiting: Mutex<Option<Waker>>,
 }
 
 fn open<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,6 +56,7 @@ impl Way {
             handed: Mutex::new(Some(Instant::now())),
             failed: Mutex::new(None),
             over: CancellationToken::new(),
+            waiting: Mutex::new(None),
         }
     }
 
@@ -71,7 +74,10 @@ impl Way {
             return Poll::Ready(None);
         };
         *open(&self.handed) = None;
-        let read = ready!(pieces.as_mut().poll_next(context));
+        let Poll::Ready(read) = pieces.as_mut().poll_next(context) else {
+            *open(&self.waiting) = Some(context.waker().clone());
+            return Poll::Pending;
+        };
         *open(&self.handed) = Some(Instant::now());
         let is_last = |piece: &Bytes| {
             let length = piece.len() as u64;
@@ -104,7 +110,12 @@ struct Leaving<'a>(&'a Way);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        open(&self.0.reading).take();
+        let reading = open(&self.0.reading).take();
+        drop(reading);
+        // A connection that waits for more ends now, and not when its other side does.
+        if let Some(waker) = open(&self.0.waiting).take() {
+            waker.wake();
+        }
     }
 }
 
