@@ -49,10 +49,10 @@ impl Opened {
         }
     }
 
-    /// Whether the API that was asked is that of the registry at the host that was named: another one's would be taken for it.
-    fn is_its_own(&self, elsewhere: &Elsewhere, settings: &Settings) -> bool {
-        let asks_another = elsewhere.endpoint_url.is_some() || settings.aws.endpoint_url.is_some();
-        asks_another || self.host == self.token.registry || account_and_region(&self.host).is_some()
+    /// Whether the API that was asked is that of the registry at the host that was named: another one would be shown ECR's login. Only a target with an endpoint of its own
+    /// says itself whose that is.
+    fn is_its_own(&self, elsewhere: &Elsewhere) -> bool {
+        elsewhere.endpoint_url.is_some() || self.host == self.token.registry || account_and_region(&self.host).is_some()
     }
 
     fn is(&self, elsewhere: &Elsewhere) -> bool {
@@ -133,7 +133,7 @@ impl Routes {
         opened.sort_by_key(|(_, elsewhere, _)| elsewhere.role_arn.is_none());
         for (opened, elsewhere, named) in opened {
             match opened {
-                Ok(opened) if !opened.is_its_own(elsewhere, settings) => {
+                Ok(opened) if !opened.is_its_own(elsewhere) => {
                     let (host, own) = (opened.host.into(), opened.token.registry);
                     routes.close(elsewhere, named, &SurveyError::OtherRegistry { host, own });
                 }

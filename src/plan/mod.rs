@@ -8,7 +8,7 @@ mod viewed;
 pub use safety::{Facts, Requirements, Retag, Safety, Vanished};
 pub use saved::{Now, SAVED_VERSION, Saved, recheck};
 pub use sync::sync;
-pub use viewed::{Policies, Policy, Upstream, Viewed};
+pub use viewed::{Policies, Policy, Upstream, Viewed, backwards};
 
 use std::collections::{BTreeMap, BTreeSet};
 

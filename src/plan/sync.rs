@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::{
     Action, Brings, Copy, CopyBecause, Kept, KeptBecause, Plan, Policies, Policy, Refused, RefusedBecause, Retag,
-    Upstream, Viewed,
+    Upstream, Viewed, backwards,
 };
 use crate::image::{Platform, Tag};
 
@@ -12,7 +12,7 @@ pub fn sync(viewed: Vec<Viewed>, policies: &Policies) -> Plan {
     let mut copies = Vec::new();
     // Of some hundred thousand tags most are kept, and a list that doubles as it grows would weigh half as much again.
     plan.kept.reserve_exact(viewed.len());
-    for one in viewed {
+    for one in backwards(viewed) {
         let policy = policies.of(&one.target);
         match decide(&one, policy) {
             Decision::Copy(brings, because, backup) => {
@@ -57,6 +57,9 @@ pub fn sync(viewed: Vec<Viewed>, policies: &Policies) -> Plan {
         }
     }
     plan.kept.shrink_to_fit();
+    plan.kept.reverse();
+    plan.refused.reverse();
+    copies.reverse();
     if !copies.is_empty() {
         plan.stages.push(copies);
     }

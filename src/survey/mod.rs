@@ -22,7 +22,7 @@ use crate::events::{Event, Events};
 use crate::image::{ImageRef, Repository};
 use crate::ledger::Ledger;
 use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only, Shard};
-use crate::plan::{KeptBecause, Policies, Upstream, Viewed};
+use crate::plan::{KeptBecause, Policies, Upstream, Viewed, backwards};
 use crate::selection::Pattern;
 use crate::stop::Stop;
 
@@ -218,10 +218,16 @@ pub async fn survey(
     }
     // A registry may have some hundred thousand tags.
     survey.viewed.reserve_exact(followed.len());
-    for one in followed.extract_if(.., |one| scope.settles(one).is_some()) {
-        let because = scope.settles(&one).unwrap_or(KeptBecause::Present);
-        survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger));
+    let mut asked_for = Vec::new();
+    for one in backwards(followed) {
+        match scope.settles(&one) {
+            Some(because) => survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger)),
+            None => asked_for.push(one),
+        }
     }
+    survey.viewed.reverse();
+    asked_for.reverse();
+    let followed = asked_for;
     let tags: BTreeSet<ImageRef> = followed.iter().map(|one| one.follows.clone()).collect();
     events.send(Event::Comparing { tags: tags.len() });
     let upstreams = ask_upstreams(tags, scope.at_once, session, stop).await;

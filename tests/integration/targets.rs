@@ -232,15 +232,7 @@ async fn a_registry_that_is_none_of_ecr_s_is_no_target() {
         ),
     );
     world.forget_requests();
-    // As where AWS itself is asked.
-    let run = keeper(&world, &["sync", "--output", "json"]);
-    let run = run
-        .without("AWS_ENDPOINT_URL_ECR")
-        .env("AWS_CONFIG_FILE", world.folder().join("aws"));
-    let endpoint = world.lab.endpoint();
-    let profile = format!("[default]\nservices = lab\n[services lab]\necr =\n  endpoint_url = {endpoint}\n");
-    fs::write(world.folder().join("aws"), profile).unwrap();
-    let ran = run.ran().await.code_is(1);
+    let ran = sync(&world).await.code_is(1);
     let failures = ran.json()["failures"].to_string();
     assert!(
         failures.contains(&format!("{other} is no registry of ECR")),
