@@ -49,8 +49,8 @@ impl Opened {
         }
     }
 
-    /// Whether the API that was asked is that of the registry at the host that was named: another one would be shown ECR's login. Only a target with an endpoint of its own
-    /// says itself whose that is.
+    /// Whether the API that was asked is that of the registry at the host that was named: another one would be shown ECR's login. Only a
+    /// target with an endpoint of its own says itself whose that is.
     fn is_its_own(&self, elsewhere: &Elsewhere) -> bool {
         elsewhere.endpoint_url.is_some() || self.host == self.token.registry || account_and_region(&self.host).is_some()
     }

@@ -24,8 +24,9 @@ pub struct Shard {
 #[error("write I/N, the I-th of N parts with I from 1 to N and N at most {MOST}, such as 2/5; or auto")]
 pub struct InvalidShard;
 
-/// Which variables say which job this is and how many there are, and from where on its number counts: GitLab (predefined variables, `parallel`), CircleCI (`parallelism`), Buildkite
-/// (`parallelism`), and what a workflow of GitHub's hands on of `strategy.job-index` and `strategy.job-total`.
+/// Which variables say which job this is and how many there are, and from where on its number counts: GitLab (predefined variables,
+/// `parallel`), CircleCI (`parallelism`), Buildkite (`parallelism`), and what a workflow of GitHub's hands on of `strategy.job-index` and
+/// `strategy.job-total`.
 const OF_RUNNERS: [(&str, &str, u32); 4] = [
     ("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
     ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0),

@@ -13,8 +13,8 @@ const HEADER: [&str; 3] = ["source", "ecr_url", "tag"];
 /// The list within the archive.
 const NAME: &str = "images.csv";
 
-/// A row for each copy that is to be made, in the plan's order: the upstream repository, the target's, and the tag (RFC 4180, with line feeds alone between rows). An upstream that is
-/// followed by its digest is written with it.
+/// A row for each copy that is to be made, in the plan's order: the upstream repository, the target's, and the tag (RFC 4180, with line
+/// feeds alone between rows). An upstream that is followed by its digest is written with it.
 pub fn listed<'a>(copies: impl Iterator<Item = &'a Copy>, with_header: bool) -> io::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     if with_header {

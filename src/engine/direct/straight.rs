@@ -45,13 +45,10 @@ fn open<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Way {
-    fn new(reader: BlobReader, size: u64) -> Self {
-        let reading = futures::stream::try_unfold(reader, |mut reader| async {
-            Ok(reader.next().await?.map(|piece| (piece, reader)))
-        });
+    fn new(reading: Reading, size: u64) -> Self {
         Self {
             size,
-            reading: Mutex::new(Some(Box::pin(reading))),
+            reading: Mutex::new(Some(reading)),
             moved: AtomicU64::new(0),
             handed: Mutex::new(Some(Instant::now())),
             failed: Mutex::new(None),
@@ -131,7 +128,10 @@ impl Session {
         (line, upload): &(Line<'_>, Upload),
         mut permit: Option<SemaphorePermit<'_>>,
     ) -> Result<Fed, RegistryError> {
-        let way = Arc::new(Way::new(reader, blob.size));
+        let reading = futures::stream::try_unfold(reader, |mut reader| async {
+            Ok(reader.next().await?.map(|piece| (piece, reader)))
+        });
+        let way = Arc::new(Way::new(Box::pin(reading), blob.size));
         let _leaving = Leaving(&way);
         let pieces = Arc::clone(&way).pieces();
         let upload = upload.clone().send(&blob.digest, blob.size, pieces);
@@ -169,5 +169,38 @@ impl Session {
         }
         let failed = open(&way.failed).take();
         failed.map_or(Ok(fed), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt, stream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_leaves_reads_no_more_and_wakes_who_waits() {
+        let upstream = Arc::new(());
+        let held = Arc::clone(&upstream);
+        let first = stream::iter([Ok(Bytes::from_static(b"first"))]);
+        let silent = stream::poll_fn(move |_| {
+            let _ = &held;
+            Poll::Pending
+        });
+        let way = Arc::new(Way::new(Box::pin(first.chain(silent)), 10));
+        let mut pieces = Arc::clone(&way).pieces();
+        let leaving = Leaving(&way);
+        assert_eq!(pieces.next().await.unwrap().unwrap(), "first");
+        let mut waiting = tokio::spawn(async move { pieces.next().await.is_none() });
+        tokio::task::yield_now().await;
+        assert!((&mut waiting).now_or_never().is_none(), "the upstream is silent");
+        drop(leaving);
+        assert_eq!(
+            Arc::strong_count(&upstream),
+            1,
+            "the reader has gone, whoever holds the upload"
+        );
+        let is_over = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        assert!(is_over.expect("it is woken").unwrap());
     }
 }

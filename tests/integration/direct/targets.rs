@@ -310,7 +310,7 @@ async fn more_targets_than_connections_are_fed_in_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_refuses_a_layer_at_once_leaves_no_read_of_it_behind() {
+async fn who_refuses_a_layer_at_first_gets_it_by_a_later_try() {
     let world = world().await;
     let image = Image::new(Platform::amd64()).layer(Layer::random(1, 40_000_000));
     let pushed = world.upstream(UPSTREAM, "1", image).await;
@@ -321,7 +321,7 @@ async fn who_refuses_a_layer_at_once_leaves_no_read_of_it_behind() {
             .method("PUT")
             .times(3),
     );
-    // One that went on reading would keep the next one out.
+    // The reads of earlier tries have to have ended: the upstream answers one request at a time.
     let host = world.lab.upstream().host();
     let settings = format!("registries: {{'{host}': {{plain_http: true, concurrency: 1}}}}\n");
     std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
