@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::section::Item;
-use crate::image::Repository;
+use crate::image::{Digest, Repository, Tag};
 
 /// Something of a file that the settings made of it do not say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -32,7 +32,10 @@ pub(super) const BACKUP: &str = "policy.backup";
 const ONE_PLATFORM: &str = "linux/amd64";
 
 /// What is said of all images at once in the settings, and of each in other programs' files.
-pub(super) const COMMON: [&str; 5] = [PLATFORMS, REFERRERS, FOREIGN_LAYERS, SCHEDULE, BACKUP];
+pub(super) const COMMON: [&str; 3] = [REFERRERS, FOREIGN_LAYERS, SCHEDULE];
+
+/// What an entry of `images` may say by itself, too.
+pub(super) const OWN: [&str; 2] = [PLATFORMS, BACKUP];
 
 /// All that was read so far.
 #[derive(Debug, Default)]
@@ -72,8 +75,11 @@ pub(super) struct Image {
     pub(super) label: Option<String>,
     pub(super) upstream: Repository,
     pub(super) target: Repository,
+    /// None beside digests; without those all tags are meant.
     pub(super) sets: Vec<RuleSet>,
-    /// By the setting of [`COMMON`] that they are.
+    /// By the tags that are to name them.
+    pub(super) digests: BTreeMap<Tag, Digest>,
+    /// By the setting of [`COMMON`] or [`OWN`] that they are.
     pub(super) common: BTreeMap<&'static str, Common>,
 }
 
@@ -85,7 +91,7 @@ pub(super) struct Said {
     pub(super) key: String,
 }
 
-/// What one entry says of something that is one setting for all images.
+/// What one entry says of something that may be one setting for all images.
 #[derive(Debug, Clone)]
 pub(super) struct Common {
     pub(super) said: Said,
@@ -103,6 +109,14 @@ pub(super) struct RuleSet {
 }
 
 impl RuleSet {
+    /// Any tag, said by a rule.
+    pub(super) fn all() -> Self {
+        Self {
+            allow: vec![".*".to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// These tags and no others.
     pub(super) fn of_tags(tags: Vec<String>) -> Self {
         Self {
@@ -176,7 +190,7 @@ impl Draft {
         })
     }
 
-    /// What a setting for all images is, as one entry says it.
+    /// What such a setting is, as one entry says it.
     pub(super) fn common(&self, item: &Item<'_>, value: Vec<String>) -> Common {
         Common {
             said: self.said(item),

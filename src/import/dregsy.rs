@@ -242,6 +242,7 @@ fn mapping(item: &Item<'_>, label: Option<&str>, source: &str, target: &str, dra
         upstream,
         target,
         sets,
+        digests: BTreeMap::new(),
         common,
     })
 }

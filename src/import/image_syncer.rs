@@ -10,7 +10,7 @@ use super::patterns::{Anchors, whole};
 use super::section::{Item, Section};
 use super::yaml::Node;
 use super::{Beside, ImportError, keys_of, other, parse};
-use crate::image::{Repository, Tag};
+use crate::image::{Digest, Repository, Tag};
 
 const EXPECTED: &str =
     "a file of images of image-syncer is a mapping of images to where they go; its file of logins is named by --auth";
@@ -60,7 +60,7 @@ enum Which<'a> {
     All,
     Tags(Vec<&'a str>),
     Pattern(&'a str),
-    Digest,
+    Digest(&'a str),
 }
 
 /// `REPOSITORY`, `REPOSITORY:TAG,TAG`, `REPOSITORY:/PATTERN/` or `REPOSITORY@DIGEST`.
@@ -70,8 +70,8 @@ fn split(text: &str) -> (&str, Which<'_>) {
     {
         return (repository, Which::Pattern(pattern));
     }
-    if text.contains('@') {
-        return (text, Which::Digest);
+    if let Some((repository, digest)) = text.split_once('@') {
+        return (repository, Which::Digest(digest));
     }
     let last = text.rfind('/').map_or(0, |slash| slash + 1);
     match text[last..].split_once(':') {
@@ -81,7 +81,7 @@ fn split(text: &str) -> (&str, Which<'_>) {
 }
 
 fn rule(source: &str, item: &Item<'_>, draft: &mut Draft) {
-    let (upstream, set, which) = match chosen(source) {
+    let chosen = match chosen(source) {
         Ok(chosen) => chosen,
         Err(why) => return draft.leave(item, why),
     };
@@ -91,13 +91,14 @@ fn rule(source: &str, item: &Item<'_>, draft: &mut Draft) {
     }
     for target in targets {
         let Some(text) = target.text(draft) else { continue };
-        match destination(text, &which) {
-            Ok(repository) => draft.images.push(Image {
+        match destination(text, &chosen.which) {
+            Ok((repository, digests)) => draft.images.push(Image {
                 said: draft.said(&target),
                 label: None,
-                upstream: upstream.clone(),
+                upstream: chosen.upstream.clone(),
                 target: repository,
-                sets: vec![set.clone()],
+                sets: chosen.set.iter().cloned().collect(),
+                digests,
                 common: BTreeMap::new(),
             }),
             Err(why) => draft.leave(&target, why),
@@ -105,35 +106,61 @@ fn rule(source: &str, item: &Item<'_>, draft: &mut Draft) {
     }
 }
 
-fn chosen(source: &str) -> Result<(Repository, RuleSet, Which<'_>), String> {
+/// What a rule's name stands for.
+struct Chosen<'a> {
+    upstream: Repository,
+    /// None of a digest.
+    set: Option<RuleSet>,
+    which: Which<'a>,
+}
+
+fn chosen(source: &str) -> Result<Chosen<'_>, String> {
     let (repository, which) = split(source);
     let set = match &which {
-        Which::All => RuleSet::default(),
+        Which::All => Some(RuleSet::default()),
         Which::Tags(tags) => match tags.iter().find(|tag| tag.parse::<Tag>().is_err()) {
             Some(_) => return Err("what is behind its : is no list of tags".to_owned()),
-            None => RuleSet::of_tags(tags.iter().map(|&tag| tag.to_owned()).collect()),
+            None => Some(RuleSet::of_tags(tags.iter().map(|&tag| tag.to_owned()).collect())),
         },
-        Which::Pattern(pattern) => RuleSet {
+        Which::Pattern(pattern) => Some(RuleSet {
             allow: vec![
                 whole(pattern, Anchors::None).map_err(|why| format!("it has no regular expression for here: {why}"))?,
             ],
             ..RuleSet::default()
-        },
-        Which::Digest => return Err(names::DIGEST.to_owned()),
+        }),
+        Which::Digest(digest) if digest.parse::<Digest>().is_err() => {
+            return Err("what is behind its @ is no digest".to_owned());
+        }
+        Which::Digest(_) => None,
     };
-    Ok((names::repository(repository)?, set, which))
+    Ok(Chosen {
+        upstream: names::repository(repository)?,
+        set,
+        which,
+    })
 }
 
-fn destination(text: &str, source: &Which<'_>) -> Result<Repository, String> {
+/// Where images go; and where they are named by a digest, the tag that is to name it there.
+fn destination(text: &str, source: &Which<'_>) -> Result<(Repository, BTreeMap<Tag, Digest>), String> {
     if text.is_empty() {
         return Err("it goes to the registry that image-syncer is told by its flags: write where".to_owned());
     }
     let (repository, which) = split(text);
-    match which {
-        Which::All => names::repository(repository),
-        which if which == *source => names::repository(repository),
-        _ => Err("a tag keeps its name here: bring what is to have another one with `ecr-keeper copy`".to_owned()),
-    }
+    let digests = match (source, which) {
+        (Which::Digest(digest), Which::Tags(tags)) => match (digest.parse(), tags.len() == 1, tags[0].parse()) {
+            (Ok(digest), true, Ok(tag)) => BTreeMap::from([(tag, digest)]),
+            _ => return Err("what is behind its : is no tag".to_owned()),
+        },
+        (Which::Digest(_), _) => return Err(names::DIGEST.to_owned()),
+        (_, Which::All) => BTreeMap::new(),
+        (source, which) if which == *source => BTreeMap::new(),
+        _ => {
+            return Err(
+                "a tag keeps its name here: bring what is to have another one with `ecr-keeper copy`".to_owned(),
+            );
+        }
+    };
+    Ok((names::repository(repository)?, digests))
 }
 
 fn logins(mut all: Section<'_>, templates: Templates, draft: &mut Draft) {
@@ -180,7 +207,7 @@ mod tests {
             ("quay.io/a/b:v1,v2", "quay.io/a/b", Which::Tags(vec!["v1", "v2"])),
             ("localhost:5000/a/b:v1", "localhost:5000/a/b", Which::Tags(vec!["v1"])),
             ("quay.io/a/b:/^v[0-9]/x$/", "quay.io/a/b", Which::Pattern("^v[0-9]/x$")),
-            ("quay.io/a/b@sha256:0", "quay.io/a/b@sha256:0", Which::Digest),
+            ("quay.io/a/b@sha256:0", "quay.io/a/b", Which::Digest("sha256:0")),
         ] {
             assert_eq!(split(text), (repository, which), "{text}");
         }

@@ -5,6 +5,7 @@
 
 mod draft;
 mod dregsy;
+mod file;
 mod image_syncer;
 mod login;
 mod names;

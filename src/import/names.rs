@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::image::{ImageRef, InvalidReference, Reference, Repository, Tag};
+use crate::image::{ImageRef, InvalidReference, Repository};
 
 /// Hosts that are Docker Hub's, by one of which other programs call it.
 const DOCKER_HUB: [&str; 3] = ["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
@@ -50,19 +50,9 @@ pub(super) fn image(text: &str) -> Result<ImageRef, String> {
     at_hub(text)?.parse().map_err(|error| why(&error))
 }
 
-/// The tag of an image that has to be named by one.
-///
-/// # Errors
-/// Where it is named by its digest.
-pub(super) fn tag_of(image: &ImageRef) -> Result<&Tag, String> {
-    match &image.reference {
-        Reference::Tag(tag) => Ok(tag),
-        Reference::Digest(_) => Err(DIGEST.to_owned()),
-    }
-}
-
-/// Why an image that is named by its digest is left out.
-pub(super) const DIGEST: &str = "images are followed by their tags, not by digests: bring it with `ecr-keeper copy`";
+/// Why an image is left out that is named by its digest, where no tag is to name it.
+pub(super) const DIGEST: &str =
+    "no tag is to name it: write `digests: {TAG: DIGEST}` in an entry of `images`, or bring it with `ecr-keeper copy`";
 
 fn at_hub(text: &str) -> Result<Cow<'_, str>, String> {
     if text.contains("{{") {

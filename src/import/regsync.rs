@@ -13,7 +13,7 @@ use super::ranges::{Grammar, Range, range};
 use super::section::{Item, Section};
 use super::yaml::Node;
 use super::{ImportError, keys_of, names, other};
-use crate::image::{Platforms, Repository};
+use crate::image::{Digest, Platforms, Reference, Repository, Tag};
 
 const EXPECTED: &str = "a configuration of regsync is a mapping with a list `sync`";
 
@@ -88,14 +88,19 @@ fn image(entry: &Item<'_>, defaults: &BTreeMap<&'static str, Common>, draft: &mu
         "image" => of_image(source, target),
         "repository" => of_repository(source, target).and_then(|(upstream, target)| {
             let sets = sets(&mut section, draft).ok_or("none of its rules for tags can be brought over")?;
-            Ok((upstream, target, sets))
+            Ok(Read {
+                upstream,
+                target,
+                sets,
+                digests: BTreeMap::new(),
+            })
         }),
         "registry" => {
             Err("it brings a whole registry: name each of its repositories in an entry of `images`".to_owned())
         }
         _ => Err("its type is none of image, repository and registry".to_owned()),
     };
-    let (upstream, target, sets) = match read {
+    let read = match read {
         Ok(read) => read,
         Err(why) => return draft.leave(entry, why),
     };
@@ -116,9 +121,10 @@ fn image(entry: &Item<'_>, defaults: &BTreeMap<&'static str, Common>, draft: &mu
     draft.images.push(Image {
         said: draft.said(entry),
         label: None,
-        upstream,
-        target,
-        sets,
+        upstream: read.upstream,
+        target: read.target,
+        sets: read.sets,
+        digests: read.digests,
         common: all,
     });
     section.leave_rest(draft, |key| match key {
@@ -128,7 +134,13 @@ fn image(entry: &Item<'_>, defaults: &BTreeMap<&'static str, Common>, draft: &mu
     });
 }
 
-type Read = (Repository, Repository, Vec<RuleSet>);
+/// What an entry is about.
+struct Read {
+    upstream: Repository,
+    target: Repository,
+    sets: Vec<RuleSet>,
+    digests: BTreeMap<Tag, Digest>,
+}
 
 fn of_image(source: &str, target: &str) -> Result<Read, String> {
     let in_registry = |text: &str| no_folder(text).and_then(|()| names::image(text));
@@ -136,14 +148,27 @@ fn of_image(source: &str, target: &str) -> Result<Read, String> {
         in_registry(source).map_err(|why| format!("its source: {why}"))?,
         in_registry(target).map_err(|why| format!("its target: {why}"))?,
     );
-    let (from, to) = (names::tag_of(&source)?, names::tag_of(&target)?);
-    if from != to {
-        return Err(format!(
-            "a tag keeps its name here: {from} cannot become {to}; bring it with `ecr-keeper copy`"
-        ));
+    let mut read = Read {
+        upstream: source.repository,
+        target: target.repository,
+        sets: Vec::new(),
+        digests: BTreeMap::new(),
+    };
+    match (source.reference, target.reference) {
+        (Reference::Tag(from), Reference::Tag(to)) if from == to => {
+            read.sets.push(RuleSet::of_tags(vec![from.to_string()]));
+        }
+        (Reference::Tag(from), Reference::Tag(to)) => {
+            return Err(format!(
+                "a tag keeps its name here: {from} cannot become {to}; bring it with `ecr-keeper copy`"
+            ));
+        }
+        (Reference::Digest(digest), Reference::Tag(tag)) => {
+            read.digests.insert(tag, digest);
+        }
+        (_, Reference::Digest(_)) => return Err(names::DIGEST.to_owned()),
     }
-    let sets = vec![RuleSet::of_tags(vec![from.to_string()])];
-    Ok((source.repository, target.repository, sets))
+    Ok(read)
 }
 
 fn of_repository(source: &str, target: &str) -> Result<(Repository, Repository), String> {
@@ -181,7 +206,10 @@ fn sets(section: &mut Section<'_>, draft: &mut Draft) -> Option<Vec<RuleSet>> {
             }
         }
     }
-    (!is_said || !read.is_empty()).then_some(read)
+    if !is_said {
+        read.push(RuleSet::default());
+    }
+    (!read.is_empty()).then_some(read)
 }
 
 /// One set of rules, which may be several here. None where without those that cannot be brought over it would choose more.

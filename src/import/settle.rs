@@ -1,9 +1,10 @@
-//! From a draft to the settings: what one file of them can hold, and how it is written.
+//! From a draft to the settings: what one file of them can hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{BACKUP, COMMON, Common, Draft, Host, Image, PLATFORMS, RuleSet, SCHEDULE};
-use super::write::{Key, Out, remark, yaml};
+use super::draft::{COMMON, Common, Draft, Host, Image, OWN, RuleSet, SCHEDULE};
+use super::file::keys;
+use super::write::{remark, yaml};
 use super::{Format, Imported};
 use crate::aws::ecr::account_and_region;
 use crate::settings::variable_of_registry;
@@ -15,10 +16,9 @@ const LONGEST: usize = 256;
 pub(super) fn settle(mut draft: Draft, format: Format) -> Imported {
     let registry = one_registry(&mut draft);
     leave_unfit(&mut draft);
-    leave_other_platforms(&mut draft);
-    leave_idle_hosts(&mut draft, registry.as_deref());
+    leave_idle_hosts(&mut draft);
     let common = common(&mut draft);
-    let images = merged(std::mem::take(&mut draft.images));
+    let images = merged(&mut draft);
     let variables = variables(&draft.hosts);
     let mut settings = remark(&format!(
         "Made of a configuration of {format} by `ecr-keeper config import`. `ecr-keeper plan` says what it would do."
@@ -30,7 +30,7 @@ pub(super) fn settle(mut draft: Draft, format: Format) -> Imported {
         )));
     }
     let number = images.len();
-    settings.push_str(&yaml(&keys(&draft, registry, common, images)));
+    settings.push_str(&yaml(&keys(&draft, registry.as_deref(), common, images)));
     draft.left_out.sort();
     draft.left_out.dedup();
     Imported {
@@ -41,23 +41,29 @@ pub(super) fn settle(mut draft: Draft, format: Format) -> Imported {
     }
 }
 
-/// The registry that images go to. The settings have one: what goes to others is left out. This is the one place that knows.
+/// The settings' own registry. Other registries of ECR are targets of entries; what goes anywhere else is left out.
 fn one_registry(draft: &mut Draft) -> Option<String> {
+    let of_ecr = |host: &str| account_and_region(host).is_some();
     let mut hosts = draft.images.iter().map(|image| &image.target.host);
-    let of_ecr = hosts.clone().find(|host| account_and_region(host).is_some());
-    let is_of_ecr = of_ecr.is_some();
-    let registry = of_ecr.or_else(|| hosts.next())?.to_string();
-    let all = std::mem::take(&mut draft.images).into_iter();
-    let (own, others): (Vec<Image>, Vec<Image>) = all.partition(|image| *image.target.host == *registry);
-    draft.images = own;
-    for image in others {
-        let why = format!(
-            "its images go to {}, and the one registry of the settings is {registry}: give it settings of its own",
-            image.target.host
-        );
+    let registry = hosts.clone().find(|host| of_ecr(host)).or_else(|| hosts.next())?;
+    let registry = registry.to_string();
+    for image in std::mem::take(&mut draft.images) {
+        let host = &image.target.host;
+        if **host == *registry || of_ecr(&registry) && of_ecr(host) {
+            draft.images.push(image);
+            continue;
+        }
+        let why = match of_ecr(&registry) {
+            true => format!("its images go to {host}, which is no registry of Amazon ECR: give it settings of its own"),
+            false => {
+                format!(
+                    "its images go to {host}, and the one registry of the settings is {registry}: give it settings of its own"
+                )
+            }
+        };
         draft.leave_said(&image.said, why);
     }
-    if let (false, Some(first)) = (is_of_ecr, draft.images.first().map(|image| image.said.clone())) {
+    if let (false, Some(first)) = (of_ecr(&registry), draft.images.first().map(|image| image.said.clone())) {
         let why =
             format!("brought over, but {registry} is no host of Amazon ECR: set `ecr` to the registry's own host");
         draft.leave_said(&first, why);
@@ -75,7 +81,9 @@ fn leave_unfit(draft: &mut Draft) {
             draft.leave_said(&image.said, why);
             continue;
         }
-        let first = upstreams.entry(name.clone()).or_insert_with(|| image.upstream.clone());
+        let first = upstreams
+            .entry(image.target.clone())
+            .or_insert_with(|| image.upstream.clone());
         if *first == image.upstream {
             draft.images.push(image);
             continue;
@@ -88,33 +96,10 @@ fn leave_unfit(draft: &mut Draft) {
     }
 }
 
-/// Leaves out the entries that say otherwise than most of which platforms come: with the others' they would bring others.
-fn leave_other_platforms(draft: &mut Draft) {
-    let of = |image: &Image| image.common.get(PLATFORMS).map(|common| common.value.clone());
-    let said: Vec<Option<Vec<String>>> = draft.images.iter().map(of).collect();
-    let mut entries: BTreeMap<_, usize> = BTreeMap::new();
-    for one in &said {
-        *entries.entry(one).or_default() += 1;
-    }
-    // Of those that are said as often, the first.
-    let Some(most) = said.iter().rev().max_by_key(|one| entries.get(one)) else {
-        return;
-    };
-    let (own, others): (Vec<Image>, Vec<Image>) = std::mem::take(&mut draft.images)
-        .into_iter()
-        .partition(|image| of(image) == *most);
-    draft.images = own;
-    for image in others {
-        let why =
-            "`platforms` is one setting for all images, and most entries say otherwise: give it settings of its own";
-        draft.leave_said(&image.said, why);
-    }
-}
-
 /// Leaves out registries that no image has to do with: the settings would ask for a password that nobody needs.
-fn leave_idle_hosts(draft: &mut Draft, registry: Option<&str>) {
-    let upstreams = draft.images.iter().map(|image| image.upstream.host.to_string());
-    let mut used: BTreeSet<String> = upstreams.chain(registry.map(str::to_owned)).collect();
+fn leave_idle_hosts(draft: &mut Draft) {
+    let both = draft.images.iter().flat_map(|image| [&image.upstream, &image.target]);
+    let mut used: BTreeSet<String> = both.map(|repository| repository.host.to_string()).collect();
     let mirrors = used.iter().filter_map(|host| draft.hosts.get(host));
     let mirrors: Vec<String> = mirrors.flat_map(|host| host.mirrors.clone()).collect();
     used.extend(mirrors);
@@ -133,10 +118,10 @@ fn leave_idle_hosts(draft: &mut Draft, registry: Option<&str>) {
     }
 }
 
-/// What all entries say alike, by its setting.
+/// What all entries say alike, by its setting. What they do not stays with each where an entry may say it.
 fn common(draft: &mut Draft) -> BTreeMap<&'static str, Vec<String>> {
     let mut agreed = BTreeMap::new();
-    for setting in COMMON {
+    for setting in COMMON.into_iter().chain(OWN) {
         let said: Vec<Common> = draft
             .images
             .iter()
@@ -150,38 +135,67 @@ fn common(draft: &mut Draft) -> BTreeMap<&'static str, Vec<String>> {
                 draft.leave_said(&first.said, why);
             }
             agreed.insert(setting, first.value.clone());
-            continue;
+        } else if COMMON.contains(&setting) {
+            for one in &said {
+                let why = format!(
+                    "`{setting}` is one setting for all images, and other entries say otherwise: give these settings of their own"
+                );
+                draft.leave_said(&one.said, why);
+            }
         }
-        for one in &said {
-            let why = format!(
-                "`{setting}` is one setting for all images, and other entries say otherwise: give these settings of their own"
-            );
-            draft.leave_said(&one.said, why);
+        if is_agreed {
+            for image in &mut draft.images {
+                image.common.remove(setting);
+            }
         }
     }
     agreed
 }
 
-/// One entry for each upstream and repository, with the sets of rules of all that were.
-fn merged(images: Vec<Image>) -> Vec<Image> {
+/// One entry for each upstream and repository, with the sets of rules of all that were. What holds for the repository is said once.
+fn merged(draft: &mut Draft) -> Vec<Image> {
     let mut merged: Vec<Image> = Vec::new();
-    for image in images {
-        let same = |other: &&mut Image| other.upstream == image.upstream && other.target == image.target;
-        match merged.iter_mut().find(same) {
-            Some(first) => first.sets.extend(image.sets),
-            None => merged.push(image),
-        }
+    for image in std::mem::take(&mut draft.images) {
+        // Whoever follows the same repository follows the same upstream by now.
+        let Some(first) = merged.iter_mut().find(|other| other.target == image.target) else {
+            merged.push(image);
+            continue;
+        };
+        let said = |image: &Image, setting: &str| image.common.get(setting).map(|common: &Common| common.value.clone());
+        let other = OWN
+            .into_iter()
+            .find(|setting| said(first, setting) != said(&image, setting));
+        let is_moved = |(tag, digest)| first.digests.get(tag).is_some_and(|known| known != digest);
+        let why = match (other, image.digests.iter().find(|one| is_moved(*one))) {
+            (Some(setting), _) => format!(
+                "`{setting}` holds for all of {}, and line {} says otherwise of it: name another repository",
+                image.target.path, first.said.line
+            ),
+            (None, Some((tag, _))) => format!("{tag} is another digest by line {}", first.said.line),
+            (None, None) => {
+                first.digests.extend(image.digests);
+                first.sets.extend(image.sets);
+                continue;
+            }
+        };
+        draft.leave_said(&image.said, why);
     }
     for image in &mut merged {
-        image.sets = joined(std::mem::take(&mut image.sets));
+        let sets = joined(std::mem::take(&mut image.sets));
+        image.sets = match sets.contains(&RuleSet::default()) {
+            false => sets,
+            true if image.digests.is_empty() => Vec::new(),
+            // Beside digests no rules at all would choose nothing.
+            true => vec![RuleSet::all()],
+        };
     }
     merged
 }
 
-/// The same tags by fewer sets; none chooses all of them.
+/// The same tags by fewer sets; one that chooses all of them needs no other.
 fn joined(sets: Vec<RuleSet>) -> Vec<RuleSet> {
     if sets.contains(&RuleSet::default()) {
-        return Vec::new();
+        return vec![RuleSet::default()];
     }
     let mut joined: Vec<RuleSet> = Vec::new();
     let names_only = |set: &RuleSet| *set == RuleSet::of_tags(set.include_tags.clone());
@@ -209,104 +223,4 @@ fn variables(hosts: &BTreeMap<String, Host>) -> Vec<String> {
         said.in_environment.iter().map(variable).collect::<Vec<_>>()
     };
     hosts.iter().flat_map(of).collect()
-}
-
-fn keys(
-    draft: &Draft,
-    registry: Option<String>,
-    common: BTreeMap<&'static str, Vec<String>>,
-    images: Vec<Image>,
-) -> Vec<Key> {
-    let mut keys = Vec::new();
-    keys.extend(registry.map(|registry| Out::key("ecr", Out::Text(registry))));
-    keys.push(Out::key("engine", Out::Text(draft.engine.to_owned())));
-    if let Some(host) = &draft.docker_host {
-        keys.push(Out::key(
-            "docker",
-            Out::Section(vec![Out::key("host", Out::Text(host.clone()))]),
-        ));
-    }
-    keys.extend(draft.concurrency.map(|number| number_of("concurrency", number)));
-    for (setting, value) in common {
-        keys.push(match (setting, &value[..]) {
-            (PLATFORMS, [all]) if all == "all" => Out::key(setting, Out::Text(all.clone())),
-            (PLATFORMS, _) => Out::key(setting, Out::Words(value)),
-            (SCHEDULE, [way, when]) => {
-                let when = Out::key(way, Out::Text(when.clone()));
-                Out::key(setting, Out::Section(vec![when]))
-            }
-            (BACKUP, [name]) => {
-                let name = Out::key("backup", Out::Text(name.clone()));
-                Out::key("policy", Out::Section(vec![name]))
-            }
-            _ => Out::key(setting, Out::Plain(value.concat())),
-        });
-    }
-    let hosts: Vec<Key> = draft
-        .hosts
-        .iter()
-        .filter_map(|(host, said)| of_host(host, said))
-        .collect();
-    if !hosts.is_empty() {
-        keys.push(Out::key("registries", Out::Section(hosts)));
-    }
-    let entries = images.into_iter().map(|image| (image.label.clone(), of_image(image)));
-    keys.push(Out::key("images", Out::Entries(entries.collect())));
-    keys
-}
-
-/// None where nothing is said of it. One whose login is in the environment is named: a variable alone does not tell its host.
-fn of_host(host: &str, said: &Host) -> Option<Key> {
-    let mut keys = Vec::new();
-    if !said.mirrors.is_empty() {
-        keys.push(Out::key("mirrors", Out::Words(said.mirrors.clone())));
-    }
-    keys.extend(said.username.clone().map(|name| Out::key("username", Out::Text(name))));
-    keys.extend(
-        said.plain_http
-            .map(|flag| Out::key("plain_http", Out::Plain(flag.to_string()))),
-    );
-    keys.extend(
-        said.requests_per_second
-            .map(|number| number_of("requests_per_second", number)),
-    );
-    keys.extend(said.concurrency.map(|number| number_of("concurrency", number)));
-    let is_said = !keys.is_empty() || !said.in_environment.is_empty();
-    is_said.then(|| Out::key(host, Out::Section(keys)))
-}
-
-fn number_of(key: &str, number: usize) -> Key {
-    Out::key(key, Out::Plain(number.to_string()))
-}
-
-fn of_image(image: Image) -> Vec<Key> {
-    let mut keys = vec![
-        Out::key("upstream", Out::Text(image.upstream.to_string())),
-        Out::key("repository", Out::Text(image.target.path.to_string())),
-    ];
-    match <[RuleSet; 1]>::try_from(image.sets) {
-        Ok([set]) => keys.extend(of_set(set)),
-        Err(sets) if sets.is_empty() => {}
-        Err(sets) => {
-            let sets = sets.into_iter().map(|set| (None, of_set(set)));
-            keys.push(Out::key("any", Out::Entries(sets.collect())));
-        }
-    }
-    keys
-}
-
-fn of_set(set: RuleSet) -> Vec<Key> {
-    let mut keys = Vec::new();
-    keys.extend(set.constraint.map(|text| Out::key("constraint", Out::Text(text))));
-    keys.extend(set.suffix.map(|text| Out::key("suffix", Out::Text(text.to_owned()))));
-    for (key, words) in [
-        ("include_tags", set.include_tags),
-        ("allow", set.allow),
-        ("deny", set.deny),
-    ] {
-        if !words.is_empty() {
-            keys.push(Out::key(key, Out::Words(words)));
-        }
-    }
-    keys
 }

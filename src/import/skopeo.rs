@@ -138,6 +138,7 @@ fn image(upstream: &str, choose: Choose, said: &Item<'_>, target: &Target, draft
         upstream,
         target,
         sets,
+        digests: BTreeMap::new(),
         common: BTreeMap::new(),
     });
 }

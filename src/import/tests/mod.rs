@@ -246,6 +246,26 @@ fn image_syncer_s_rules_and_logins() {
 }
 
 #[test]
+fn image_syncer_s_digests_have_a_tag_where_they_go() {
+    let digest = format!("sha256:{}", "1".repeat(64));
+    let imported = imported(
+        Format::ImageSyncer,
+        &format!("quay.io/a/b@{digest}: [ECR/a/b:pinned, ECR/a/b, 'ECR/a/b:x,y']\nquay.io/a/b@sha256:1: ECR/a/b:z\n"),
+    );
+    assert_eq!(
+        images(&imported),
+        format!("  - upstream: quay.io/a/b\n    repository: a/b\n    digests:\n      pinned: '{digest}'\n")
+    );
+    let rule = format!("quay.io/a/b@{digest}");
+    assert!(why(&imported, &format!("{rule}.2")).starts_with("no tag is to name it"));
+    assert_eq!(why(&imported, &format!("{rule}.3")), "what is behind its : is no tag");
+    assert_eq!(
+        why(&imported, "quay.io/a/b@sha256:1"),
+        "what is behind its @ is no digest"
+    );
+}
+
+#[test]
 fn image_syncer_fills_in_variables_of_a_file_of_logins_alone() {
     let auth = Source {
         name: "auth",

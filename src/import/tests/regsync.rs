@@ -140,7 +140,7 @@ fn regsync_s_images_and_what_has_no_counterpart() {
         ("sync.9", "busybox follows docker.io/library/busybox already"),
         (
             "sync.10",
-            "its images go to localhost:5000, and the one registry of the settings is 1234",
+            "its images go to localhost:5000, which is no registry of Amazon ECR",
         ),
     ] {
         assert!(why(&imported, key).contains(says), "{}", why(&imported, key));
@@ -190,22 +190,82 @@ fn what_all_entries_say_alike_is_one_setting() {
 }
 
 #[test]
-fn an_entry_stays_out_whose_platforms_are_not_those_of_most() {
-    let entry =
-        |more: &str| format!("- {{source: a, target: ECR/library/a, type: repository, tags: {{allow: [b]}}{more}}}\n");
-    let of = |all: [&str; 3]| imported(Format::Regsync, &format!("sync:\n{}", all.map(entry).concat()));
-    let one = ", platform: linux/amd64, platforms: [linux/arm64]";
-    let most = of([one, "", one]);
-    assert!(
-        most.settings.contains("\nplatforms: [linux/amd64]\n"),
-        "{}",
-        most.settings
+fn what_entries_say_otherwise_stays_with_each() {
+    let entry = |name: &str, more: &str| {
+        format!("- {{source: a, target: ECR/library/{name}, type: repository, tags: {{allow: [b]}}{more}}}\n")
+    };
+    let of = |all: [(&str, &str); 3]| {
+        let entries = all.map(|(name, more)| entry(name, more)).concat();
+        imported(Format::Regsync, &format!("sync:\n{entries}"))
+    };
+    let platform = ", platform: linux/amd64";
+    let backup = r#", backup: '{{.Ref.Tag}}-old-{{time.Now.Format "2006-01-02"}}'"#;
+    let each = of([("aa", platform), ("bb", backup), ("cc", "")]);
+    let head =
+        |name: &str| format!("  - upstream: docker.io/library/a\n    repository: library/{name}\n    allow: [b]\n");
+    assert_eq!(
+        images(&each),
+        [
+            head("aa") + "    platforms: [linux/amd64]\n",
+            head("bb") + "    policy:\n      backup: '{tag}-old-{date}'\n",
+            head("cc"),
+        ]
+        .concat()
     );
-    assert_eq!(places(&most), ["3 sync.2"]);
-    let all = of([one, "", ""]);
-    assert!(!all.settings.contains("platforms"), "{}", all.settings);
-    assert_eq!(places(&all), ["2 sync.1"]);
-    assert!(why(&all, "sync.1").starts_with("`platforms` is one setting for all images"));
+    assert!(each.left_out.is_empty(), "{:?}", each.left_out);
+    // Of one repository there is one word.
+    let same = of([("aa", platform), ("aa", ""), ("aa", platform)]);
+    assert_eq!(images(&same), head("aa") + "    platforms: [linux/amd64]\n");
+    assert_eq!(places(&same), ["3 sync.2"]);
+    let why = why(&same, "sync.2");
+    assert_eq!(
+        why,
+        "`platforms` holds for all of library/aa, and line 2 says otherwise of it: name another repository"
+    );
+}
+
+#[test]
+fn regsync_s_other_registries_and_digests() {
+    let (one, two) = (
+        format!("sha256:{}", "1".repeat(64)),
+        format!("sha256:{}", "2".repeat(64)),
+    );
+    let other = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+    let imported = imported(
+        Format::Regsync,
+        &format!(
+            "sync:\n- {{source: 'a@{one}', target: 'ECR/aa:audited', type: image}}\n\
+             - {{source: 'a@{two}', target: 'ECR/aa:audited', type: image}}\n\
+             - {{source: 'a@{two}', target: 'ECR/aa@{two}', type: image}}\n\
+             - {{source: a, target: {other}/aa, type: repository}}\n\
+             - {{source: 'a@{two}', target: '{other}/aa:audited', type: image}}\n\
+             - {{source: quay.io/b/a, target: {other}/aa, type: repository}}\n"
+        ),
+    );
+    assert_eq!(
+        images(&imported),
+        format!(
+            "  - upstream: docker.io/library/a\n    repository: aa\n    digests:\n      audited: '{one}'\n  \
+             - upstream: docker.io/library/a\n    targets:\n      - registry: '{other}'\n        repository: aa\n    \
+             allow: ['.*']\n    digests:\n      audited: '{two}'\n"
+        )
+    );
+    assert_eq!(places(&imported), ["3 sync.2", "4 sync.3", "7 sync.6"]);
+    assert_eq!(why(&imported, "sync.2"), "audited is another digest by line 2");
+    assert!(why(&imported, "sync.3").starts_with("no tag is to name it: write `digests: {TAG: DIGEST}`"));
+    assert!(why(&imported, "sync.6").starts_with("aa follows docker.io/library/a already"));
+}
+
+#[test]
+fn all_tags_and_some_are_all_tags() {
+    let entry = |tags: &str| format!("- {{source: a, target: ECR/library/a, type: repository{tags}}}\n");
+    for (first, second) in [("", ", tags: {allow: [b]}"), (", tags: {allow: [b]}", "")] {
+        let imported = imported(Format::Regsync, &format!("sync:\n{}{}", entry(first), entry(second)));
+        assert_eq!(
+            images(&imported),
+            "  - upstream: docker.io/library/a\n    repository: library/a\n"
+        );
+    }
 }
 
 #[test]
