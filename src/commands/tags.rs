@@ -53,6 +53,9 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             choice.chosen.len()
         );
     }
+    if choice.chosen.is_empty() && !options.explain {
+        tracing::warn!("none of {} tags is chosen; --explain says why of each", tags.len());
+    }
     let tags = Tags::new(options.upstream.clone(), choice, options.explain);
     context.print(&tags, |tags, out| tags.write_text(out))?;
     Ok(0)

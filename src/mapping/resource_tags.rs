@@ -45,8 +45,17 @@ pub struct TagMistake {
 /// # Errors
 /// Every mistake.
 pub fn named_by_tags(repository: &str, tags: &BTreeMap<String, String>) -> Result<Option<Named>, Vec<TagMistake>> {
-    if tags.get("ecr_sync_opt").map(|opt| opt.trim()) != Some("in") {
-        return Ok(None);
+    match tags.get("ecr_sync_opt").map(|opt| opt.trim()) {
+        Some("in") => {}
+        // Nobody means by it that nothing is to happen.
+        Some(opt) if opt.eq_ignore_ascii_case("in") => {
+            return Err(vec![TagMistake {
+                key: format!("{PREFIX}opt"),
+                repository: repository.to_owned(),
+                why: format!("{opt} is not in, which is written in small letters"),
+            }]);
+        }
+        _ => return Ok(None),
     }
     let mut reader = Reader {
         repository,
@@ -219,6 +228,10 @@ mod tests {
         let mistaken = ("ecr_sync_constraint", "nonsense");
         assert!(named(&[mistaken]).unwrap().is_none());
         assert!(named(&[("ecr_sync_opt", "out"), mistaken]).unwrap().is_none());
+        assert_eq!(
+            named(&[("ecr_sync_opt", "IN"), mistaken]).unwrap_err(),
+            ["tag ecr_sync_opt of repository base/app: IN is not in, which is written in small letters"]
+        );
     }
 
     #[test]
@@ -237,7 +250,7 @@ mod tests {
             [
                 "tag ecr_sync_include_tag of repository base/app: no such tag; did you mean ecr_sync_include_tags?",
                 "tag ecr_sync_source of repository base/app: is not there, and ecr_sync_opt is in: name the upstream's repository",
-                "tag ecr_sync_constraint of repository base/app: \"1.x\": \"1.x\" is no version, such as 1.2, v1.2.3 or 1.2.3-rc1",
+                "tag ecr_sync_constraint of repository base/app: \"1.x\" is no condition here: write -pe 1.0",
                 "tag ecr_sync_release_only of repository base/app: \"yes\" is neither true nor false",
                 "tag ecr_sync_max_results of repository base/app: \"many\" is no whole number",
                 "tag ecr_sync_newest of repository base/app: 0 is less than 1",

@@ -282,6 +282,13 @@ pub enum KeptBecause {
     RolledBack,
 }
 
+impl KeptBecause {
+    /// Whether the upstream has another image, which does not come for now.
+    pub fn holds_back(self) -> bool {
+        matches!(self, Self::TooYoung | Self::RolledBack)
+    }
+}
+
 /// A target that should be changed and will not be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {

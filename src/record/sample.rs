@@ -27,6 +27,7 @@ fn image(name: &str, outcome: Outcome, failure: Option<Failure>) -> ImageReport 
         target: format!("ecr.example:5000/base/image/{name}").parse().unwrap(),
         upstream: format!("docker.io/library/{name}").parse().unwrap(),
         outcome,
+        held: false,
         digest_before: Some(digest(OLD)),
         digest_after: None,
         upstream_digest: None,
@@ -90,6 +91,7 @@ pub(super) fn report() -> Report {
         totals: Totals {
             updated: 1,
             unchanged: 1,
+            held: 0,
             refused: 1,
             failed: 1,
             not_attempted: 1,

@@ -83,6 +83,9 @@ pub struct Totals {
     pub updated: usize,
     /// Current already, or kept.
     pub unchanged: usize,
+    /// How many of these are held back: the upstream has another image, which does not come for now.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held: usize,
     /// Not changed although they should be, for a reason that is no error.
     pub refused: usize,
     /// Failed.
@@ -100,6 +103,9 @@ pub struct ImageReport {
     pub upstream: ImageRef,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether it is unchanged although the upstream has another image, which does not come for now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// What the target's tag named before; none where there was no such tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest_before: Option<Digest>,
@@ -264,6 +270,7 @@ impl Report {
         self.totals = Totals {
             updated: count(Outcome::Updated),
             unchanged: count(Outcome::Unchanged),
+            held: self.images.iter().filter(|image| image.held).count(),
             refused: count(Outcome::Refused),
             failed: count(Outcome::Failed),
             not_attempted: count(Outcome::NotAttempted),
@@ -311,6 +318,7 @@ impl ImageReport {
             target: target.clone(),
             upstream: upstream.clone(),
             outcome,
+            held: false,
             digest_before: before.cloned(),
             digest_after: None,
             upstream_digest: None,
@@ -349,6 +357,7 @@ impl ImageReport {
     fn kept(kept: &Kept) -> Self {
         let reason = preview::kept(kept);
         Self {
+            held: kept.because.holds_back(),
             upstream_digest: kept.upstream_digest.clone(),
             ..Self::of(
                 &kept.target,

@@ -40,6 +40,10 @@ impl Report {
         for image in self.ended(told) {
             image.write_text(out, self.registry.as_deref())?;
         }
+        for image in self.images.iter().filter(|image| image.held) {
+            item(out, DOUBTFUL, "held", &self.name_of(&image.target))?;
+            more(out, &image.reason)?;
+        }
         if self.registry.is_none() {
             // By hand one wants to see each.
             for image in self.ended(&[Outcome::Unchanged]) {
@@ -74,7 +78,10 @@ impl Report {
         let always = 2;
         let words = counts.iter().enumerate();
         let words = words.filter(|(at, (count, _))| *at < always || *count > 0);
-        let words: Vec<String> = words.map(|(_, (count, word))| format!("{count} {word}")).collect();
+        let mut words: Vec<String> = words.map(|(_, (count, word))| format!("{count} {word}")).collect();
+        if totals.held > 0 {
+            words.insert(always, format!("{} of them held back", totals.held));
+        }
         words.join(", ")
     }
 

@@ -70,9 +70,30 @@ pub enum InvalidConstraint {
         /// What is wrong.
         why: InvalidVersion,
     },
+    /// It is said as npm's users do.
+    #[error("{condition:?} is no condition here: write {instead}")]
+    Npm {
+        /// The condition.
+        condition: String,
+        /// The same in the words that there are.
+        instead: String,
+    },
     /// Several words follow each other.
     #[error("{0:?} is no condition: write a word (= != > >= < <= ~>) and a version, with a comma between several")]
     Condition(String),
+}
+
+impl InvalidConstraint {
+    /// Told to somebody who can write no other words than those of letters.
+    fn in_letters(self) -> Self {
+        match self {
+            Self::Npm { condition, instead } => Self::Npm {
+                condition,
+                instead: instead.replace("~>", "-pe"),
+            },
+            other => other,
+        }
+    }
 }
 
 impl Constraint {
@@ -116,9 +137,9 @@ impl Constraint {
                 (Some(_), Some(_)) => return Err(InvalidConstraint::Condition(text.to_owned())),
                 (None, Some(word)) => all.push(Condition {
                     word,
-                    version: version(part, text)?,
+                    version: version(part, text).map_err(InvalidConstraint::in_letters)?,
                 }),
-                (None, None) => all.push(condition(part)?),
+                (None, None) => all.push(condition(part).map_err(InvalidConstraint::in_letters)?),
             }
         }
         match (word, all.is_empty()) {
@@ -159,10 +180,33 @@ fn version(text: &str, condition: &str) -> Result<Version, InvalidConstraint> {
     if text.contains(char::is_whitespace) {
         return Err(InvalidConstraint::Condition(condition.to_owned()));
     }
-    text.parse().map_err(|why| InvalidConstraint::Version {
-        condition: condition.to_owned(),
-        why,
+    text.parse().map_err(|why| match in_our_words(condition) {
+        Some(instead) => InvalidConstraint::Npm {
+            condition: condition.to_owned(),
+            instead,
+        },
+        None => InvalidConstraint::Version {
+            condition: condition.to_owned(),
+            why,
+        },
     })
+}
+
+/// What npm's and Cargo's users mean by `1.2.x`, `~1.2` and `^1.2`.
+fn in_our_words(condition: &str) -> Option<String> {
+    let wild = [".x", ".X", ".*"].iter().find_map(|end| condition.strip_suffix(end));
+    if let Some(known) = wild {
+        known.parse::<Version>().ok()?;
+        return Some(format!("~> {known}.0"));
+    }
+    if let Some(rest) = condition.strip_prefix('~') {
+        rest.parse::<Version>().ok()?;
+        return Some(format!("~> {rest}"));
+    }
+    let rest = condition.strip_prefix('^')?;
+    rest.parse::<Version>().ok()?;
+    let major: u64 = rest.trim_start_matches('v').split('.').next()?.parse().ok()?;
+    (major > 0).then(|| format!(">= {rest}, < {}", major + 1))
 }
 
 impl Condition {
@@ -288,6 +332,16 @@ mod tests {
             why(">= 1.x"),
             "\">= 1.x\": \"1.x\" is no version, such as 1.2, v1.2.3 or 1.2.3-rc1"
         );
+        for (text, instead) in [
+            ("1.x", "~> 1.0"),
+            ("1.2.*", "~> 1.2.0"),
+            ("~1.2.3", "~> 1.2.3"),
+            ("^1.2", ">= 1.2, < 2"),
+        ] {
+            assert_eq!(why(text), format!("{text:?} is no condition here: write {instead}"));
+            assert!(instead.parse::<Constraint>().is_ok(), "{instead}");
+        }
+        assert!(why("^0.2").contains("is no version"), "{}", why("^0.2"));
         assert!(why(">= 1.2, ").starts_with("a condition is missing"));
         assert!(why("").starts_with("a condition is missing"));
         assert!(why(">= 1.2 < 2").starts_with("\">= 1.2 < 2\" is no condition"));

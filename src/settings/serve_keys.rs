@@ -71,10 +71,15 @@ impl Reader {
             Some(Ordering::Equal) => None,
             None => every.or(cron),
         };
-        Some(Schedule {
-            when: when?,
-            jitter: jitter?,
-        })
+        let (when, jitter) = (when?, jitter?);
+        if let When::Every(interval) = when
+            && jitter > interval
+            && let Some(setting) = self.find("schedule.jitter")
+        {
+            let problem = "is longer than schedule.every: a run would begin after the next one is due".to_owned();
+            self.mistakes.push(setting.mistake(problem));
+        }
+        Some(Schedule { when, jitter })
     }
 
     /// Which of two settings that exclude each other comes from the stronger layer; of one layer both are a mistake. None where
@@ -195,6 +200,17 @@ mod tests {
         let flag = [("--cron", "schedule.cron", "@weekly")];
         let by_flag = settings(&[("SCHEDULE__EVERY", "1h")], &flag).unwrap();
         assert_eq!(by_flag.schedule.unwrap().to_string(), "at \"@weekly\" (UTC)");
+    }
+
+    #[test]
+    fn a_run_begins_before_the_next_one_is_due() {
+        let told = schedule(&[("SCHEDULE__EVERY", "10s"), ("SCHEDULE__JITTER", "11s")]);
+        assert!(
+            told.contains("schedule.jitter: is longer than schedule.every"),
+            "{told}"
+        );
+        let same = schedule(&[("SCHEDULE__EVERY", "10s"), ("SCHEDULE__JITTER", "10s")]);
+        assert_eq!(same, "every 10s, up to 10s later");
     }
 
     #[test]

@@ -189,6 +189,13 @@ pub(super) fn role(text: &str) -> Option<String> {
 }
 
 pub(super) fn region(text: &str) -> Option<String> {
-    let code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (!text.is_empty() && text.bytes().all(code)).then(|| text.to_owned())
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_region = match &parts[..] {
+        [words @ .., number] => {
+            words.len() > 1 && words.iter().all(is_word) && number.parse::<u8>().is_ok_and(|_| !number.starts_with('+'))
+        }
+        [] => false,
+    };
+    is_region.then(|| text.to_owned())
 }

@@ -283,7 +283,8 @@ async fn a_repository_names_its_upstream_and_rules_in_its_resource_tags() {
         told_of_tags.contains("named in the tags ecr_sync_… of mirror/team/tool"),
         "{told_of_tags}"
     );
-    let malformed = "tag ecr_sync_constraint of repository mirror/broken: \\\"1.x\\\": \\\"1.x\\\" is no version";
+    let malformed =
+        "tag ecr_sync_constraint of repository mirror/broken: \\\"1.x\\\" is no condition here: write -pe 1.0";
     assert!(told[1].contains(malformed), "{}", told[1]);
 }
 

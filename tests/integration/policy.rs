@@ -6,6 +6,7 @@ use ecr_lab::images::{Artifact, Place, tiny};
 use ecr_lab::{Act, Fault, LabOptions, Referrers};
 use serde_json::Value;
 
+use crate::bad_input::contains;
 use crate::support::{Ran, World};
 
 const NAME: &str = "base/image/app";
@@ -215,6 +216,15 @@ async fn an_image_waits_until_it_has_been_seen_long_enough() {
     );
     assert_eq!(world.digest_in_ecr(NAME, "1.0"), first);
     assert_eq!(world.digest_in_ecr(NAME, "1.1-hotfix"), fix, "it need not wait");
+    assert_eq!(ran.json()["totals"]["held"], 1);
+    let text = world.keeper(&["sync"]).ran().await.well().stdout;
+    contains(
+        &text,
+        &[
+            &format!("held      {NAME}:1.0\n          the upstream's image has not been seen for policy.min_age yet"),
+            "0 updated, 2 unchanged, 1 of them held back in ",
+        ],
+    );
     // As if the first run had been four days ago.
     let ledger = world.ledger();
     let mut remembered: Value = serde_json::from_str(&fs::read_to_string(&ledger).unwrap()).unwrap();
