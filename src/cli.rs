@@ -191,7 +191,7 @@ fn complain(error: &CommandError, output: Output) -> ExitCode {
             writeln!(stderr, "error: {error}{}", cause.unwrap_or_default())
         }
         CommandError::Unusable(failure) | CommandError::Failed(failure) => {
-            let hint = failure.hint.map(|hint| format!("\nhint: {hint}"));
+            let hint = failure.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
             writeln!(stderr, "error: {}{}", failure.in_one_line(), hint.unwrap_or_default())
         }
         CommandError::Output(cause) => writeln!(stderr, "error: {error}: {cause}"),

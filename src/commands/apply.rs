@@ -45,7 +45,7 @@ fn read(path: &Path) -> Result<Saved, CommandError> {
         CommandError::Unusable(Failure {
             message: format!("read the plan {}: it {why}", path.display()),
             causes: Vec::new(),
-            hint: Some("make a new one with `ecr-keeper plan --out FILE`"),
+            hint: Some("make a new one with `ecr-keeper plan --out FILE`".into()),
         })
     };
     let text = std::fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
@@ -79,7 +79,7 @@ fn agree_on_engine(path: &Path, saved: &Saved, given: Option<&str>) -> Result<()
                 saved.engine.word()
             ),
             causes: Vec::new(),
-            hint: Some("leave --engine out: the plan says who copies; or make a new one with the other"),
+            hint: Some("leave --engine out: the plan says who copies; or make a new one with the other".into()),
         })),
     }
 }
@@ -91,7 +91,7 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
         CommandError::Unusable(Failure {
             message,
             causes: Vec::new(),
-            hint: Some(AGREE),
+            hint: Some(AGREE.into()),
         })
     };
     if let Some(own) = settings.registry.as_ref().filter(|own| **own != saved.registry) {
@@ -140,7 +140,7 @@ async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: 
                 saved.registry, desk.registry
             ),
             causes: Vec::new(),
-            hint: Some(AGREE),
+            hint: Some(AGREE.into()),
         });
     }
     report.registry = Some(desk.registry.clone());

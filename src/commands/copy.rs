@@ -75,7 +75,7 @@ impl Options {
                             "{repository} is given no tag, and the source has none that it could take over"
                         ),
                         causes: Vec::new(),
-                        hint: Some("write the target as REPOSITORY:TAG"),
+                        hint: Some("write the target as REPOSITORY:TAG".into()),
                     }));
                 }
             };

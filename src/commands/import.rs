@@ -60,7 +60,7 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandErro
         CommandError::Unusable(Failure {
             message: format!("read a configuration of {}", options.format),
             causes: vec![error.to_string()],
-            hint: hint(error),
+            hint: hint(error).map(Into::into),
         })
     };
     options.fit().map_err(CommandError::Unusable)?;
@@ -94,7 +94,7 @@ fn nothing(options: &Options, context: &Context, imported: &Imported) -> Result<
     let failure = Failure {
         message: format!("make settings of a configuration of {}", options.format),
         causes: vec!["no entry of `images` came of it; nothing is written".to_owned()],
-        hint: Some("what is listed with its line tells why"),
+        hint: Some("what is listed with its line tells why".into()),
     };
     if context.output == Output::Json {
         print_json(&Answer::of(imported, vec![failure]))?;
@@ -155,7 +155,7 @@ impl Options {
                     self.format
                 ),
                 causes: Vec::new(),
-                hint: Some("leave it out"),
+                hint: Some("leave it out".into()),
             }),
         }
     }
@@ -183,7 +183,7 @@ fn read(file: &Path, format: Format) -> Result<Text, Failure> {
         Err(error) => Err(Failure {
             message: format!("read {name} as a configuration of {format}"),
             causes: vec![error.to_string()],
-            hint: Some("name a text file, or - for standard input"),
+            hint: Some("name a text file, or - for standard input".into()),
         }),
     }
 }
@@ -199,7 +199,7 @@ fn check(imported: &Imported) -> Result<(), CommandError> {
         CommandError::Failed(Failure {
             message: "check the settings that were made; nothing is written".to_owned(),
             causes,
-            hint: Some("take out of the configuration what they name, and report it to the makers of ecr-keeper"),
+            hint: Some("take out of the configuration what they name, and report it to the makers of ecr-keeper".into()),
         })
     };
     match Settings::of(Some(&Written::to_be(&imported.settings)), &given) {
@@ -220,13 +220,13 @@ fn write(path: &Path, settings: &str, force: bool) -> Result<(), Failure> {
         return Err(Failure {
             message: format!("write the settings to {}", path.display()),
             causes: vec!["it is there already".to_owned()],
-            hint: Some("name another file with --out, or replace it with --force"),
+            hint: Some("name another file with --out, or replace it with --force".into()),
         });
     }
     atomic::write(path, settings.as_bytes()).map_err(|error| Failure {
         message: format!("write the settings to {}", path.display()),
         causes: vec![error.to_string()],
-        hint: Some("name a file in a folder that can be written to with --out"),
+        hint: Some("name a file in a folder that can be written to with --out".into()),
     })
 }
 

@@ -112,7 +112,7 @@ async fn put(list: &[u8], (bucket, key): &(String, String), settings: &Settings)
     let object = object.map_err(|error| Failure::from(&error))?;
     let put = object.put_encrypted(archive, "application/zip").await;
     put.map_err(|error| Failure {
-        hint: Some("see that s3.bucket (BUCKET_NAME) is there and that s3:PutObject on it is allowed"),
+        hint: Some("see that s3.bucket (BUCKET_NAME) is there and that s3:PutObject on it is allowed".into()),
         ..Failure::from(&error)
     })
 }
@@ -127,7 +127,7 @@ fn unusable(message: String, hint: &'static str) -> CommandError {
     CommandError::Unusable(Failure {
         message,
         causes: Vec::new(),
-        hint: Some(hint),
+        hint: Some(hint.into()),
     })
 }
 
@@ -140,6 +140,6 @@ fn unwritten(name: &str, error: &std::io::Error, hint: Option<&'static str>) -> 
     Failure {
         message: format!("write the list to {name}"),
         causes: vec![error.to_string()],
-        hint,
+        hint: hint.map(Into::into),
     }
 }

@@ -61,7 +61,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             message: "write a plan: entries of `images` name another engine, and a plan is carried out by one"
                 .to_owned(),
             causes: Vec::new(),
-            hint: Some("narrow it down to repositories of one engine with --only"),
+            hint: Some("narrow it down to repositories of one engine with --only".into()),
         }));
     }
     let listing = Listing::of(options, &settings)?;
@@ -151,6 +151,6 @@ fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Resul
     atomic::write_json(path, &saved).map_err(|error| Failure {
         message: format!("write the plan to {}", path.display()),
         causes: vec![error.to_string()],
-        hint: Some("name a file in a folder that can be written to with --out"),
+        hint: Some("name a file in a folder that can be written to with --out".into()),
     })
 }

@@ -76,7 +76,7 @@ fn unusable(message: String, hint: &'static str) -> CommandError {
     CommandError::Unusable(Failure {
         message,
         causes: Vec::new(),
-        hint: Some(hint),
+        hint: Some(hint.into()),
     })
 }
 
@@ -255,6 +255,6 @@ fn nothing(target: &ImageRef, options: &Options) -> Failure {
             None => format!("roll back {target}: there is no backup of it that is another image"),
         },
         causes: Vec::new(),
-        hint: Some("`aws ecr list-images` shows the tags that are there; --to names one of them"),
+        hint: Some("`aws ecr list-images` shows the tags that are there; --to names one of them".into()),
     }
 }

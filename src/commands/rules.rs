@@ -82,7 +82,7 @@ fn list(flag: &str, given: &[String]) -> Result<Vec<String>, Failure> {
             return Err(Failure {
                 message: format!("{flag} is given nothing"),
                 causes: Vec::new(),
-                hint: Some("leave the flag out, or name something"),
+                hint: Some("leave the flag out, or name something".into()),
             });
         }
         all.extend(words);

@@ -55,7 +55,7 @@ pub fn manual(options: &Manual, mut command: Command) -> Result<ExitCode, Comman
             CommandError::Failed(Failure {
                 message: format!("write {}", path.display()),
                 causes: vec![error.to_string()],
-                hint: Some("name a folder that can be written to with --dir"),
+                hint: Some("name a folder that can be written to with --dir".into()),
             })
         })?;
     }

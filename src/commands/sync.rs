@@ -91,7 +91,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         return Err(CommandError::Unusable(Failure {
             message: "--csv-header is of a list, and none is asked for".to_owned(),
             causes: Vec::new(),
-            hint: Some("add --csv FILE or --action s3, or leave it out"),
+            hint: Some("add --csv FILE or --action s3, or leave it out".into()),
         }));
     }
     if options.dry_run || options.action == Action::S3 || options.csv.is_some() {

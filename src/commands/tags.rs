@@ -90,7 +90,7 @@ fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
     let text = input::read(file).map_err(|error| Failure {
         message: format!("read the tags in {name}"),
         causes: vec![error.to_string()],
-        hint: Some("name a text file with a tag on each line, or - for standard input"),
+        hint: Some("name a text file with a tag on each line, or - for standard input".into()),
     })?;
     let mut tags = Vec::new();
     let mut mistakes = Vec::new();
@@ -106,7 +106,7 @@ fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
         false => Err(Failure {
             message: format!("read the tags in {name}"),
             causes: mistakes,
-            hint: Some("write one tag on each line, without a repository before it"),
+            hint: Some("write one tag on each line, without a repository before it".into()),
         }),
     }
 }

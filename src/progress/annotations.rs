@@ -26,7 +26,7 @@ fn images(report: &Report, outcomes: &'static [Outcome], level: &str) -> impl It
 }
 
 fn annotation(level: &str, title: &str, failure: &Failure) -> String {
-    let hint = failure.hint.map(|hint| format!("\nhint: {hint}"));
+    let hint = failure.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
     let message = failure.in_one_line() + &hint.unwrap_or_default();
     format!("::{level} title={}::{}", property(title), data(&message))
 }
@@ -64,7 +64,7 @@ mod tests {
         let failure = Failure {
             message: "push 100%".to_owned(),
             causes: vec!["denied".to_owned()],
-            hint: Some("log in"),
+            hint: Some("log in".into()),
         };
         assert_eq!(
             annotation("error", "base/image/app:1 failed", &failure),

@@ -81,7 +81,7 @@ fn unsuccessful(failure: &Failure, outcome: Outcome) -> TestCaseStatus {
     status.set_type(outcome.word());
     status.set_message(failure.in_one_line());
     let causes = failure.causes.iter().map(|cause| format!("because: {cause}"));
-    let hint = failure.hint.map(|hint| format!("hint: {hint}"));
+    let hint = failure.hint.as_ref().map(|hint| format!("hint: {hint}"));
     let lines: Vec<String> = std::iter::once(failure.message.clone())
         .chain(causes)
         .chain(hint)

@@ -61,7 +61,7 @@ fn head(report: &Report) -> String {
 type Row = [String; 3];
 
 fn unwell_row(image: &ImageReport, report: &Report) -> Row {
-    let hint = image.failure.as_ref().and_then(|failure| failure.hint);
+    let hint = image.failure.as_ref().and_then(|failure| failure.hint.as_deref());
     [
         name(image, report),
         image.outcome.word().to_owned(),
@@ -130,7 +130,7 @@ impl Page {
     fn list(&mut self, failures: &[Failure]) {
         let items = failures
             .iter()
-            .map(|failure| format!("- {}\n", why(&failure.in_one_line(), failure.hint, "  \n  ")));
+            .map(|failure| format!("- {}\n", why(&failure.in_one_line(), failure.hint.as_deref(), "  \n  ")));
         self.fill("### Failures of the run\n\n", items.collect());
     }
 

@@ -70,7 +70,7 @@ pub(super) fn empty() -> Report {
 pub(super) fn report() -> Report {
     let denied = Failure {
         causes: vec!["denied:\nby = policy".to_owned()],
-        hint: Some("log in"),
+        hint: Some("log in".into()),
         ..failure("push <app> | \"x\"")
     };
     let updated = ImageReport {

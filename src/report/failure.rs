@@ -1,6 +1,7 @@
+use std::borrow::Cow;
 use std::error::Error;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::aws::Trouble as AwsTrouble;
 use crate::aws::ecr::NotCreated;
@@ -14,16 +15,16 @@ use super::hints::trouble_hint;
 use super::text::{listed, one_line};
 
 /// What went wrong, in words: what was tried, on what, on which side; what came back; what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// What was tried and came to nothing.
     pub message: String,
     /// What brought it about, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
     /// What to do next.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<&'static str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Cow<'static, str>>,
 }
 
 impl From<&Unmatched> for Failure {
@@ -39,7 +40,7 @@ impl From<&Unmatched> for Failure {
             causes: Vec::new(),
             hint: Some(
                 "check `keyword` (letter case counts), the region and the account; discovery.allow_no_match: true makes \
-                 this no failure",
+                 this no failure".into(),
             ),
         }
     }
@@ -51,7 +52,7 @@ impl Failure {
         Self {
             message: error.to_string(),
             causes: anyhow::Chain::new(error).skip(1).map(ToString::to_string).collect(),
-            hint,
+            hint: hint.map(Into::into),
         }
     }
 
@@ -97,7 +98,7 @@ impl Failure {
             return Self {
                 message: format!("{only} is not looked after"),
                 causes: vec![why.clone()],
-                hint: Some("`ecr-keeper tags` with the same rules and --explain tells of every tag"),
+                hint: Some("`ecr-keeper tags` with the same rules and --explain tells of every tag".into()),
             };
         }
         let meant = match near {
@@ -107,10 +108,13 @@ impl Failure {
         Self {
             message: format!("{only} is not among the repositories and tags that are looked after{meant}"),
             causes: Vec::new(),
-            hint: Some(match keyword {
-                true => "check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all",
-                false => "check the name and the tag, the region and the account",
-            }),
+            hint: Some(
+                match keyword {
+                    true => "check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all",
+                    false => "check the name and the tag, the region and the account",
+                }
+                .into(),
+            ),
         }
     }
 
@@ -134,7 +138,7 @@ impl Failure {
         Self {
             message: message.to_owned(),
             causes: Vec::new(),
-            hint,
+            hint: hint.map(Into::into),
         }
     }
 
@@ -147,7 +151,7 @@ impl Failure {
             ),
             causes: Vec::new(),
             hint: Some(
-                "find out why it moved; policy.retag: freeze keeps what is there, policy.retag_except names tags that are known to move",
+                "find out why it moved; policy.retag: freeze keeps what is there, policy.retag_except names tags that are known to move".into(),
             ),
         }
     }
@@ -173,9 +177,9 @@ impl Failure {
             causes,
             hint: match why.source.trouble {
                 _ if why.left.is_some() => {
-                    Some("delete the repository, or mend it by hand: the next run takes it as it is")
+                    Some("delete the repository, or mend it by hand: the next run takes it as it is".into())
                 }
-                AwsTrouble::Invalid => Some(invalid),
+                AwsTrouble::Invalid => Some(invalid.into()),
                 _ => inner.hint,
             },
         }
@@ -185,7 +189,7 @@ impl Failure {
         Self {
             message: "cut off: the run was stopped while it was at work on this image".to_owned(),
             causes: Vec::new(),
-            hint: Some("the registry may have taken it at the last moment; the next run compares again"),
+            hint: Some("the registry may have taken it at the last moment; the next run compares again".into()),
         }
     }
 
@@ -223,7 +227,7 @@ impl Failure {
             failures.push(Self {
                 message: "the daemon was lost, and what the run had brought into it is there still".to_owned(),
                 causes: Vec::new(),
-                hint: Some("`docker images` shows it when the daemon is back; remove it by hand"),
+                hint: Some("`docker images` shows it when the daemon is back; remove it by hand".into()),
             });
         }
         failures
@@ -234,7 +238,7 @@ impl Failure {
         Self {
             message: "something that the run brought into the daemon could not be removed".to_owned(),
             causes: std::iter::once(inner.message).chain(inner.causes).collect(),
-            hint: Some("`docker images` shows it; remove it by hand"),
+            hint: Some("`docker images` shows it; remove it by hand".into()),
         }
     }
 
@@ -337,7 +341,7 @@ impl Failure {
         Self {
             message,
             causes: Vec::new(),
-            hint: Some(hint),
+            hint: Some(hint.into()),
         }
     }
 }

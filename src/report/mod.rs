@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
 use crate::execute::{Done, Ended, Execution, NotAttempted};
@@ -95,7 +95,7 @@ pub struct Totals {
 }
 
 /// One image of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageReport {
     /// The target's tag.
     pub target: ImageRef,
@@ -104,37 +104,37 @@ pub struct ImageReport {
     /// How it ended.
     pub outcome: Outcome,
     /// Whether it is unchanged although the upstream has another image, which does not come for now.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
     /// What the target's tag named before; none where there was no such tag.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest_before: Option<Digest>,
     /// What it names now, where the run pushed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest_after: Option<Digest>,
     /// What the upstream's tag named, where it answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_digest: Option<Digest>,
     /// The platforms that were brought, where the run brought any and they are known.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
     /// All platforms that the upstream has, where the run brought any of them and they are known.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstream_platforms: Vec<Platform>,
     /// What a person should know of it although it is well.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Why, in words; with an error, what was tried.
     pub reason: Cow<'static, str>,
     /// What was refused or failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Box<Failure>>,
     /// How long the copy took, in seconds; 0 where none was needed.
     pub seconds: f64,
 }
 
 /// How an image ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Pushed.

@@ -244,7 +244,7 @@ impl Failure {
         for cause in &self.causes {
             more(out, &format!("because: {}", one_line(cause)))?;
         }
-        match self.hint {
+        match &self.hint {
             Some(hint) => more(out, &format!("hint: {hint}")),
             None => Ok(()),
         }
