@@ -103,6 +103,12 @@ order: plain tags by their letters, then versions from the newest on. Without ru
 another image, or what --to names. A sync leaves it there until the upstream has another image than the one that was rolled back."
     )]
     Rollback(commands::rollback::Options),
+    /// Share a run by a queue: put its images there, copy them, tell what became of them
+    #[command(
+        subcommand,
+        after_help = "Example: ecr-keeper work enqueue && ecr-keeper work run --until-empty && ecr-keeper work report"
+    )]
+    Work(commands::work::Options),
     /// Stay, and sync on a schedule
     #[command(
         after_help = "Example: ecr-keeper serve --every 15m\n\nThe settings are read again on SIGHUP and when their file changes. \
@@ -175,6 +181,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Tags(options) => commands::tags::run(options, &context).await,
         Command::Rollback(options) => commands::rollback::run(options, &context).await,
         Command::Serve(options) => commands::serve::run(options, &context).await,
+        Command::Work(options) => commands::work::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),
@@ -251,6 +258,7 @@ impl Global {
             Command::Sync(commands::sync::Options { run, .. })
             | Command::Serve(commands::serve::Options { run, .. })
             | Command::Apply(commands::apply::Options { run, .. }) => run.results_dir.clone(),
+            Command::Work(options) => options.results_dir(),
             _ => None,
         };
         flag("--results-dir", "results.dir", results_dir);
@@ -264,6 +272,9 @@ impl Global {
             _ => None,
         };
         flag("--engine", "engine", engine);
+        if let Command::Work(options) = command {
+            flag("--queue", "work.queue", options.queue());
+        }
         if let Command::Serve(options) = command {
             flag("--every", "schedule.every", options.every.clone());
             flag("--cron", "schedule.cron", options.cron.clone());

@@ -25,6 +25,17 @@ pub struct Conduct {
     pub platforms: Platforms,
     /// What the settings say of attestations.
     pub attestations: Attestations,
+    /// When the ledger is kept.
+    pub remember: Remember,
+}
+
+/// When what was done is kept in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    /// At the plan's end.
+    AtTheEnd,
+    /// Now and then: many small plans follow each other, and whoever has them carried out sees to the end.
+    NowAndThen,
 }
 
 /// What became of one copy.
@@ -118,9 +129,9 @@ pub async fn execute(
     }
     let (ledger, forgotten) = ledger.into_inner();
     // A run that copied nothing has nothing more to remember than what it saw.
-    let saved = match execution.done.is_empty() && !ledger.is_changed() {
-        true => Ok(()),
-        false => ledger.save().await,
+    let saved = match (execution.done.is_empty() && !ledger.is_changed(), conduct.remember) {
+        (true, _) | (false, Remember::NowAndThen) => Ok(()),
+        (false, Remember::AtTheEnd) => ledger.save().await,
     };
     execution.forgotten = forgotten.or(saved.err());
     execution

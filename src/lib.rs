@@ -13,6 +13,7 @@
 //! - [`aws`], [`credentials`], [`ledger`]: Amazon's APIs, who we are at a registry, what was made from what.
 //! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
+//! - [`work`]: a run that several share, by a queue and what they keep in S3.
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
 //! - [`commands`] and [`cli`]: the program around it.
 
@@ -41,3 +42,4 @@ pub mod service;
 pub mod settings;
 pub mod stop;
 pub mod survey;
+pub mod work;

@@ -19,7 +19,7 @@ const ORDER: &[&[&str]] = &[
     &["survey"],
     &["execute"],
     &["report"],
-    &["progress", "record", "notify"],
+    &["progress", "record", "notify", "work"],
     &["service"],
     &["settings"],
     &["import"],

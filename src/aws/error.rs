@@ -115,7 +115,11 @@ fn of_code(code: &str) -> Trouble {
         | "ExpiredTokenException"
         | "ExpiredToken" => Trouble::BadCredentials,
         "RequestExpired" | "RequestTimeTooSkewed" => Trouble::WrongClock,
-        "RepositoryNotFoundException" | "ImageNotFoundException" | "NoSuchBucket" => Trouble::NotFound,
+        "RepositoryNotFoundException"
+        | "ImageNotFoundException"
+        | "NoSuchBucket"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue" => Trouble::NotFound,
         "RepositoryAlreadyExistsException" => Trouble::Exists,
         "LimitExceededException" => Trouble::Quota,
         "InvalidParameterException"

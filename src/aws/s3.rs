@@ -1,4 +1,4 @@
-//! Amazon S3, one object of it: a file that several runs share, written on conditions, or what is put there for others to read.
+//! Amazon S3: objects of a bucket, such as a file that several runs share, written on conditions, or what is put there for others to read.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -6,6 +6,13 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
 
 use super::{AwsError, AwsOptions};
+
+/// A bucket, as far as it is this program's.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
 
 /// One object of a bucket.
 #[derive(Debug, Clone)]
@@ -33,9 +40,9 @@ pub enum Written {
     Conflict,
 }
 
-impl Object {
-    /// The object `key` of `bucket`, with the credentials and the region that `options` lead to.
-    pub async fn connect(options: &AwsOptions, bucket: &str, key: &str) -> Result<Self, AwsError> {
+impl Bucket {
+    /// The bucket of this name, with the credentials and the region that `options` lead to.
+    pub async fn connect(options: &AwsOptions, name: &str) -> Result<Self, AwsError> {
         let there = AwsOptions {
             // That is of ECR; AWS's own variables (AWS_ENDPOINT_URL_S3) hold here.
             endpoint_url: None,
@@ -43,9 +50,41 @@ impl Object {
         };
         Ok(Self {
             client: Client::new(&there.load().await?),
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
+            name: name.to_owned(),
         })
+    }
+
+    /// The object of this key in it, whether it is there or not.
+    pub fn object(&self, key: &str) -> Object {
+        Object {
+            client: self.client.clone(),
+            bucket: self.name.clone(),
+            key: key.to_owned(),
+        }
+    }
+
+    /// The keys that begin with `prefix`, by their bytes.
+    pub async fn keys(&self, prefix: &str) -> Result<Vec<String>, AwsError> {
+        const CALL: &str = "ListObjectsV2";
+        let on = format!("of s3://{}/{prefix}", self.name);
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let mut pages = request.into_paginator().send();
+        let mut keys = Vec::new();
+        loop {
+            tracing::debug!("ask AWS: {CALL} {on}");
+            match pages.next().await {
+                None => return Ok(keys),
+                Some(Ok(page)) => keys.extend(page.contents.into_iter().flatten().filter_map(|one| one.key)),
+                Some(Err(error)) => return Err(AwsError::of_sdk(CALL, on, error)),
+            }
+        }
+    }
+}
+
+impl Object {
+    /// The object `key` of `bucket`, with the credentials and the region that `options` lead to.
+    pub async fn connect(options: &AwsOptions, bucket: &str, key: &str) -> Result<Self, AwsError> {
+        Ok(Bucket::connect(options, bucket).await?.object(key))
     }
 
     /// What it holds; none where it is not there yet.

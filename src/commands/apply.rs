@@ -8,10 +8,12 @@ use super::elsewhere::may_lead_to;
 use super::sync::{RunOptions, answer, carry_out, conclude, lock};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
+use crate::events::Events;
 use crate::image::Repository;
 use crate::plan::{self, Policies, SAVED_VERSION, Saved};
 use crate::report::{Failure, Report};
 use crate::settings::{Entry, Settings};
+use crate::stop::Stop;
 use crate::survey::Seen;
 
 /// What `apply` may be told.
@@ -87,40 +89,10 @@ fn agree_on_engine(path: &Path, saved: &Saved, given: Option<&str>) -> Result<()
 /// The plan says which registry it is for, and which platforms were asked for. What it copies has to go to that registry, or to one that the
 /// settings name besides.
 fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), CommandError> {
-    let unusable = |message: String| {
-        CommandError::Unusable(Failure {
-            message,
-            causes: Vec::new(),
-            hint: Some(AGREE.into()),
-        })
-    };
-    if let Some(own) = settings.registry.as_ref().filter(|own| **own != saved.registry) {
-        return Err(unusable(format!(
-            "the plan {} is for {}, and the settings (ecr) name {own}",
-            path.display(),
-            saved.registry
-        )));
-    }
-    let copied = saved.plan.copies().map(|copy| &copy.target.repository);
-    let created = saved.plan.creates().map(|create| &create.repository);
-    let written: BTreeSet<&Repository> = copied.chain(created).collect();
-    let may_lead_to = |entry: &Entry, host: &str| {
-        let elsewhere = entry.named.elsewhere.as_ref();
-        elsewhere.is_some_and(|elsewhere| may_lead_to(elsewhere, host, &settings.aws))
-    };
-    let is_other = |repository: &&Repository| {
-        let mut entries = settings.images.iter();
-        *repository.host != *saved.registry && !entries.any(|entry| may_lead_to(entry, &repository.host))
-    };
-    if let Some(other) = written.iter().copied().find(is_other) {
-        return Err(unusable(format!(
-            "the plan {} is for {}, and would write to {other}, which no target of `images` names",
-            path.display(),
-            saved.registry
-        )));
-    }
+    let what = format!("the plan {}", path.display());
+    let written = fits(&what, saved, settings).map_err(CommandError::Unusable)?;
     // Registries that it does not write to are not opened.
-    let is_written = |entry: &Entry| written.iter().any(|one| may_lead_to(entry, &one.host));
+    let is_written = |entry: &Entry| written.iter().any(|one| may_write(entry, &one.host, settings));
     let is_needed = |entry: &&Entry| entry.named.elsewhere.is_none() || is_written(entry);
     let images = settings.images.iter().filter(is_needed).cloned().collect();
     settings.images = images;
@@ -128,29 +100,79 @@ fn agree(path: &Path, saved: &Saved, settings: &mut Settings) -> Result<(), Comm
     Ok(())
 }
 
+/// Whether `what` may be carried out with these settings; answers the repositories that it writes to.
+pub(super) fn fits<'a>(what: &str, saved: &'a Saved, settings: &Settings) -> Result<BTreeSet<&'a Repository>, Failure> {
+    let unfit = |message: String| Failure {
+        message,
+        causes: Vec::new(),
+        hint: Some(AGREE.into()),
+    };
+    if let Some(own) = settings.registry.as_ref().filter(|own| **own != saved.registry) {
+        return Err(unfit(format!(
+            "{what} is for {}, and the settings (ecr) name {own}",
+            saved.registry
+        )));
+    }
+    let copied = saved.plan.copies().map(|copy| &copy.target.repository);
+    let created = saved.plan.creates().map(|create| &create.repository);
+    let written: BTreeSet<&Repository> = copied.chain(created).collect();
+    let is_other = |repository: &&Repository| {
+        let mut entries = settings.images.iter();
+        *repository.host != *saved.registry && !entries.any(|entry| may_write(entry, &repository.host, settings))
+    };
+    match written.iter().copied().find(is_other) {
+        Some(other) => Err(unfit(format!(
+            "{what} is for {}, and would write to {other}, which no target of `images` names",
+            saved.registry
+        ))),
+        None => Ok(written),
+    }
+}
+
+fn may_write(entry: &Entry, host: &str, settings: &Settings) -> bool {
+    let elsewhere = entry.named.elsewhere.as_ref();
+    elsewhere.is_some_and(|elsewhere| may_lead_to(elsewhere, host, &settings.aws))
+}
+
 const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";
 
 async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
     let mut desk = Desk::open(settings, Range::default(), watch).await?;
-    // Without `ecr` it is the account's own, which nobody has compared yet.
-    if desk.registry != saved.registry {
-        return Err(Failure {
+    is_own("the plan", &saved.registry, &desk)?;
+    report.registry = Some(desk.registry.clone());
+    report.engine = Some(desk.session.describe());
+    carry_out_again(&saved.plan, settings, &mut desk, report, (&watch.stop, &watch.events)).await;
+    Ok(())
+}
+
+/// Without `ecr` the registry is the account's own, which nobody has compared yet.
+pub(super) fn is_own(what: &str, registry: &str, desk: &Desk) -> Result<(), Failure> {
+    match desk.registry == registry {
+        true => Ok(()),
+        false => Err(Failure {
             message: format!(
-                "the plan is for {}, and this account's registry is {}",
-                saved.registry, desk.registry
+                "{what} is for {registry}, and this account's registry is {}",
+                desk.registry
             ),
             causes: Vec::new(),
             hint: Some(AGREE.into()),
-        });
+        }),
     }
-    report.registry = Some(desk.registry.clone());
-    report.engine = Some(desk.session.describe());
-    let seen = desk.look_again(&saved.plan, settings.concurrency, &watch.stop).await;
-    let missing = saved.plan.creates().cloned();
+}
+
+/// Looks at both sides of each copy again, and carries out what still holds.
+pub(super) async fn carry_out_again(
+    plan: &plan::Plan,
+    settings: &Settings,
+    desk: &mut Desk,
+    report: &mut Report,
+    (stop, events): (&Stop, &Events),
+) {
+    let seen = desk.look_again(plan, settings.concurrency, stop).await;
+    let missing = plan.creates().cloned();
     let missing = missing.map(|create| (create.repository, Some(create.with)));
     let plan = still_good(seen, &desk.policies, report).creating(&missing.collect());
-    carry_out(&plan, settings, &mut desk, report, watch).await;
-    Ok(())
+    carry_out(&plan, settings, desk, report, (stop, events)).await;
 }
 
 /// What could not be looked at again fails by name; what a stop left out was not attempted.

@@ -10,7 +10,7 @@ use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::engine::{EngineError, Session, Side};
 use crate::events::Event;
-use crate::execute::{Conduct, Ecrs, execute};
+use crate::execute::{Conduct, Ecrs, Remember, execute};
 use crate::image::{ImageRef, InvalidReference, Observed, Reference, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::plan::{self, Policy, Safety, Upstream, Viewed};
@@ -157,6 +157,7 @@ async fn attempt(
         at_once: settings.concurrency,
         platforms: settings.wanted_platforms(),
         attestations: settings.direct.attestations,
+        remember: Remember::AtTheEnd,
     };
     // The ledger is of what a run looks after, and another run may hold it.
     let execution = execute(

@@ -11,7 +11,7 @@ use crate::aws::ecr::Ecr;
 use crate::credentials::Keyring;
 use crate::engine::{EngineError, Registries, Session, direct, docker};
 use crate::events::{Event, Events};
-use crate::execute::Ecrs;
+use crate::execute::{Ecrs, Remember};
 use crate::ledger::Ledger;
 use crate::mapping::{Only, Shard};
 use crate::plan::{self, EngineKind, Plan, Policies, Policy, Safety, Upstream, Vanished, Viewed};
@@ -107,6 +107,8 @@ pub(super) struct Desk {
     aws: AwsOptions,
     allow_no_match: bool,
     events: Events,
+    /// When the ledger is kept.
+    pub(super) remember: Remember,
 }
 
 impl Desk {
@@ -193,6 +195,7 @@ impl Desk {
             registry,
             allow_no_match: settings.allow_no_match,
             events,
+            remember: Remember::AtTheEnd,
         })
     }
 

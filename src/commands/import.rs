@@ -199,7 +199,9 @@ fn check(imported: &Imported) -> Result<(), CommandError> {
         CommandError::Failed(Failure {
             message: "check the settings that were made; nothing is written".to_owned(),
             causes,
-            hint: Some("take out of the configuration what they name, and report it to the makers of ecr-keeper".into()),
+            hint: Some(
+                "take out of the configuration what they name, and report it to the makers of ecr-keeper".into(),
+            ),
         })
     };
     match Settings::of(Some(&Written::to_be(&imported.settings)), &given) {

@@ -12,6 +12,7 @@ pub mod serve;
 pub mod shell;
 pub mod sync;
 pub mod tags;
+pub mod work;
 
 mod desk;
 mod elsewhere;

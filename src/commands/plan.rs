@@ -9,7 +9,7 @@ use super::sync::{Alone, lock, shard};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
 use crate::mapping::{Only, Shard};
-use crate::plan::{SAVED_VERSION, Saved};
+use crate::plan::{self, SAVED_VERSION, Saved};
 use crate::report::{Failure, Preview};
 use crate::settings::Settings;
 use crate::{atomic, report};
@@ -137,20 +137,25 @@ async fn preview(settings: &Settings, range: Range, remembers: bool, watch: &Wat
 }
 
 fn save(path: &std::path::Path, settings: &Settings, preview: &Preview) -> Result<(), report::Failure> {
-    let saved = Saved {
-        version: SAVED_VERSION,
-        made: jiff::Timestamp::now(),
-        registry: preview.registry.clone(),
-        engine: settings.engine,
-        platforms: settings.wanted_platforms(),
-        attestations: settings.direct.attestations,
-        referrers: settings.direct.referrers,
-        foreign_layers: settings.direct.foreign_layers,
-        plan: preview.plan.clone(),
-    };
+    let saved = saved(settings, &preview.registry, preview.plan.clone());
     atomic::write_json(path, &saved).map_err(|error| Failure {
         message: format!("write the plan to {}", path.display()),
         causes: vec![error.to_string()],
         hint: Some("name a file in a folder that can be written to with --out".into()),
     })
+}
+
+/// A plan, with all that whoever carries it out has to know besides.
+pub(super) fn saved(settings: &Settings, registry: &str, plan: plan::Plan) -> Saved {
+    Saved {
+        version: SAVED_VERSION,
+        made: jiff::Timestamp::now(),
+        registry: registry.to_owned(),
+        engine: settings.engine,
+        platforms: settings.wanted_platforms(),
+        attestations: settings.direct.attestations,
+        referrers: settings.direct.referrers,
+        foreign_layers: settings.direct.foreign_layers,
+        plan,
+    }
 }

@@ -7,7 +7,7 @@ use super::desk::{Desk, Range};
 use super::signals::Asked;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
-use crate::events::Event;
+use crate::events::{Event, Events};
 use crate::execute::{Conduct, execute};
 use crate::ledger::{Lock, LockError, Place};
 use crate::mapping::{InvalidShard, Only, Shard};
@@ -235,7 +235,7 @@ async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: 
     report.add_survey(&survey);
     desk.remember(&survey.viewed);
     let plan = desk.plan(&mut survey);
-    carry_out(&plan, settings, &mut desk, report, watch).await;
+    carry_out(&plan, settings, &mut desk, report, (&watch.stop, &watch.events)).await;
     Ok(())
 }
 
@@ -245,13 +245,14 @@ pub(super) async fn carry_out(
     settings: &Settings,
     desk: &mut Desk,
     report: &mut Report,
-    Watch { stop, events, .. }: &Watch,
+    (stop, events): (&Stop, &Events),
 ) {
     report.add_plan(plan);
     let conduct = Conduct {
         at_once: settings.concurrency,
         platforms: settings.wanted_platforms(),
         attestations: settings.direct.attestations,
+        remember: desk.remember,
     };
     let execution = execute(
         plan,

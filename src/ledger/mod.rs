@@ -255,6 +255,7 @@ impl Ledger {
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).
     pub async fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
         self.entries.made.insert(target, made);
+        self.is_changed = true;
         match self.saved {
             Some(saved) if saved.elapsed() < self.store.save_every() => Ok(()),
             _ => self.save().await,

@@ -142,6 +142,17 @@ impl Failure {
         }
     }
 
+    /// Of an image that nobody who works on the queue has told of yet.
+    pub(super) fn queued() -> Self {
+        Self {
+            message: "not done yet: it is in the queue".to_owned(),
+            causes: Vec::new(),
+            hint: Some(
+                "`ecr-keeper work run` does it; see that somebody runs it, and what is in the dead-letter queue".into(),
+            ),
+        }
+    }
+
     /// Of a version whose tag moved upstream, and that was followed.
     pub(super) fn of_moved_version(copy: &Copy) -> Self {
         Self {

@@ -7,6 +7,7 @@ mod preview;
 mod rollback;
 mod tags;
 mod text;
+mod work;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
@@ -14,6 +15,7 @@ pub use preview::{Preview, copied_because};
 pub use rollback::Rollback;
 pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};
+pub use work::{Enqueued, Worked};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -238,6 +240,33 @@ impl Report {
             None => (Outcome::NotAttempted, Failure::not_attempted(NotAttempted::Stopped)),
         };
         let image = ImageReport::of(&copy.target, &copy.upstream, copy.target_digest.as_ref(), outcome, "");
+        self.images.push(image.failed(failure));
+    }
+
+    /// Adds a planned copy that is in a queue for others to do.
+    pub fn add_queued(&mut self, copy: &Copy) {
+        let image = ImageReport {
+            upstream_digest: Some(copy.upstream_digest.clone()),
+            ..ImageReport::of(
+                &copy.target,
+                &copy.upstream,
+                copy.target_digest.as_ref(),
+                Outcome::NotAttempted,
+                "",
+            )
+        };
+        self.images.push(image.failed(Failure::queued()));
+    }
+
+    /// Adds a planned copy that came to nothing before it was looked at.
+    pub fn add_failed(&mut self, copy: &Copy, failure: Failure) {
+        let image = ImageReport::of(
+            &copy.target,
+            &copy.upstream,
+            copy.target_digest.as_ref(),
+            Outcome::Failed,
+            "",
+        );
         self.images.push(image.failed(failure));
     }
 

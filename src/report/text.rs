@@ -182,7 +182,7 @@ pub fn limit_left(limit: &Limit) -> String {
 
 impl ImageReport {
     /// Without the registry where that is told already.
-    fn write_text(&self, out: &mut impl Write, registry: Option<&str>) -> io::Result<()> {
+    pub(super) fn write_text(&self, out: &mut impl Write, registry: Option<&str>) -> io::Result<()> {
         let (style, word) = match self.outcome {
             Outcome::Updated => (GOOD, "updated"),
             Outcome::Unchanged => (QUIET, "unchanged"),
@@ -229,7 +229,7 @@ impl ImageReport {
 
 impl Failure {
     /// A failure that is no image's.
-    fn write_item(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write_item(&self, out: &mut impl Write) -> io::Result<()> {
         item(out, BAD, "failed", &one_line(&self.message))?;
         self.write_why(out)
     }

@@ -5,6 +5,7 @@ use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::serve_keys::OF_SERVE;
 use super::targets::OF_TARGETS;
+use super::work_keys::OF_WORK;
 
 /// One setting.
 #[derive(Debug)]
@@ -123,13 +124,14 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 8] = [
+    const ALL: [&[Key]; 9] = [
         KEYS,
         &OF_TARGETS,
         &policy::OF_ENTRY,
         &OF_REPOSITORIES,
         &OF_POLICY,
         &OF_SERVE,
+        &OF_WORK,
         &OF_ENTRIES,
         &OF_SETS,
     ];

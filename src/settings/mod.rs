@@ -17,6 +17,7 @@ mod schema;
 mod serve_keys;
 mod targets;
 mod values;
+mod work_keys;
 
 pub use engines::repositories;
 pub use images::Entry;
@@ -47,6 +48,7 @@ use crate::registry::{self, Credential, Mirrors};
 use crate::schedule::Schedule;
 use crate::selection::Pattern;
 use crate::survey::{Compare, Part};
+use crate::work::WorkOptions;
 
 use self::layers::Places;
 
@@ -107,6 +109,8 @@ pub struct Settings {
     pub results: Results,
     /// The object for the list of what is not current.
     pub list_in: Option<Place>,
+    /// How a run is shared by a queue.
+    pub work: WorkOptions,
     /// Where to post what happened.
     pub webhook: Option<Webhook>,
     /// When a process that stays begins runs.

@@ -75,6 +75,7 @@ impl Reader {
         let results = self.results();
         let bucket = self.parse("s3.bucket", text);
         let key = self.parse("s3.key", |key| text(key).filter(|key| !key.ends_with('/')));
+        let work = self.work();
         let webhook = self.webhook(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
@@ -107,6 +108,7 @@ impl Reader {
             ledger: ledger.unwrap_or_else(|| Place::File(usual_ledger())),
             results: results?,
             list_in: bucket.zip(key).map(|(bucket, key)| Place::Object { bucket, key }),
+            work: work?,
             webhook,
             schedule,
             listen: listen?,

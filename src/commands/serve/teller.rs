@@ -85,7 +85,9 @@ pub(super) fn reloaded(why: &str, schedule: &Schedule, door: Option<&Door>) {
 pub(super) fn kept(why: &str, error: &CommandError) {
     let (told, hint) = match error {
         CommandError::Settings(error) => (Failure::new(error, None).in_one_line(), None),
-        CommandError::Unusable(failure) | CommandError::Failed(failure) => (failure.in_one_line(), failure.hint.as_deref()),
+        CommandError::Unusable(failure) | CommandError::Failed(failure) => {
+            (failure.in_one_line(), failure.hint.as_deref())
+        }
         other => (one_line(&other.to_string()), None),
     };
     let hint = hint.unwrap_or("mend them; until then the ones before stay in use");

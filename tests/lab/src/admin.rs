@@ -20,6 +20,7 @@ struct FaultText {
     method: Option<String>,
     path: String,
     times: Option<usize>,
+    every: Option<usize>,
     act: ActText,
 }
 
@@ -174,6 +175,7 @@ fn add_fault(served: &Served, body: &[u8]) -> Result<Value, Refused> {
         method: text.method,
         path: text.path,
         times: text.times,
+        every: text.every,
         act: text.act.act(),
     };
     let front = named(served, &text.front)?;

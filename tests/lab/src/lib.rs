@@ -4,7 +4,7 @@
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
-//!   is Amazon S3.
+//!   is Amazon S3, and SQS.
 //! - [`Lab::bare_registry`] is one with nothing in between, for measurements, and [`Lab::toxiproxy`] a slow way to it.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
 //!   place for its content.
@@ -42,6 +42,7 @@ mod proxy;
 mod registry;
 mod s3;
 mod server;
+mod sqs;
 mod tools;
 mod toxiproxy;
 mod webhook;
@@ -56,6 +57,7 @@ pub use lab::{Lab, LabOptions};
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use s3::S3;
+pub use sqs::Queues;
 pub use tools::{peer, program};
 pub use toxiproxy::Toxiproxy;
 pub use webhook::{Message, WebhookSink};

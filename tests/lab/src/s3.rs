@@ -17,8 +17,8 @@ use crate::tools;
 #[derive(Debug)]
 pub struct S3 {
     _server: Supervised,
-    endpoint: String,
-    client: Client,
+    pub(crate) endpoint: String,
+    pub(crate) client: Client,
 }
 
 impl S3 {

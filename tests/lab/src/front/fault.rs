@@ -23,6 +23,8 @@ pub struct Fault {
     pub path: String,
     /// How often; `None` is always.
     pub times: Option<usize>,
+    /// Of the requests that it matches only each n-th.
+    pub every: Option<usize>,
     /// What happens.
     pub act: Act,
 }
@@ -86,6 +88,7 @@ impl Fault {
             method: None,
             path: path.to_owned(),
             times: None,
+            every: None,
             act,
         }
     }
@@ -94,6 +97,13 @@ impl Fault {
     #[must_use]
     pub fn method(mut self, method: &str) -> Fault {
         self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Only each n-th of those requests.
+    #[must_use]
+    pub fn every(mut self, n: usize) -> Fault {
+        self.every = Some(n);
         self
     }
 
@@ -131,6 +141,8 @@ impl Act {
 struct Rule {
     fault: Fault,
     path: Regex,
+    /// How many requests it matched.
+    matched: usize,
 }
 
 /// The faults of one front.
@@ -143,7 +155,11 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) -> Result<()> {
         let path = Regex::new(&fault.path).context("a fault's path")?;
-        self.rules().push(Rule { fault, path });
+        self.rules().push(Rule {
+            fault,
+            path,
+            matched: 0,
+        });
         Ok(())
     }
 
@@ -165,6 +181,10 @@ impl Faults {
                 || wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(method))
                 || !rule.path.is_match(path)
             {
+                continue;
+            }
+            rule.matched += 1;
+            if fault.every.is_some_and(|every| !rule.matched.is_multiple_of(every)) {
                 continue;
             }
             fault.times = fault.times.map(|times| times - 1);

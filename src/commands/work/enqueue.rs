@@ -1,0 +1,144 @@
+//! `work enqueue`: cuts a plan into messages.
+
+use futures::{StreamExt, stream};
+
+use super::{board, places};
+use crate::aws::queue::{BATCH, Outgoing, Queue};
+use crate::commands::desk::{Desk, Range};
+use crate::commands::plan::saved;
+use crate::commands::sync::{lock, shard};
+use crate::commands::watch::Watch;
+use crate::commands::{CommandError, Context, ExitCode};
+use crate::mapping::{Only, Shard};
+use crate::plan::Saved;
+use crate::report::{Enqueued, Failure, Report};
+use crate::settings::Settings;
+use crate::work::{Board, Sheet, Task, new_name};
+
+/// Calls to SQS at once.
+const AT_ONCE: usize = 4;
+
+/// What `work enqueue` may be told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The queue's URL [setting: work.queue]
+    #[arg(long, value_name = "URL")]
+    pub queue: Option<String>,
+    /// Only this repository, or this tag of it; may be given more than once
+    #[arg(long, value_name = "REPOSITORY[:TAG]")]
+    pub only: Vec<Only>,
+    /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
+    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    pub shard: Option<Shard>,
+}
+
+/// Asks both sides as `plan` does, and sends a message for each copy.
+pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    let settings = context.settings()?;
+    let (queue, state) = places(&settings)?;
+    let range = Range::of(context, &settings, &options.only)?.part(options.shard);
+    let mut watch = Watch::begin(context, settings.grace)?;
+    let sent = async {
+        let queue = Queue::connect(&settings.aws, queue)
+            .await
+            .map_err(|error| Failure::from(&error))?;
+        let (board, _) = board(&settings, state).await?;
+        let _alone = lock(&settings, None, &watch).await?;
+        let (report, tasks) = cut(&settings, &range, &watch).await;
+        send(&report, &tasks, &queue, &board, &watch).await
+    };
+    let sent = sent.await;
+    let asked = watch.end_view().await;
+    let sent: Enqueued = sent.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    context.print(&sent, |sent, out| sent.write_text(out))?;
+    Ok(match asked {
+        Some(asked) => asked.exit_code,
+        None => u8::from(!sent.is_well()),
+    })
+}
+
+/// What the run is about, and its messages. What fails of one engine leaves the other's alone.
+async fn cut(settings: &Settings, range: &Range, watch: &Watch) -> (Report, Vec<Task>) {
+    let run = new_name();
+    let (mut report, mut tasks) = (Report::begin(), Vec::new());
+    for settings in settings.by_engine() {
+        let Some(range) = range.within(&settings) else { continue };
+        match cut_of(&settings, range, &mut report, watch).await {
+            Ok(saved) => tasks.extend(Task::all_of(&run, &saved)),
+            Err(failure) => report.failures.push(failure),
+        }
+    }
+    report.finish();
+    (report, tasks)
+}
+
+async fn cut_of(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<Saved, Failure> {
+    let mut desk = Desk::open(settings, range, watch).await?;
+    report.registry = Some(desk.registry.clone());
+    report.add_engine(desk.session.describe());
+    let mut survey = desk.survey(&watch.stop).await?;
+    report.add_survey(&survey);
+    // Who does the work sees no upstream for the first time.
+    desk.remember(&survey.viewed);
+    desk.ledger.save().await.map_err(|error| Failure::from(&error))?;
+    let plan = desk.plan(&mut survey);
+    report.add_plan(&plan);
+    plan.copies().for_each(|copy| report.add_queued(copy));
+    Ok(saved(settings, &desk.registry, plan))
+}
+
+/// The sheet first: what somebody has done before the last message is sent is known by it.
+async fn send(
+    report: &Report,
+    tasks: &[Task],
+    queue: &Queue,
+    board: &Board,
+    watch: &Watch,
+) -> Result<Enqueued, Failure> {
+    if watch.stop.is_asked() {
+        return Err(Failure::stopped("putting images into the queue"));
+    }
+    let mut sent = Enqueued::new(queue.to_string(), report);
+    let Some(first) = tasks.first() else { return Ok(sent) };
+    sent.run = Some(first.run.clone());
+    let sheet = Sheet::new(&first.run, tasks, report);
+    board.open(&sheet).await.map_err(|error| Failure::from(&error))?;
+    let mut calls = stream::iter(tasks.chunks(BATCH))
+        .map(|some| async move { (some.len(), post(some, queue).await) })
+        .buffer_unordered(AT_ONCE);
+    while let Some((sent_now, posted)) = calls.next().await {
+        match posted {
+            Ok(refused) => {
+                sent.queued += sent_now - refused.len();
+                sent.failures.extend(refused);
+            }
+            Err(failure) => sent.failures.push(failure),
+        }
+    }
+    Ok(sent)
+}
+
+/// Sends a few messages. Answers which the queue did not take.
+async fn post(tasks: &[Task], queue: &Queue) -> Result<Vec<Failure>, Failure> {
+    let outgoing = |task: &Task| {
+        Ok(Outgoing {
+            // What another run sends is work of its own.
+            id: format!("{}-{}", task.run, task.id),
+            group: task.id.clone(),
+            body: serde_json::to_string(task).map_err(|error| unsent(task, &error.to_string()))?,
+        })
+    };
+    let messages: Vec<Outgoing> = tasks.iter().map(outgoing).collect::<Result<_, Failure>>()?;
+    let refused = queue.send(&messages).await.map_err(|error| Failure::from(&error))?;
+    let failure = |(at, why): (usize, String)| Some(unsent(tasks.get(at)?, &why));
+    Ok(refused.into_iter().filter_map(failure).collect())
+}
+
+fn unsent(task: &Task, why: &str) -> Failure {
+    let target = task.copy().map(|copy| copy.target.to_string());
+    Failure {
+        message: format!("put {} into the queue", target.unwrap_or_default()),
+        causes: vec![why.to_owned()],
+        hint: Some("run `ecr-keeper work enqueue` again: what is current by then is not sent again".into()),
+    }
+}

@@ -1,0 +1,81 @@
+//! `work`: the images of a run as messages of a queue, for several who copy them at once.
+
+mod enqueue;
+mod gather;
+mod run;
+mod worker;
+
+use super::{CommandError, Context, ExitCode};
+use crate::aws::s3::Bucket;
+use crate::report::Failure;
+use crate::settings::Settings;
+use crate::work::{Board, Place};
+
+/// What `work` is told.
+#[derive(Debug, clap::Subcommand)]
+pub enum Options {
+    /// Put a message for each image that is not current into the queue
+    #[command(
+        after_help = "Example: ecr-keeper work enqueue --queue https://sqs.eu-central-1.amazonaws.com/123456789012/images"
+    )]
+    Enqueue(enqueue::Options),
+    /// Copy the images that are in the queue, beside others who do
+    #[command(
+        after_help = "Example: ecr-keeper work run --queue https://sqs.eu-central-1.amazonaws.com/123456789012/images --until-empty\n\nWhat \
+nobody can do anything with goes to the queue's dead-letter queue, with the reason. Exit codes: 0 also where a signal ended it \
+between two images; 1 an image failed."
+    )]
+    Run(run::Options),
+    /// Tell what became of a run's images, as sync does: files, messages, exit code
+    #[command(after_help = "Example: ecr-keeper work report --wait --results-dir results")]
+    Report(gather::Options),
+}
+
+impl Options {
+    /// The queue, where it is named.
+    pub(crate) fn queue(&self) -> Option<String> {
+        match self {
+            Self::Enqueue(options) => options.queue.clone(),
+            Self::Run(options) => options.queue.clone(),
+            Self::Report(options) => options.queue.clone(),
+        }
+    }
+
+    /// The folder for result files, where it is named.
+    pub(crate) fn results_dir(&self) -> Option<String> {
+        match self {
+            Self::Report(options) => options.results_dir.clone(),
+            Self::Enqueue(_) | Self::Run(_) => None,
+        }
+    }
+}
+
+/// Does what was asked.
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    match options {
+        Options::Enqueue(options) => enqueue::run(options, context).await,
+        Options::Run(options) => run::run(options, context).await,
+        Options::Report(options) => gather::run(options, context).await,
+    }
+}
+
+/// The queue's URL, and where its state is kept. Both have to be said.
+fn places(settings: &Settings) -> Result<(&str, &Place), CommandError> {
+    let lacking = |what: &str| {
+        CommandError::Unusable(Failure {
+            message: format!("{what} is not set"),
+            causes: Vec::new(),
+            hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
+        })
+    };
+    let queue = settings.work.queue.as_deref().ok_or_else(|| lacking("work.queue"))?;
+    let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
+    Ok((queue, state))
+}
+
+/// Where outcomes are, and the bucket that claims are in, too.
+async fn board(settings: &Settings, state: &Place) -> Result<(Board, Bucket), Failure> {
+    let bucket = Bucket::connect(&settings.aws, &state.bucket).await;
+    let bucket = bucket.map_err(|error| Failure::from(&error))?;
+    Ok((Board::new(bucket.clone(), state), bucket))
+}

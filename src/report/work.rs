@@ -1,0 +1,139 @@
+//! What several did, or are to do, who share the work.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Failure, ImageReport, Outcome, Report, SCHEMA_VERSION};
+
+/// A plan that was cut into messages.
+#[derive(Debug, Clone, Serialize)]
+pub struct Enqueued {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The run's name; none where there is nothing to do.
+    pub run: Option<String>,
+    /// The queue's URL.
+    pub queue: String,
+    /// How many messages it took.
+    pub queued: usize,
+    /// How many images are current.
+    pub unchanged: usize,
+    /// Those that should change and will not, or of which something could not be read.
+    pub images: Vec<ImageReport>,
+    /// What failed that is not one image's.
+    pub failures: Vec<Failure>,
+}
+
+impl Enqueued {
+    /// Of a run before its first message is sent.
+    pub fn new(queue: String, report: &Report) -> Self {
+        let unwell: &[Outcome] = &[Outcome::Refused, Outcome::Failed];
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run: None,
+            queue,
+            queued: 0,
+            unchanged: report.totals.unchanged,
+            images: report.ended(unwell).cloned().collect(),
+            failures: report.failures.clone(),
+        }
+    }
+
+    /// Whether everything that is to be done is in the queue.
+    pub fn is_well(&self) -> bool {
+        self.images.is_empty() && self.failures.is_empty()
+    }
+
+    /// What is not as it should be, then the run's name.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        for image in &self.images {
+            image.write_text(out, None)?;
+        }
+        for failure in &self.failures {
+            failure.write_item(out)?;
+        }
+        writeln!(out, "{} queued, {} unchanged", self.queued, self.unchanged)?;
+        match &self.run {
+            Some(run) => writeln!(
+                out,
+                "run {run}: `ecr-keeper work report --run {run}` tells what becomes of it"
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What one of those who share the work has done.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Worked {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Images that were pushed.
+    pub updated: usize,
+    /// Images that were current already, by then.
+    pub unchanged: usize,
+    /// Images that had moved since they were queued.
+    pub refused: usize,
+    /// Tries that failed, and that are made again.
+    pub failed: usize,
+    /// Messages that somebody else was at, or that a stop left.
+    pub returned: usize,
+    /// Messages that went to the dead-letter queue.
+    pub buried: usize,
+    /// What failed, the latest last, and no more than a hundred of it.
+    pub failures: Vec<Failure>,
+}
+
+impl Worked {
+    /// Of somebody who has done nothing yet.
+    pub fn begin() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            ..Self::default()
+        }
+    }
+
+    /// Counts an image that is done, or was tried.
+    pub fn count(&mut self, image: &ImageReport) {
+        let counter = match image.outcome {
+            Outcome::Updated => &mut self.updated,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Failed | Outcome::NotAttempted => &mut self.failed,
+        };
+        *counter += 1;
+        if let Some(failure) = &image.failure {
+            self.fail(Failure {
+                message: format!("{}: {}", image.target, failure.message),
+                ..(**failure).clone()
+            });
+        }
+    }
+
+    /// Adds what failed.
+    pub fn fail(&mut self, failure: Failure) {
+        const MOST: usize = 100;
+        if self.failures.len() == MOST {
+            self.failures.remove(0);
+        }
+        self.failures.push(failure);
+    }
+
+    /// Whether nothing failed.
+    pub fn is_well(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// What failed, then the counts.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        for failure in &self.failures {
+            failure.write_item(out)?;
+        }
+        writeln!(
+            out,
+            "{} updated, {} unchanged, {} refused, {} failed tries, {} returned, {} given up",
+            self.updated, self.unchanged, self.refused, self.failed, self.returned, self.buried
+        )
+    }
+}

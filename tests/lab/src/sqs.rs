@@ -1,0 +1,85 @@
+//! Amazon SQS, as moto serves it beside S3.
+
+use anyhow::{Context, Result, ensure};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use crate::s3::S3;
+
+/// A queue and its dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    /// The queue's URL.
+    pub url: String,
+    /// Where its messages go that were handed out too often.
+    pub dead: String,
+}
+
+impl S3 {
+    /// Makes a queue, and another that gets what was handed out `times` times.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn create_queue(&self, name: &str, times: u32) -> Result<Queues> {
+        let dead = self.queue(&format!("{name}-dead"), &json!({})).await?;
+        let asked = json!({"QueueUrl": dead, "AttributeNames": ["QueueArn"]});
+        let arn = self.ask_sqs("GetQueueAttributes", &asked).await?["Attributes"]["QueueArn"].clone();
+        let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": times}).to_string();
+        let url = self.queue(name, &json!({ "RedrivePolicy": redrive })).await?;
+        Ok(Queues { url, dead })
+    }
+
+    /// Makes a queue with these attributes; answers its URL.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn queue(&self, name: &str, attributes: &Value) -> Result<String> {
+        let queue = json!({"QueueName": name, "Attributes": attributes});
+        let made = self.ask_sqs("CreateQueue", &queue).await?;
+        Ok(made["QueueUrl"].as_str().context("no QueueUrl")?.to_owned())
+    }
+
+    /// Sends a message as somebody does who is not this program.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn send(&self, url: &str, body: &str) -> Result<()> {
+        let message = json!({"QueueUrl": url, "MessageBody": body});
+        self.ask_sqs("SendMessage", &message).await.map(drop)
+    }
+
+    /// Takes all messages of a queue, with their attributes.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn messages(&self, url: &str) -> Result<Vec<Value>> {
+        let asked = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]});
+        let mut all = Vec::new();
+        loop {
+            let answer = self.ask_sqs("ReceiveMessage", &asked).await?;
+            match answer["Messages"].as_array() {
+                Some(messages) if !messages.is_empty() => all.extend(messages.iter().cloned()),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// A call in AWS's JSON 1.0.
+    async fn ask_sqs(&self, action: &str, body: &Value) -> Result<Value> {
+        const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/eu-central-1/sqs/aws4_request, \
+                              SignedHeaders=host, Signature=0";
+        let request = self.client.post(&self.endpoint).body(body.to_string());
+        let request = request
+            .header("X-Amz-Target", format!("AmazonSQS.{action}"))
+            .header(CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header(AUTHORIZATION, SIGNED);
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{action}: {status}: {text}");
+        match text.is_empty() {
+            true => Ok(Value::Null),
+            false => Ok(serde_json::from_str(&text)?),
+        }
+    }
+}
