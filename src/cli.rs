@@ -116,6 +116,9 @@ SIGTERM and Ctrl-C let a run that is at work end as in sync. Exit codes: 0 where
 address cannot be listened on; 2 usage or settings."
     )]
     Serve(commands::serve::Options),
+    /// Try the chats and webhooks that are told of runs
+    #[command(subcommand, after_help = "Example: ecr-keeper notify test")]
+    Notify(commands::notify::Options),
     /// Print a completion script for a shell
     #[command(after_help = "Example: ecr-keeper completions bash > /etc/bash_completion.d/ecr-keeper")]
     Completions(commands::shell::Completions),
@@ -182,6 +185,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Rollback(options) => commands::rollback::run(options, &context).await,
         Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Work(options) => commands::work::run(options, &context).await,
+        Command::Notify(options) => commands::notify::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context),
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),

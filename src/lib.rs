@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! settings ─▶ mapping ─▶ survey ─▶ plan ─▶ execute ─▶ report ─▶ record + notify
-//!             what should  ask both  pure    the only    what        files, webhook
+//!             what should  ask both  pure    the only    what        files, chats
 //!             follow what  sides     values  writer      happened
 //! ```
 //!

@@ -5,6 +5,7 @@ pub mod config;
 pub mod copy;
 pub mod explain;
 pub mod import;
+pub mod notify;
 pub mod plan;
 pub mod rollback;
 pub mod rules;

@@ -85,7 +85,7 @@ pub struct RunOptions {
     pub results_dir: Option<String>,
 }
 
-/// Syncs, writes the result files, posts to the webhook and prints the report.
+/// Syncs, writes the result files, posts what happened and prints the report.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     if options.csv_header && options.csv.is_none() && options.action == Action::Sync {
         return Err(CommandError::Unusable(Failure {
@@ -274,7 +274,8 @@ async fn tell(settings: &Settings, report: &mut Report, context: &Context, stop:
     let told = report.failures.len();
     let unwritten = records.write_all(report);
     report.failures.extend(unwritten.iter().map(of_file));
-    report.failures.extend(post(settings, report, stop).await);
+    let untold = settings.notify.post(report, stop).await;
+    report.failures.extend(untold);
     // Only once, and therefore last: it is added to what is there already.
     let summary = context.summary.as_deref();
     let unwritten = summary.and_then(|path| record::append_summary(report, path));
@@ -287,13 +288,4 @@ async fn tell(settings: &Settings, report: &mut Report, context: &Context, stop:
 
 fn of_file(error: &RecordError) -> Failure {
     Failure::new(error, Some(error.hint()))
-}
-
-async fn post(settings: &Settings, report: &Report, stop: &Stop) -> Option<Failure> {
-    let webhook = settings.webhook.as_ref()?;
-    let hint = "check webhook.url (DISCORD_WEBHOOK) and webhook.kind";
-    match stop.hard.run_until_cancelled(webhook.post(report)).await {
-        Some(posted) => posted.err().map(|error| Failure::new(&error, Some(hint))),
-        None => Some(Failure::stopped("posting to the webhook")),
-    }
 }

@@ -5,6 +5,7 @@ mod failure;
 mod hints;
 mod preview;
 mod rollback;
+mod sample;
 mod tags;
 mod text;
 mod work;

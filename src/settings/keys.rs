@@ -1,5 +1,6 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
+use super::notify_keys::OF_NOTIFY;
 use super::policy::{self, OF_POLICY};
 use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
@@ -54,7 +55,7 @@ pub(super) const fn key(path: &'static str, default: Option<&'static str>, allow
 }
 
 impl Key {
-    const fn also(mut self, variables: &'static [&'static str]) -> Self {
+    pub(super) const fn also(mut self, variables: &'static [&'static str]) -> Self {
         self.variables = variables;
         self
     }
@@ -84,7 +85,7 @@ impl Key {
         self
     }
 
-    const fn secret(mut self) -> Self {
+    pub(super) const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
@@ -124,8 +125,9 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 9] = [
+    const ALL: [&[Key]; 10] = [
         KEYS,
+        &OF_NOTIFY,
         &OF_TARGETS,
         &policy::OF_ENTRY,
         &OF_REPOSITORIES,
@@ -323,16 +325,6 @@ const KEYS: &[Key] = &[
     key("results.markdown", None, "a file's path").about("Where to write the results as Markdown."),
     key("results.metrics", None, "a file's path")
         .about("Where to write metrics in Prometheus' text format, for node_exporter's textfile collector."),
-    key("webhook.url", None, "a http:// or https:// URL")
-        .also(&["DISCORD_WEBHOOK"])
-        .secret()
-        .about("Where to post what happened."),
-    key("webhook.kind", Some("discord"), "discord or generic")
-        .choice(&["discord", "generic"])
-        .about("The shape of what is posted: Discord's messages, or result.json as it is."),
-    key("webhook.send_empty", Some("false"), "true or false")
-        .flag()
-        .about("Whether a Discord message is sent although its list is empty."),
 ];
 
 /// The known key that a mistyped one most likely means.

@@ -262,10 +262,11 @@ fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> La
         if is_in_list(&place) {
             return None;
         }
-        if let [section, host, _] = &mut place[..]
-            && section == "registries"
-        {
-            *host = host_of_variable(host, hosts);
+        match &mut place[..] {
+            [section, host, _] if section == "registries" => *host = host_of_variable(host, hosts),
+            // As a registry's host: a header's name has a `-` where a variable's has a `_`.
+            [webhook, headers, name] if webhook == "webhook" && headers == "headers" => *name = name.replace('_', "-"),
+            _ => {}
         }
         Some((place, value.clone(), of_variable(name)))
     };

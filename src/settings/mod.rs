@@ -8,6 +8,7 @@ mod engines;
 mod images;
 mod keys;
 mod layers;
+mod notify_keys;
 mod policy;
 mod read;
 mod reader;
@@ -41,7 +42,7 @@ use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::ledger::Place;
 use crate::mapping::{Creation, Naming};
-use crate::notify::Webhook;
+use crate::notify::Notify;
 use crate::plan::{EngineKind, Safety};
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
@@ -111,8 +112,8 @@ pub struct Settings {
     pub list_in: Option<Place>,
     /// How a run is shared by a queue.
     pub work: WorkOptions,
-    /// Where to post what happened.
-    pub webhook: Option<Webhook>,
+    /// Who is told what happened.
+    pub notify: Notify,
     /// When a process that stays begins runs.
     pub schedule: Option<Schedule>,
     /// Where it tells of itself.

@@ -9,7 +9,7 @@ use super::layers::{DEFAULT, Places};
 use super::reader::{Reader, Setting, shown, text_of};
 use super::values::{
     bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pattern, platforms,
-    text, url, within,
+    text, within,
 };
 use super::{Settings, SettingsError};
 use crate::atomic::meant_by;
@@ -18,7 +18,6 @@ use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
 use crate::image::{Attestations, Repository};
 use crate::ledger::Place;
 use crate::mapping::Naming;
-use crate::notify::{Webhook, WebhookKind};
 use crate::plan::EngineKind;
 use crate::record::{Format, Results};
 use crate::registry::Mirrors;
@@ -76,7 +75,7 @@ impl Reader {
         let bucket = self.parse("s3.bucket", text);
         let key = self.parse("s3.key", |key| text(key).filter(|key| !key.ends_with('/')));
         let work = self.work();
-        let webhook = self.webhook(retry, timeouts);
+        let notify = self.notify(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
         let overdue = self.overdue();
@@ -109,7 +108,7 @@ impl Reader {
             results: results?,
             list_in: bucket.zip(key).map(|(bucket, key)| Place::Object { bucket, key }),
             work: work?,
-            webhook,
+            notify: notify?,
             schedule,
             listen: listen?,
             overdue: overdue?,
@@ -293,20 +292,6 @@ impl Reader {
             results.files.push((format, file));
         }
         Some(results)
-    }
-
-    fn webhook(&mut self, retry: Option<Retry>, timeouts: Option<Timeouts>) -> Option<Webhook> {
-        let url = self.parse("webhook.url", url);
-        let kinds = [("discord", WebhookKind::Discord), ("generic", WebhookKind::Generic)];
-        let kind = self.parse("webhook.kind", |text| choice(text, &kinds));
-        let send_empty = self.parse("webhook.send_empty", flag);
-        Some(Webhook {
-            url: url?.into(),
-            kind: kind?,
-            send_empty: send_empty?,
-            retry: retry?,
-            timeouts: timeouts?,
-        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! What reads single settings by their keys, and collects every mistake on the way.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use config::{Value, ValueKind};
 
 use super::Mistake;
 use super::keys::{Key, Shape, keys, nearest};
-use super::layers::{Found, Places};
+use super::layers::{Found, Places, rank};
 use super::values::host;
 
 /// A value as people may see it: without what stands before an `@`, which in an address is a login.
@@ -155,6 +156,18 @@ impl Reader {
         let problem = format!("{said}{why}; allowed: {}", setting.key.allowed);
         self.mistakes.push(setting.mistake(problem));
         None
+    }
+
+    /// Which of two settings that exclude each other comes from the stronger layer; of one layer both are a mistake, because both do
+    /// the same (`what`). None where they are not both there.
+    pub(super) fn stronger(&mut self, one: &str, other: &str, what: &str) -> Option<Ordering> {
+        let (first, second) = (self.find(one)?, self.find(other)?);
+        let order = rank(&first.found.origin).cmp(&rank(&second.found.origin));
+        if order == Ordering::Equal {
+            let problem = format!("{other} {what}, too: only one of both can");
+            self.mistakes.push(first.mistake(problem));
+        }
+        Some(order)
     }
 
     /// Notes that the setting at `place` makes no sense without its neighbour `other`, unless that is there and is a mistake itself.

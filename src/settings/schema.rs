@@ -82,12 +82,17 @@ fn typed(shape: Shape, text: &str) -> Value {
 }
 
 fn variables(key: &Key) -> Vec<String> {
-    // A name with slashes and dots is none that a variable could have, nor an entry of a list; a registry's host can stand in one.
+    // A name with slashes and dots is none that a variable could have, nor an entry of a list; a registry's host can stand in one, and
+    // so can a header's name.
+    let chosen = match key.path.starts_with("registries.") {
+        true => "HOST",
+        false => "NAME",
+    };
     let own = match key.path.starts_with("discovery.upstream.") || key.path.contains('#') {
         true => None,
         false => Some(format!(
             "ECR_KEEPER_{}",
-            key.path.to_uppercase().replace('.', "__").replace('*', "HOST")
+            key.path.to_uppercase().replace('.', "__").replace('*', chosen)
         )),
     };
     let others = key.variables.iter().rev().map(|&name| name.to_owned());

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::keys::{Key, key};
-use super::layers::rank;
 use super::reader::Reader;
 use super::values::{bound, duration};
 use crate::schedule::{Cron, InvalidCron, Schedule, When};
@@ -65,7 +64,7 @@ impl Reader {
         let every = every.map(When::Every);
         let cron = cron.zip(zone).map(|(cron, zone)| When::Cron(cron, zone));
         // A flag beside a file that says the other is no contradiction.
-        let when = match self.stronger("schedule.every", "schedule.cron") {
+        let when = match self.stronger("schedule.every", "schedule.cron", "says when runs begin") {
             Some(Ordering::Less) => cron,
             Some(Ordering::Greater) => every,
             Some(Ordering::Equal) => None,
@@ -80,18 +79,6 @@ impl Reader {
             self.mistakes.push(setting.mistake(problem));
         }
         Some(Schedule { when, jitter })
-    }
-
-    /// Which of two settings that exclude each other comes from the stronger layer; of one layer both are a mistake. None where
-    /// they are not both there.
-    fn stronger(&mut self, one: &str, other: &str) -> Option<Ordering> {
-        let (first, second) = (self.find(one)?, self.find(other)?);
-        let order = rank(&first.found.origin).cmp(&rank(&second.found.origin));
-        if order == Ordering::Equal {
-            let problem = format!("{other} says when runs begin, too: only one of both can");
-            self.mistakes.push(first.mistake(problem));
-        }
-        Some(order)
     }
 
     /// Where to listen, if anywhere; none where that is a mistake.

@@ -5,6 +5,7 @@ mod support;
 mod aws_login;
 mod bad_input;
 mod by_hand;
+mod chat;
 mod creation;
 mod daemon;
 mod direct;

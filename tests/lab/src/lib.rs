@@ -30,6 +30,7 @@ mod backend;
 mod bare;
 mod certificates;
 mod chance;
+mod chats;
 mod disk;
 mod dockerd;
 mod ecr;

@@ -1,19 +1,21 @@
-//! A sink for chat messages: Discord's rules on its webhook's path, none elsewhere.
+//! A sink for chat messages: Discord's, Slack's and Teams' rules on paths of their own, none elsewhere.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::{Body, empty, json_answer, with_header};
+use crate::answer::{Body, answer, empty, json_answer, with_header};
 use crate::chance;
+use crate::chats::{Chats, Posted};
 use crate::server::{Port, Serving};
 
 /// Discord's limit for `content`, in characters.
@@ -27,12 +29,16 @@ pub struct Message {
     pub at: Timestamp,
     /// The path it was sent to.
     pub path: String,
+    /// Its headers, by name.
+    pub headers: BTreeMap<String, String>,
     /// What was answered.
     pub status: u16,
     /// Its `content`, empty when it has none.
     pub content: String,
     /// The whole JSON; null when it was none.
     pub json: Value,
+    /// What came, as text.
+    pub body: String,
 }
 
 /// Takes messages and keeps them.
@@ -46,6 +52,7 @@ pub struct WebhookSink {
 #[derive(Debug)]
 struct Inner {
     token: String,
+    chats: Chats,
     attempts: Mutex<Vec<Message>>,
     failures: Mutex<Vec<Failure>>,
 }
@@ -62,6 +69,7 @@ impl WebhookSink {
         let port = Port::bind().await?;
         let inner = Arc::new(Inner {
             token: chance::hex(68),
+            chats: Chats::new(),
             attempts: Mutex::default(),
             failures: Mutex::default(),
         });
@@ -83,9 +91,41 @@ impl WebhookSink {
         format!("http://{}/api/webhooks/{ID}/{}", self.host, self.inner.token)
     }
 
-    /// An address that takes any JSON.
+    /// An address that takes anything but JSON that is none.
     pub fn hook_url(&self, name: &str) -> String {
         format!("http://{}/hook/{name}", self.host)
+    }
+
+    /// Slack's API. The bot is in the channel `C0IMAGES`, also called `#images`; `C0STRANGERS` is there without it, and `C0PAST` is
+    /// archived. The token `xoxb-reader` is one that may not write.
+    pub fn slack_api(&self) -> String {
+        format!("http://{}/slack/api", self.host)
+    }
+
+    /// The token of the bot.
+    pub fn slack_token(&self) -> &str {
+        &self.inner.chats.token
+    }
+
+    /// A Slack incoming webhook.
+    pub fn slack_hook(&self) -> String {
+        self.slack_hook_called(&self.inner.chats.hook)
+    }
+
+    /// The same with another end: `archived` is one whose channel has gone, others are none.
+    pub fn slack_hook_called(&self, end: &str) -> String {
+        format!("http://{}/slack/services/T1/B1/{end}", self.host)
+    }
+
+    /// The URL of a flow that posts to Teams.
+    pub fn teams_url(&self) -> String {
+        self.teams_flow("workflows/1")
+    }
+
+    /// The same of another flow: `workflows/off` is turned off, others are none.
+    pub fn teams_flow(&self, flow: &str) -> String {
+        let signature = &self.inner.chats.signature;
+        format!("http://{}/teams/{flow}?api-version=1&sp=run&sig={signature}", self.host)
     }
 
     /// The messages that were taken.
@@ -104,7 +144,7 @@ impl WebhookSink {
         self.inner.attempts().clear();
     }
 
-    /// Answers the next attempts with 429 as Discord does: a Retry-After header in whole seconds, and
+    /// Answers the next attempts with 429 as who is asked does: a Retry-After header in whole seconds, and Discord's
     /// `retry_after` with fractions in the JSON.
     pub fn rate_limit(&self, times: usize, retry_after: Duration) {
         self.fail(times, 429, Some(retry_after));
@@ -142,20 +182,34 @@ impl Inner {
         let is_json = kind.is_some_and(|kind| kind.starts_with("application/json"));
         let json: Option<Value> = serde_json::from_slice(&body).ok().filter(|_| is_json);
         let path = head.uri.path();
-        let wait = head.uri.query().is_some_and(|query| query.contains("wait=true"));
+        let query = head.uri.query().unwrap_or_default();
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+        let posted = Posted {
+            path,
+            query,
+            authorization: head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),
+            json: json.as_ref(),
+            bytes: body.len(),
+        };
         let response = match self.next_failure() {
-            Some(failure) => failure.answer(),
+            Some(failure) => failure.answer(path),
             None if head.method != Method::POST => empty(StatusCode::METHOD_NOT_ALLOWED),
-            None if path.starts_with("/hook/") && json.is_some() => empty(StatusCode::OK),
-            None => self.discord(path, json.as_ref(), wait),
+            None if path.starts_with("/hook/") && (json.is_some() || !is_json) => empty(StatusCode::OK),
+            None => match self.chats.answer(&posted) {
+                Some(answer) => answer,
+                None => self.discord(path, json.as_ref(), query.contains("wait=true")),
+            },
         };
         let json = json.unwrap_or_default();
         self.attempts().push(Message {
             at: Timestamp::now(),
             path: path.to_owned(),
+            headers: headers.collect(),
             status: response.status().as_u16(),
             content: json["content"].as_str().unwrap_or_default().to_owned(),
             json,
+            body: String::from_utf8_lossy(&body).into_owned(),
         });
         response
     }
@@ -206,17 +260,25 @@ fn too_long() -> Response<Body> {
 }
 
 impl Failure {
-    fn answer(&self) -> Response<Body> {
+    fn answer(&self, path: &str) -> Response<Body> {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let whole = |wait: Duration| wait.as_millis().div_ceil(1000).to_string();
+        if let Some(wait) = self.retry_after.filter(|_| !path.starts_with("/api/")) {
+            // Slack's API says it in JSON, others say less.
+            let response = match path.starts_with("/slack/api/") {
+                true => json_answer(status, &json!({"ok": false, "error": "ratelimited"})),
+                false => answer(status, "text/plain", "rate_limited"),
+            };
+            return with_header(response, "Retry-After", &whole(wait));
+        }
         let Some(wait) = self.retry_after else {
             return json_answer(status, &json!({"message": "the lab was told to fail", "code": 0}));
         };
         let text = "You are being rate limited.";
         let seconds = wait.as_secs_f64();
         let body = json!({"message": text, "retry_after": seconds, "global": false});
-        let whole = wait.as_millis().div_ceil(1000).to_string();
-        let response = with_header(json_answer(status, &body), "Retry-After", &whole);
+        let response = with_header(json_answer(status, &body), "Retry-After", &whole(wait));
         with_header(response, "X-RateLimit-Reset-After", &seconds.to_string())
     }
 }

@@ -49,3 +49,78 @@ async fn other_hooks_take_any_json() {
     assert_eq!(lab.webhook().messages()[0].json["text"], "a");
     assert_eq!(lab.webhook().messages()[0].path, "/hook/slack");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_has_its_own_rules_and_answers() {
+    let lab = lab().await;
+    let sink = lab.webhook();
+    let api = format!("{}/chat.postMessage", sink.slack_api());
+    let post = async |token: &str, body: Value| -> Value {
+        let request = reqwest::Client::new().post(&api).bearer_auth(token).json(&body);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let section = |length: usize| json!({"type": "section", "text": {"type": "mrkdwn", "text": "a".repeat(length)}});
+    let message = |blocks: Vec<Value>| json!({"channel": "C0IMAGES", "text": "a", "blocks": blocks});
+    let token = sink.slack_token().to_owned();
+    assert_eq!(post(&token, message(vec![section(3000); 3])).await["ok"], true);
+    let header = json!({"type": "header", "text": {"type": "plain_text", "text": "a".repeat(151)}});
+    for (token, body, code) in [
+        ("xoxb-nobody", message(vec![section(1)]), "invalid_auth"),
+        ("xoxb-reader", message(vec![section(1)]), "missing_scope"),
+        (
+            &*token,
+            json!({"channel": "C0STRANGERS", "text": "a"}),
+            "not_in_channel",
+        ),
+        (&*token, json!({"channel": "C0", "text": "a"}), "channel_not_found"),
+        (&*token, message(vec![section(3001)]), "invalid_blocks"),
+        (&*token, message(vec![header]), "invalid_blocks"),
+        (&*token, message(vec![section(1); 51]), "invalid_blocks"),
+        (&*token, message(vec![section(3000); 4]), "msg_blocks_too_long"),
+    ] {
+        assert_eq!(post(token, body).await["error"], code);
+    }
+    let hook = async |url: &str, body: &Value| {
+        let answer = reqwest::Client::new().post(url).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(
+        hook(&sink.slack_hook(), &json!({"text": "a"})).await,
+        (200, "ok".to_owned())
+    );
+    assert_eq!(hook(&sink.slack_hook(), &json!({})).await, (400, "no_text".to_owned()));
+    assert_eq!(
+        hook(&sink.slack_hook_called("x"), &json!({"text": "a"})).await,
+        (404, "no_service".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_takes_cards_of_28_kb_and_nothing_else() {
+    let lab = lab().await;
+    let sink = lab.webhook();
+    let card = |length: usize| {
+        let run = json!({"type": "TextRun", "text": "a".repeat(length)});
+        let body = json!([{"type": "RichTextBlock", "inlines": [run]}]);
+        let card = json!({"type": "AdaptiveCard", "version": "1.4", "body": body});
+        let kind = "application/vnd.microsoft.card.adaptive";
+        json!({"type": "message", "attachments": [{"contentType": kind, "contentUrl": null, "content": card}]})
+    };
+    assert_eq!(post(&sink.teams_url(), &card(28_000)).await.0, 202);
+    let unsigned = sink.teams_url().replace("sig=", "sig=x");
+    for (url, body, status, code) in [
+        (&sink.teams_url(), card(29_000), 413, "RequestEntityTooLarge"),
+        (&sink.teams_url(), card(0), 400, "TriggerInputSchemaMismatch"),
+        (
+            &sink.teams_url(),
+            json!({"text": "a"}),
+            400,
+            "TriggerInputSchemaMismatch",
+        ),
+        (&unsigned, card(1), 401, "DirectApiAuthorizationRequired"),
+        (&sink.teams_flow("workflows/2"), card(1), 404, "WorkflowNotFound"),
+    ] {
+        let (answered, body) = post(url, &body).await;
+        assert_eq!((answered, &body["error"]["code"]), (status, &json!(code)));
+    }
+}

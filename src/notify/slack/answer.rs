@@ -1,0 +1,86 @@
+//! What Slack answers: codes, in JSON of its API and as plain text of its incoming webhooks.
+
+use serde_json::Value;
+
+use crate::notify::Trouble;
+use crate::notify::post::{Answer, Refusal, code, said};
+
+/// chat.postMessage answers 200 also where it refuses, and says so in `ok`.
+pub(super) fn of_api(answer: &Answer) -> Result<(), Refusal> {
+    let body = answer.json();
+    let error = body.get("error").and_then(Value::as_str).and_then(code);
+    match (body.get("ok").and_then(Value::as_bool), error) {
+        (Some(true), _) if answer.status.is_success() => Ok(()),
+        (Some(false), Some(error)) => {
+            let needed = body
+                .get("needed")
+                .and_then(Value::as_str)
+                .filter(|scope| is_scope(scope));
+            let needed = needed.map(|scope| format!(" ({scope} is needed)")).unwrap_or_default();
+            Err(Refusal {
+                said: format!("{error}{needed}"),
+                trouble: trouble(error),
+            })
+        }
+        _ if answer.status.is_success() => Err(Refusal {
+            said: said(answer.status, "without Slack's ok"),
+            trouble: Trouble::Strange,
+        }),
+        _ => Err(Refusal::of(answer.status, answer.status.to_string())),
+    }
+}
+
+/// An incoming webhook answers by status, with a code as text. A channel that is missing is the webhook's own.
+pub(super) fn of_webhook(answer: &Answer) -> Result<(), Refusal> {
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    let Some(code) = code(&answer.text) else {
+        return Err(Refusal::of(answer.status, answer.status.to_string()));
+    };
+    let trouble = match (Refusal::of(answer.status, String::new()).trouble, trouble(code)) {
+        (Trouble::Other, Trouble::NoChannel | Trouble::Archived | Trouble::Login) => Trouble::Gone,
+        (Trouble::Other, of_code) => of_code,
+        (of_status, _) => of_status,
+    };
+    Err(Refusal {
+        said: said(answer.status, code),
+        trouble,
+    })
+}
+
+/// One or more, such as `chat:write,chat:write.public`.
+fn is_scope(text: &str) -> bool {
+    text.len() <= 100
+        && text
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || "_:.,-".contains(char))
+}
+
+/// What a code means (Slack's reference: chat.postMessage, "Errors"; "Sending messages using incoming webhooks", "Handling errors").
+fn trouble(code: &str) -> Trouble {
+    match code {
+        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => Trouble::Login,
+        "missing_scope" | "not_allowed_token_type" | "no_permission" => Trouble::Scope,
+        "channel_not_found" => Trouble::NoChannel,
+        "not_in_channel" => Trouble::NotInChannel,
+        "is_archived" | "channel_is_archived" => Trouble::Archived,
+        "ratelimited" | "rate_limited" => Trouble::Limit,
+        "service_unavailable" => Trouble::Ill,
+        "no_service"
+        | "no_active_hooks"
+        | "invalid_token"
+        | "no_team"
+        | "team_disabled"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied" => Trouble::Gone,
+        "msg_too_long"
+        | "msg_blocks_too_long"
+        | "invalid_blocks"
+        | "invalid_blocks_format"
+        | "invalid_payload"
+        | "no_text"
+        | "too_many_attachments" => Trouble::Message,
+        _ => Trouble::Other,
+    }
+}
