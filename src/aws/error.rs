@@ -19,7 +19,7 @@ pub struct AwsError {
     pub message: String,
 }
 
-/// What an AWS error means for us, by its code (AWS "Common errors", the API references of ECR and S3), never by its text.
+/// What an AWS error means for us, by its code (AWS "Common errors", the API references of ECR, S3, Secrets Manager and Systems Manager), never by its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// No credentials were found anywhere.
@@ -115,7 +115,12 @@ fn of_code(code: &str) -> Trouble {
         | "ExpiredTokenException"
         | "ExpiredToken" => Trouble::BadCredentials,
         "RequestExpired" | "RequestTimeTooSkewed" => Trouble::WrongClock,
-        "RepositoryNotFoundException" | "ImageNotFoundException" | "NoSuchBucket" => Trouble::NotFound,
+        "RepositoryNotFoundException"
+        | "ImageNotFoundException"
+        | "NoSuchBucket"
+        | "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound" => Trouble::NotFound,
         "RepositoryAlreadyExistsException" => Trouble::Exists,
         "LimitExceededException" => Trouble::Quota,
         "InvalidParameterException"

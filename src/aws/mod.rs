@@ -5,6 +5,7 @@ mod profile;
 
 pub mod ecr;
 pub mod ecr_public;
+pub mod kept;
 pub mod s3;
 
 pub use error::{AwsError, Trouble};
