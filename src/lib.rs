@@ -14,7 +14,7 @@
 //! - [`survey`] reads, [`mod@plan`] decides without touching anything, [`mod@execute`] writes through an [`engine`].
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
-//! - [`commands`] and [`cli`]: the program around it.
+//! - [`commands`] and [`cli`]: the program around it. [`worker`]: the same for who asks by an event.
 
 pub mod atomic;
 pub mod aws;
@@ -41,3 +41,4 @@ pub mod service;
 pub mod settings;
 pub mod stop;
 pub mod survey;
+pub mod worker;
