@@ -226,7 +226,8 @@ fn every_mistake_is_named() {
             "the event: check_digest: \"yes\" is not allowed; allowed: true or false",
             "the event: concurrent: 1.5 is not allowed; allowed: a whole number",
             "the event: repositories: \"base/image/nginx:1.27\" is no repository's ARN or name: it is one tag, which is for only",
-            "the event: repositories: \"Base/Image\" is no repository's ARN or name: \"Base\" is no part of a repository's name",
+            "the event: repositories: \"Base/Image\" is no repository's ARN or name: \"Base/Image\" is no image \
+             reference: a repository's name is in small letters",
             "the event: repositories: \"arn:aws:s3:::bucket\" is no repository's ARN or name: it is of another service than ECR",
             "the event: Records: no such field: an event has lambda-ecr-image-sync's or settings",
             "the event: chek_digest: no such field; did you mean check_digest?",
