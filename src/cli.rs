@@ -30,7 +30,7 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Settings file, also ECR_KEEPER_CONFIG [default: ./settings.yaml, then ecr-keeper/settings.yaml in the user's configuration folder]
+    /// Settings file, or s3://BUCKET/KEY or ssm:NAME; also ECR_KEEPER_CONFIG [default: ./settings.yaml, then ecr-keeper/settings.yaml in the user's configuration folder]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// AWS profile [setting: aws.profile]
@@ -186,7 +186,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Work(options) => commands::work::run(options, &context).await,
         Command::Notify(options) => commands::notify::run(options, &context).await,
-        Command::Config(options) => commands::config::run(options, &context),
+        Command::Config(options) => commands::config::run(options, &context).await,
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),
     };
@@ -296,7 +296,7 @@ impl Global {
             given: Given {
                 environment: settings::environment()?,
                 flags,
-                plan: Vec::new(),
+                ..Given::default()
             },
             output: self.output,
             view: match self.progress {

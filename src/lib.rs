@@ -15,7 +15,7 @@
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
 //! - [`work`]: a run that several share, by a queue and what they keep in S3.
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
-//! - [`commands`] and [`cli`]: the program around it.
+//! - [`commands`] and [`cli`]: the program around it. [`worker`]: the same for who asks by an event.
 
 pub mod atomic;
 pub mod aws;
@@ -43,3 +43,4 @@ pub mod settings;
 pub mod stop;
 pub mod survey;
 pub mod work;
+pub mod worker;

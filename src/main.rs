@@ -1,12 +1,14 @@
-//! The `ecr-keeper` program: reads the command line, carries it out, answers with an exit code.
+//! The `ecr-keeper` program: carries out what its command line says and answers with an exit code, or, started by Lambda's runtime, answers
+//! that one's events.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use ecr_keeper::cli::{Cli, run};
+use ecr_keeper::worker;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = (!worker::is_function()).then(Cli::parse);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -14,7 +16,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(run(cli));
+    let code = runtime.block_on(async {
+        match cli {
+            Some(cli) => run(cli).await,
+            None => worker::serve().await,
+        }
+    });
     // A credential helper that hangs is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)

@@ -24,6 +24,7 @@ const ORDER: &[&[&str]] = &[
     &["settings"],
     &["import"],
     &["commands"],
+    &["worker"],
     &["cli"],
     &["main"],
 ];

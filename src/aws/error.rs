@@ -19,7 +19,7 @@ pub struct AwsError {
     pub message: String,
 }
 
-/// What an AWS error means for us, by its code (AWS "Common errors", the API references of ECR and S3), never by its text.
+/// What an AWS error means for us, by its code (AWS "Common errors", the API references of ECR, S3, Secrets Manager and Systems Manager), never by its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// No credentials were found anywhere.
@@ -119,7 +119,10 @@ fn of_code(code: &str) -> Trouble {
         | "ImageNotFoundException"
         | "NoSuchBucket"
         | "QueueDoesNotExist"
-        | "AWS.SimpleQueueService.NonExistentQueue" => Trouble::NotFound,
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound" => Trouble::NotFound,
         "RepositoryAlreadyExistsException" => Trouble::Exists,
         "LimitExceededException" => Trouble::Quota,
         "InvalidParameterException"

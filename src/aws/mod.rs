@@ -5,6 +5,7 @@ mod profile;
 
 pub mod ecr;
 pub mod ecr_public;
+pub mod kept;
 pub mod queue;
 pub mod s3;
 

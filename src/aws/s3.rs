@@ -106,6 +106,16 @@ impl Object {
         }))
     }
 
+    /// The text that it has to hold.
+    pub async fn text(&self) -> Result<String, AwsError> {
+        let odd = |why: &str| AwsError::odd_answer("GetObject", format!("of {self}"), why);
+        let content = self
+            .read()
+            .await?
+            .ok_or_else(|| odd("NoSuchKey: there is no such object"))?;
+        String::from_utf8(content.bytes).map_err(|_| odd("it holds no UTF-8 text"))
+    }
+
     /// Writes it whole, whatever is there, and has S3 encrypt it with keys of its own (AES256).
     pub async fn put_encrypted(&self, bytes: Vec<u8>, content_type: &str) -> Result<(), AwsError> {
         const CALL: &str = "PutObject";

@@ -31,7 +31,7 @@ pub struct Options {
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let saved = read(&options.file)?;
     agree_on_engine(&options.file, &saved, options.run.engine.as_deref())?;
-    let mut settings = context.settings_for(saved.as_settings())?;
+    let mut settings = context.settings_for(saved.as_settings()).await?;
     agree(&options.file, &saved, &mut settings)?;
     let watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();

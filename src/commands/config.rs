@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{CommandError, Context, ExitCode, import};
-use crate::settings::{Settings, schema, show};
+use crate::settings::{Written, schema, show};
 
 /// What `config` may be asked.
 #[derive(Debug, clap::Subcommand)]
@@ -30,10 +30,10 @@ is listed on standard error, each with its line. Secrets are not written: the li
 }
 
 /// Checks or shows.
-pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     match options {
-        Options::Check => check(context),
-        Options::Show => print_all(context),
+        Options::Check => check(context).await,
+        Options::Show => print_all(context).await,
         Options::Schema => {
             // It is JSON whatever shape is asked for.
             context.print(&schema(), |schema, out| writeln!(out, "{schema:#}"))?;
@@ -43,8 +43,8 @@ pub fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandErro
     }
 }
 
-fn check(context: &Context) -> Result<ExitCode, CommandError> {
-    Settings::load(context.file.as_deref(), &context.given)?;
+async fn check(context: &Context) -> Result<ExitCode, CommandError> {
+    context.settings().await?;
     let file = context.file.as_ref().map(|file| file.display().to_string());
     let answer = serde_json::json!({ "file": file, "valid": true });
     context.print(&answer, |_, out| match &file {
@@ -54,8 +54,12 @@ fn check(context: &Context) -> Result<ExitCode, CommandError> {
     Ok(0)
 }
 
-fn print_all(context: &Context) -> Result<ExitCode, CommandError> {
-    let shown = show(context.file.as_deref(), &context.given)?;
+async fn print_all(context: &Context) -> Result<ExitCode, CommandError> {
+    let file = match &context.file {
+        Some(place) => Some(Written::fetch(place, &context.given).await?),
+        None => None,
+    };
+    let shown = show(file.as_ref(), &context.given)?;
     context.print(&shown, |shown, out| {
         let longest = |text: fn(&crate::settings::Shown) -> usize| shown.iter().map(text).max().unwrap_or_default();
         let keys = longest(|one| one.key.len());

@@ -90,7 +90,7 @@ impl Options {
 
 /// Copies what differs, and prints what became of each target.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let targets = options.targets()?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let mut report = Report::begin();

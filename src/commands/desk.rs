@@ -23,23 +23,33 @@ use crate::survey::{Part, Place, Scope, Seen, Survey, SurveyError, look_again, s
 
 /// Which repositories and tags a run is about.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Range {
+pub(crate) struct Range {
     /// Repositories with this in their name; none for all.
     pub(super) keyword: Option<String>,
     /// Of those, only these; empty for all.
     pub(super) only: Vec<Only>,
     /// Of their images, only those of this part.
     pub(super) shard: Option<Shard>,
+    /// Whether a repository's name alone says nothing.
+    pub(super) is_named_alone: bool,
 }
 
 impl Range {
     /// Only this part of it.
-    pub(super) fn part(self, shard: Option<Shard>) -> Self {
+    pub(crate) fn part(self, shard: Option<Shard>) -> Self {
         Self { shard, ..self }
     }
 
+    /// Only what `images` or resource tags name.
+    pub(crate) fn named_alone(self) -> Self {
+        Self {
+            is_named_alone: true,
+            ..self
+        }
+    }
+
     /// What the settings and the command line say together. One of them has to say something.
-    pub(super) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
+    pub(crate) fn of(context: &Context, settings: &Settings, only: &[Only]) -> Result<Self, SettingsError> {
         let is_named = !settings.images.is_empty() || settings.resource_tags;
         match (&settings.keyword, only.is_empty() && !is_named) {
             (None, true) => Err(SettingsError::Invalid(vec![Mistake {
@@ -53,7 +63,7 @@ impl Range {
             _ => Ok(Self {
                 keyword: settings.keyword.clone(),
                 only: only.to_vec(),
-                shard: None,
+                ..Self::default()
             }),
         }
     }
@@ -86,11 +96,7 @@ impl Range {
             true => !(has_others && has_nothing),
             false => !only.is_empty(),
         };
-        is_something.then(|| Self {
-            only,
-            keyword: self.keyword.clone(),
-            shard: self.shard,
-        })
+        is_something.then(|| Self { only, ..self.clone() })
     }
 }
 
@@ -168,7 +174,7 @@ impl Desk {
         let all = [&settings.safety].into_iter().chain(entries);
         let scope = Scope {
             registry: registry.clone(),
-            discovers: true,
+            discovers: !range.is_named_alone,
             part: own.part(settings),
             keyword: range.keyword,
             only: range.only,
@@ -176,6 +182,7 @@ impl Desk {
             naming: settings.naming.clone(),
             images: Vec::new(),
             resource_tags: settings.resource_tags,
+            max_results: settings.max_results,
             creation: settings.creation.clone(),
             backups: all.filter_map(|safety| safety.backup.clone()).collect(),
             compare: settings.compare,

@@ -33,7 +33,7 @@ fn with_tag(text: &str) -> Result<Only, String> {
 
 /// Looks at one tag as `sync` would, and changes nothing.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let explanation = explain(&options.image, &settings, &watch).await;
     let asked = watch.end_view().await;
@@ -50,7 +50,7 @@ async fn explain(image: &Only, settings: &Settings, watch: &Watch) -> Result<Exp
             .clone()
             .filter(|keyword| image.repository.contains(keyword.as_str())),
         only: vec![image.clone()],
-        shard: None,
+        ..Range::default()
     };
     let parts = settings.by_engine();
     // Who copies is who looks.

@@ -13,6 +13,7 @@ pub mod serve;
 pub mod shell;
 pub mod sync;
 pub mod tags;
+pub(crate) mod teller;
 pub mod work;
 
 mod desk;
@@ -29,8 +30,10 @@ use std::path::PathBuf;
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
+pub(crate) use self::desk::Range;
 use self::page::Page;
 use self::signals::Asked;
+pub(crate) use self::watch::Watch;
 use crate::progress::{Screen, View};
 use crate::report::{Failure, Report};
 use crate::settings::{Given, Settings, SettingsError};
@@ -38,7 +41,7 @@ use crate::settings::{Given, Settings, SettingsError};
 /// What every command is given.
 #[derive(Debug)]
 pub struct Context {
-    /// The settings file; none where there is none.
+    /// The settings file, or the other place where that is kept; none where there is none.
     pub file: Option<PathBuf>,
     /// What the environment and the flags say.
     pub given: Given,
@@ -171,17 +174,17 @@ impl Context {
         }
     }
 
-    fn settings(&self) -> Result<Settings, SettingsError> {
-        Settings::load(self.file.as_deref(), &self.given)
+    async fn settings(&self) -> Result<Settings, SettingsError> {
+        Settings::fetch(self.file.as_deref(), &self.given).await
     }
 
     /// The settings, but for what a saved plan says.
-    fn settings_for(&self, plan: Vec<(&'static str, String)>) -> Result<Settings, SettingsError> {
+    async fn settings_for(&self, plan: Vec<(&'static str, String)>) -> Result<Settings, SettingsError> {
         let given = Given {
             plan,
             ..self.given.clone()
         };
-        Settings::load(self.file.as_deref(), &given)
+        Settings::fetch(self.file.as_deref(), &given).await
     }
 
     /// Prints an answer in the shape that was asked for.

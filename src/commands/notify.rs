@@ -54,7 +54,7 @@ struct One {
 /// Posts the tests, and prints what became of them.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let Options::Test(Test { place }) = options;
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let wanted = |one: &&Place| place.is_none_or(|name| one.name() == name);
     let places: Vec<&Place> = settings.notify.places.iter().filter(wanted).collect();
     if places.is_empty() {

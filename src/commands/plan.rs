@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, Range};
 use super::listing::Listing;
+use super::signals::Asked;
 use super::sync::{Alone, lock, shard};
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode};
@@ -41,6 +42,9 @@ pub struct Options {
     /// Put that list into S3 too.
     #[arg(skip)]
     pub to_s3: bool,
+    /// Only what `images` or resource tags name.
+    #[arg(skip)]
+    pub named_alone: bool,
     /// How long another run that holds the ledger is waited for, where there is a list.
     #[arg(skip)]
     pub wait: Option<Duration>,
@@ -51,8 +55,31 @@ const WOULD_CHANGE: ExitCode = 3;
 
 /// Asks both sides and prints the plan. Nothing is changed anywhere but the file that is asked for: no pull, no ledger.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
-    let range = Range::of(context, &settings, &options.only)?.part(options.shard);
+    let settings = context.settings().await?;
+    let watch = Watch::begin(context, settings.grace)?;
+    let (preview, asked) = look(options, &settings, watch, context).await?;
+    context.print(&preview, |preview, out| preview.write_text(out))?;
+    Ok(match asked {
+        Some(asked) => asked.exit_code,
+        None if preview.is_blind() => 1,
+        // What would change outweighs what is refused: the one can be approved, the other is in the plan.
+        None if options.exit_code && preview.plan.actions().count() > 0 => WOULD_CHANGE,
+        None => u8::from(!preview.is_well()),
+    })
+}
+
+/// What would be done, once all that is asked for is written; and who asked to stop before it was all looked at.
+pub(crate) async fn look(
+    options: &Options,
+    settings: &Settings,
+    mut watch: Watch,
+    context: &Context,
+) -> Result<(Preview, Option<Asked>), CommandError> {
+    let range = Range::of(context, settings, &options.only)?.part(options.shard);
+    let range = match options.named_alone {
+        true => range.named_alone(),
+        false => range,
+    };
     let parts = settings.by_engine().into_iter();
     let parts = parts.filter_map(|settings| Some((range.within(&settings)?, settings)));
     let parts: Vec<(Range, Settings)> = parts.collect();
@@ -64,13 +91,12 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
             hint: Some("narrow it down to repositories of one engine with --only".into()),
         }));
     }
-    let listing = Listing::of(options, &settings)?;
-    let mut watch = Watch::begin(context, settings.grace)?;
+    let listing = Listing::of(options, settings)?;
     // A list for others to carry out is as much of a run as sync is: what was seen for the first time has to be remembered.
     let remembers = listing.is_some();
     let mut alone = Ok(Alone::default());
     if remembers {
-        alone = lock(&settings, options.wait, &watch).await;
+        alone = lock(settings, options.wait, &watch).await;
     }
     let mut preview = match alone {
         Ok(_alone) => preview_all(&parts, remembers, &watch).await,
@@ -84,20 +110,13 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         return Err(CommandError::Failed(failure));
     }
     if let (Ok(preview), Some(listing), false) = (&mut preview, listing, watch.stop.is_asked()) {
-        let failures = listing.write(preview, &settings, &watch.stop).await;
+        let failures = listing.write(preview, settings, &watch.stop).await;
         preview.failures.extend(failures);
     }
     let asked = watch.end_view().await;
     let mut preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
     preview.shard = options.shard;
-    context.print(&preview, |preview, out| preview.write_text(out))?;
-    Ok(match asked {
-        Some(asked) => asked.exit_code,
-        None if preview.is_blind() => 1,
-        // What would change outweighs what is refused: the one can be approved, the other is in the plan.
-        None if options.exit_code && preview.plan.actions().count() > 0 => WOULD_CHANGE,
-        None => u8::from(!preview.is_well()),
-    })
+    Ok((preview, asked))
 }
 
 /// What each engine would do; what fails of one is told beside what the other would.

@@ -33,7 +33,7 @@ pub struct Options {
 
 /// Puts back the newest backup that is another image than the one that is there.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let Some(tag) = &options.target.tag else {
         return Err(unusable(
             format!("{} names no tag", options.target),

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::events::{Event, Events};
-use crate::stop::Stop;
+use crate::stop::{Deadline, Stop};
 
-/// The signals that ask to stop, heard while this is there: of one run, or of several one after the other.
+/// The signals that ask to stop, heard while this is there: of one run, or of several one after the other. Or a deadline, which asks as they do.
 pub(super) struct Signals {
     /// What they ask for.
     pub(super) stop: Stop,
@@ -25,10 +25,10 @@ struct Concerned {
     events: Events,
 }
 
-/// A signal that asked a run to stop.
+/// A signal that asked a run to stop, or the deadline that did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) name: &'static str,
+pub(crate) struct Asked {
+    pub(crate) name: &'static str,
     /// 128 and the signal's number, as shells report it.
     pub(super) exit_code: u8,
 }
@@ -40,6 +40,12 @@ const INTERRUPT: Asked = Asked {
 const TERMINATE: Asked = Asked {
     name: "SIGTERM",
     exit_code: 143,
+};
+
+/// The exit code is the one of timeout(1).
+const DEADLINE: Asked = Asked {
+    name: "the deadline",
+    exit_code: 124,
 };
 
 impl Signals {
@@ -76,6 +82,35 @@ impl Signals {
             run,
             listening,
         })
+    }
+
+    /// No signal is heard, but the times of a run that has to be over. The last of them ends the `telling`.
+    pub(super) fn of_deadline(deadline: Deadline, events: Events, telling: &Stop) -> Self {
+        let (stop, first) = (Stop::default(), Arc::new(OnceLock::new()));
+        let (asks, reached, telling) = (stop.clone(), Arc::clone(&first), telling.clone());
+        let grace = deadline.hard.saturating_duration_since(deadline.soft);
+        let (run, concerned) = watch::channel(Concerned { grace, events });
+        let listening = tokio::spawn(async move {
+            let show = |hard| {
+                let by = DEADLINE.name;
+                concerned.borrow().events.send(Event::Stopping { by, hard });
+            };
+            tokio::time::sleep_until(deadline.soft.into()).await;
+            let _ = reached.set(DEADLINE);
+            asks.soft.cancel();
+            show(false);
+            tokio::time::sleep_until(deadline.hard.into()).await;
+            asks.hard.cancel();
+            show(true);
+            tokio::time::sleep_until(deadline.told.into()).await;
+            telling.hard.cancel();
+        });
+        Self {
+            stop,
+            first,
+            run,
+            listening,
+        }
     }
 
     /// From now on they are about another run.

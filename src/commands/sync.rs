@@ -108,22 +108,33 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         };
         return super::plan::run(&options, context).await;
     }
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let range = Range::of(context, &settings, &options.only)?.part(options.shard);
     let watch = Watch::begin(context, settings.grace)?;
-    let mut report = Report::begin();
-    report.shard = options.shard;
-    let ended = match lock(&settings, options.run.wait, &watch).await {
-        Ok(alone) => once(&settings, range, alone, report, watch, context).await,
-        Err(held) => conclude(Err(held), report, &settings, watch, context).await,
-    };
+    let ended = whole(&settings, range, options.run.wait, watch, context).await;
     answer(&ended, context)
 }
 
 /// A run that has ended, with its files written and its messages posted.
-pub(super) struct Ended {
-    pub(super) report: Report,
+pub(crate) struct Ended {
+    pub(crate) report: Report,
     asked: Option<Asked>,
+}
+
+/// One run with its lock, for which another one is waited for so long.
+pub(crate) async fn whole(
+    settings: &Settings,
+    range: Range,
+    wait: Option<Duration>,
+    watch: Watch,
+    context: &Context,
+) -> Ended {
+    let mut report = Report::begin();
+    report.shard = range.shard;
+    match lock(settings, wait, &watch).await {
+        Ok(alone) => once(settings, range, alone, report, watch, context).await,
+        Err(held) => conclude(Err(held), report, settings, watch, context).await,
+    }
 }
 
 /// One run from its beginning to its end, as `sync` and `serve` have it; nothing is printed yet.
@@ -200,7 +211,7 @@ pub(super) async fn conclude(
     let asked = watch.end_view().await;
     report.stopped_by = asked.map(|asked| asked.name);
     report.finish();
-    tell(settings, &mut report, context, &watch.stop).await;
+    tell(settings, &mut report, context, &watch.telling).await;
     Ended { report, asked }
 }
 

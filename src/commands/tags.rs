@@ -62,7 +62,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 }
 
 async fn ask(upstream: &Repository, context: &Context) -> Result<Vec<Tag>, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let tags = match watch
         .stop

@@ -7,12 +7,14 @@ use tokio::task::JoinHandle;
 use super::Context;
 use super::signals::{Asked, Signals};
 use crate::events::{Event, Events};
-use crate::stop::Stop;
+use crate::stop::{Deadline, Stop};
 
 /// A run that people watch and may stop.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     pub(super) events: Events,
     pub(super) stop: Stop,
+    /// What ends the telling of what happened: a second signal, or the very end of the time.
+    pub(super) telling: Stop,
     signals: Arc<Signals>,
     view: JoinHandle<()>,
 }
@@ -33,7 +35,20 @@ impl Watch {
             view: context.view.watch(&context.screen, receiver),
             events,
             stop: signals.stop.clone(),
+            telling: signals.stop.clone(),
             signals,
+        }
+    }
+
+    /// The same for a run that has to be over in time. Whoever waits for it drops it at the last of these times.
+    pub(crate) fn until(deadline: Deadline, context: &Context) -> Self {
+        let (nobody, _) = Events::channel();
+        let telling = Stop::default();
+        let signals = Arc::new(Signals::of_deadline(deadline, nobody, &telling));
+        let grace = deadline.hard.saturating_duration_since(deadline.soft);
+        Self {
+            telling,
+            ..Self::within(signals, context, grace)
         }
     }
 

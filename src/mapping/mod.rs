@@ -34,6 +34,16 @@ pub struct Named {
     pub from: String,
 }
 
+impl Named {
+    /// The same where all its rules choose up to so many tags, or more where they say that themselves; 0 leaves them as they are.
+    pub fn up_to(mut self, max_results: usize) -> Self {
+        for rules in self.tags.iter_mut().flat_map(|tags| &mut tags.any) {
+            rules.max_results = rules.max_results.max(max_results);
+        }
+        self
+    }
+}
+
 /// Another registry of ECR than the run's own, as far as it was said which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Elsewhere {

@@ -4,12 +4,53 @@ use std::collections::BTreeMap;
 
 use reqwest::Identity;
 
-use super::reader::Reader;
-use super::values::{authorities, certificate, choice, flag, private_key, region, role, text, url, within};
+use super::keys::{Key, key};
+use super::reader::{Reader, Setting};
+use super::values::{account, authorities, certificate, choice, flag, private_key, region, role, text, url, within};
 use crate::aws::ecr::account_and_region;
 use crate::aws::{AwsOptions, Keys, Profile};
 use crate::registry::{self, Credential, HostOptions, OnLimit};
 use crate::retry::{Retry, Timeouts};
+
+/// In the order of `settings.yaml`.
+pub(super) const OF_AWS: [Key; 8] = [
+    key("aws.region", None, "a region code, such as eu-central-1")
+        .also(&["AWS_DEFAULT_REGION", "AWS_REGION"])
+        .about("The region of the registry."),
+    key("aws.profile", None, "a profile's name")
+        .also(&["AWS_PROFILE"])
+        .about("The profile of the AWS configuration files."),
+    key("aws.endpoint_url", None, "a http:// or https:// URL")
+        .also(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"])
+        .about("Where the ECR API is asked instead of AWS."),
+    key("aws.account_id", None, "an account's 12 digits, in quotes")
+        .also(&["AWS_ACCOUNT_ID"])
+        .about(
+            "The account whose registry is meant, where ecr does not say that. Without it, the one that the credentials are of; beside \
+             aws.role_arn the variable AWS_ACCOUNT_ID is not taken for it.",
+        ),
+    key("aws.role_arn", None, "a role's ARN, such as arn:aws:iam::123456789012:role/mirror")
+        .about("The role that is assumed with these credentials, for all of AWS but the targets that name one of their own."),
+    key(
+        "aws.access_key_id",
+        None,
+        "an access key id, beside a secret_access_key",
+    )
+    .also(&["AWS_ACCESS_KEY_ID_ECR"])
+    .about("The access key. Without it, AWS is logged in to as the AWS CLI does."),
+    key(
+        "aws.secret_access_key",
+        None,
+        "a secret access key, beside an access_key_id",
+    )
+    .also(&["AWS_SECRET_ACCESS_KEY_ECR"])
+    .secret()
+    .about("The secret that goes with it."),
+    key("aws.session_token", None, "a session token, beside the two keys")
+        .also(&["AWS_SESSION_TOKEN_ECR"])
+        .secret()
+        .about("The session token of temporary keys."),
+];
 
 impl Reader {
     pub(super) fn logins(&mut self) -> BTreeMap<String, Credential> {
@@ -125,12 +166,7 @@ impl Reader {
                 None
             }
         };
-        let profile = self.parse("aws.profile", text).map(|name| Profile {
-            name,
-            outright: self
-                .find("aws.profile")
-                .is_some_and(|setting| !setting.found.origin.ends_with(" AWS_PROFILE")),
-        });
+        let profile = self.profile();
         let region = self.parse("aws.region", region);
         let endpoint_url = self.parse("aws.endpoint_url", url);
         let role_arn = self.parse("aws.role_arn", role);
@@ -143,6 +179,24 @@ impl Reader {
             retry: retry?,
             timeouts: timeouts?,
         })
+    }
+
+    pub(super) fn profile(&mut self) -> Option<Profile> {
+        self.parse("aws.profile", text).map(|name| Profile {
+            name,
+            outright: self
+                .find("aws.profile")
+                .is_some_and(|setting| !setting.found.origin.ends_with(" AWS_PROFILE")),
+        })
+    }
+
+    /// The account that is meant where the registry's host names none. Of pipelines that variable says who they are: whoever assumes a role
+    /// is somebody else.
+    pub(super) fn account(&mut self) -> Option<String> {
+        let account = self.parse("aws.account_id", account)?;
+        let by_variable = |setting: Setting| setting.found.origin.ends_with(" AWS_ACCOUNT_ID");
+        let is_hint = self.find("aws.account_id").is_some_and(by_variable);
+        (!is_hint || self.find("aws.role_arn").is_none()).then_some(account)
     }
 
     /// A registry's own host name says its account and region; a setting that says another region is a mistake.

@@ -14,7 +14,8 @@ use crate::mapping::{Elsewhere, Named};
 use crate::plan::{EngineKind, Safety};
 use crate::selection::{Constraint, MAX_SELECTED, Pattern, Per, Rules, Selection, words};
 
-const MOST: usize = 100_000;
+/// The most tags that rules may be told to choose.
+pub(super) const MOST_TAGS: usize = 100_000;
 
 /// What an entry of `images` says for one of its targets.
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ impl Reader {
         let platforms = self.value(entry, "platforms", platforms);
         let safety = self.own_safety(entry, usual);
         let engine = self.own_engine(entry);
-        let max_selected = self.value(entry, "max_selected", |text| within(text, 1..=MOST));
+        let max_selected = self.value(entry, "max_selected", |text| within(text, 1..=MOST_TAGS));
         let origin = self.inside(entry).next()?.1.origin.clone();
         let upstream = upstream?;
         // Without rules everything would be chosen beside the digests.
@@ -171,12 +172,12 @@ impl Reader {
             }),
             release_only: self.value(at, "release_only", flag).unwrap_or_default(),
             max_results: self
-                .value(at, "max_results", |text| within(text, 0..=MOST))
+                .value(at, "max_results", |text| within(text, 0..=MOST_TAGS))
                 .unwrap_or_default(),
             allow: self.patterns(at, "allow"),
             deny: self.patterns(at, "deny"),
             suffix: self.told(at, "suffix", suffix),
-            newest: self.value(at, "newest", |text| within(text, 1..=MOST)),
+            newest: self.value(at, "newest", |text| within(text, 1..=MOST_TAGS)),
             newest_per: self.value(at, "newest_per", from_str::<Per>),
         };
         if rules.suffix.is_some() {

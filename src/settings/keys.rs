@@ -1,5 +1,6 @@
 //! Every setting there is, in one table: what reads, checks, shows and explains settings goes by it.
 
+use super::access::OF_AWS;
 use super::notify_keys::OF_NOTIFY;
 use super::policy::{self, OF_POLICY};
 use super::repositories::OF_REPOSITORIES;
@@ -125,8 +126,9 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 10] = [
+    const ALL: [&[Key]; 11] = [
         KEYS,
+        &OF_AWS,
         &OF_NOTIFY,
         &OF_TARGETS,
         &policy::OF_ENTRY,
@@ -163,6 +165,9 @@ const KEYS: &[Key] = &[
     key("discovery.resource_tags", Some("false"), "true or false")
         .flag()
         .about("Whether the tags ecr_sync_… of ECR's repositories, whatever their names, are read: they name an upstream and rules."),
+    key("discovery.max_results", Some("0"), "a whole number from 0 to 100000")
+        .number(0, 100_000)
+        .about("The most tags that the rules in a repository's tags choose, unless its ecr_sync_max_results is greater; 0 is any number."),
     key("images.#.upstream", None, "a repository, such as docker.io/grafana/grafana")
         .about("Where the images come from. Each entry is an upstream whose tags rules choose (docs/rules.md), and where they go."),
     key("images.#.repository", None, "a repository's name in the registry, such as base/image/grafana/grafana, or its ARN")
@@ -234,7 +239,8 @@ const KEYS: &[Key] = &[
     key("registries.*.mirrors", None, "a list of host[:port][/prefix], without a scheme")
         .list()
         .about("What is asked in the place of this registry, in this order; it itself only where it is named among them. A daemon is sent to the first."),
-    key("registries.*.username", None, "a user name, beside a password").about("The user name to log in there with."),
+    key("registries.*.username", None, "a user name, beside a password")
+        .about("The user name to log in there with. Docker Hub's may also be in DOCKER_USERNAME, beside DOCKER_PASSWORD."),
     key("registries.*.password", None, "a password, beside a username")
         .secret()
         .about("The password for it. Better in the environment: _ stands for each of . : - in the host's name."),
@@ -258,36 +264,6 @@ const KEYS: &[Key] = &[
     key("registries.*.on_limit", None, "stop or wait")
         .choice(&["stop", "wait"])
         .about("What is done when it says that its limit is used up: it is asked no more in this run (stop, unless said), or it is waited for."),
-    key("aws.region", None, "a region code, such as eu-central-1")
-        .also(&["AWS_DEFAULT_REGION", "AWS_REGION"])
-        .about("The region of the registry."),
-    key("aws.profile", None, "a profile's name")
-        .also(&["AWS_PROFILE"])
-        .about("The profile of the AWS configuration files."),
-    key("aws.endpoint_url", None, "a http:// or https:// URL")
-        .also(&["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECR"])
-        .about("Where the ECR API is asked instead of AWS."),
-    key("aws.role_arn", None, "a role's ARN, such as arn:aws:iam::123456789012:role/mirror")
-        .about("The role that is assumed with these credentials, for all of AWS but the targets that name one of their own."),
-    key(
-        "aws.access_key_id",
-        None,
-        "an access key id, beside a secret_access_key",
-    )
-    .also(&["AWS_ACCESS_KEY_ID_ECR"])
-    .about("The access key. Without it, AWS is logged in to as the AWS CLI does."),
-    key(
-        "aws.secret_access_key",
-        None,
-        "a secret access key, beside an access_key_id",
-    )
-    .also(&["AWS_SECRET_ACCESS_KEY_ECR"])
-    .secret()
-    .about("The secret that goes with it."),
-    key("aws.session_token", None, "a session token, beside the two keys")
-        .also(&["AWS_SESSION_TOKEN_ECR"])
-        .secret()
-        .about("The session token of temporary keys."),
     key("concurrency", Some("4"), "a whole number from 1 to 64")
         .number(1, 64)
         .about("How many images, and questions to registries, at once; engine: direct asks four times as many questions."),

@@ -5,7 +5,9 @@ use std::fmt;
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
+use super::fetch::{self, Secrets};
 use super::keys::keys;
+use super::variables;
 use super::{Mistake, SettingsError, Written};
 
 /// What is given beside the file.
@@ -15,8 +17,14 @@ pub struct Given {
     pub environment: BTreeMap<String, String>,
     /// Flags: their name, the setting that they set, its value.
     pub flags: Vec<(&'static str, &'static str, String)>,
+    /// What is usual where the program runs: a setting and its value. It wins over the defaults alone.
+    pub usual: Vec<(&'static str, String)>,
+    /// What asked for the run, in the shape of a file. It wins over the flags.
+    pub event: Option<Written>,
     /// What a saved plan says: a setting and its value. It wins over all others, since it was approved.
     pub plan: Vec<(&'static str, String)>,
+    /// Secrets that were read, by the ARNs that settings name them by.
+    pub secrets: Secrets,
 }
 
 /// Names only: the values of many are secrets.
@@ -26,8 +34,9 @@ impl fmt::Debug for Given {
         f.debug_struct("Given")
             .field("environment", &self.environment.keys())
             .field("flags", &flags)
+            .field("usual", &self.usual)
             .field("plan", &self.plan)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,7 +52,7 @@ pub(super) type Places = BTreeMap<Vec<String>, Found>;
 
 /// One layer of values given by name, each with its own origin.
 #[derive(Debug, Clone)]
-struct Layer(Vec<(Vec<String>, String, String)>);
+pub(super) struct Layer(pub(super) Vec<(Vec<String>, String, String)>);
 
 impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -76,18 +85,6 @@ fn insert(table: &mut Map<String, Value>, place: &[String], value: Value) {
     }
 }
 
-/// Registries that an environment variable can name although the settings file does not.
-const WELL_KNOWN: &[&str] = &[
-    "docker.io",
-    "ghcr.io",
-    "quay.io",
-    "gcr.io",
-    "registry.k8s.io",
-    "public.ecr.aws",
-    "mcr.microsoft.com",
-    "registry.gitlab.com",
-];
-
 /// The hosts that a file names: below `registries`, and as their mirrors.
 fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
     let Some(ValueKind::Table(registries)) = table.get("registries").map(|value| &value.kind) else {
@@ -107,28 +104,29 @@ fn hosts_of(table: &Map<String, Value>) -> Vec<String> {
 
 /// Reads all layers. What is wrong with single values is for later; a file that is no YAML is an error here.
 pub(super) fn read(file: Option<&Written>, given: &Given) -> Result<Places, SettingsError> {
-    let mut builder = Config::builder().add_source(defaults());
     let mut misplaced = Places::new();
-    let mut hosts: Vec<String> = WELL_KNOWN.iter().map(|&host| host.to_owned()).collect();
-    if let Some(Written { path, text }) = file {
-        let source = File::from_str(text, FileFormat::Yaml);
-        let table = source.collect().map_err(|error| SettingsError::Syntax {
-            path: path.to_owned(),
-            why: cause_of(&error),
-        })?;
-        hosts.extend(hosts_of(&table));
-        let mut table = table;
-        take_misplaced(&mut table, &mut Vec::new(), &path.display().to_string(), &mut misplaced);
-        builder = builder.add_source(OfFile(path.display().to_string(), table));
+    let file = file.map(|file| table_of(file, &mut misplaced)).transpose()?;
+    let event = given.event.as_ref();
+    let event = event.map(|event| table_of(event, &mut misplaced)).transpose()?;
+    let named = file.iter().flat_map(|OfFile(_, table)| hosts_of(table));
+    let hosts: Vec<String> = named.collect();
+    let mut builder = Config::builder().add_source(defaults()).add_source(usual(given));
+    if let Some(file) = file {
+        builder = builder.add_source(file);
+    }
+    builder = builder
+        .add_source(variables::others(&given.environment))
+        .add_source(variables::docker_hub(&given.environment))
+        .add_source(variables::own(&given.environment, hosts))
+        .add_source(flags(given));
+    if let Some(event) = event {
+        builder = builder.add_source(event);
     }
     let config = builder
-        .add_source(other_variables(&given.environment))
-        .add_source(own_variables(&given.environment, &hosts))
-        .add_source(flags(given))
         .add_source(of_plan(given))
         .build()
         .and_then(|config| config.collect());
-    misplaced.append(&mut of_lists(&given.environment));
+    misplaced.append(&mut variables::of_lists(&given.environment));
     let mut places = Places::new();
     let root = config.map_err(|error| {
         SettingsError::Invalid(vec![Mistake {
@@ -141,7 +139,20 @@ pub(super) fn read(file: Option<&Written>, given: &Given) -> Result<Places, Sett
         flatten(vec![key], value, "settings", &mut places);
     }
     places.append(&mut misplaced);
+    fetch::put(&given.secrets, &mut places);
     Ok(places)
+}
+
+fn table_of(Written { path, text }: &Written, misplaced: &mut Places) -> Result<OfFile, SettingsError> {
+    let name = path.display().to_string();
+    let mut table = File::from_str(text, FileFormat::Yaml)
+        .collect()
+        .map_err(|error| SettingsError::Syntax {
+            path: path.to_owned(),
+            why: cause_of(&error),
+        })?;
+    take_misplaced(&mut table, &mut Vec::new(), &name, misplaced);
+    Ok(OfFile(name, table))
 }
 
 /// Takes values out that stand where a section belongs: merged, they would take the section's defaults with them, or be hidden
@@ -216,91 +227,10 @@ fn defaults() -> Layer {
     Layer(keys().filter_map(default).collect())
 }
 
-fn other_variables(environment: &BTreeMap<String, String>) -> Layer {
-    let mut values = Vec::new();
-    for key in keys() {
-        for name in key.variables {
-            // An empty variable is how a pipeline says that there is none.
-            if let Some(value) = environment.get(*name).filter(|value| !value.is_empty()) {
-                let place = key.parts().map(str::to_owned).collect();
-                values.push((place, value.clone(), of_variable(name)));
-            }
-        }
-    }
-    Layer(values)
-}
-
-const PREFIX: &str = "ECR_KEEPER_";
-/// Beginnings of variables with our prefix that are no settings. Kubernetes sets the others for a service called ecr-keeper.
-const NO_SETTINGS: &[&str] = &["ECR_KEEPER_CONFIG", "ECR_KEEPER_SERVICE_", "ECR_KEEPER_PORT"];
-
-/// A variable's name has no `.`, `:` or `-`, which a host's has: `_` stands for each of them.
-fn host_of_variable(written: &str, hosts: &[String]) -> String {
-    let as_variable = |host: &&String| host.to_lowercase().replace(['.', ':', '-'], "_") == written;
-    hosts
-        .iter()
-        .find(as_variable)
-        .map_or_else(|| written.to_owned(), Clone::clone)
-}
-
-/// The variable that sets a key of a registry: `ECR_KEEPER_REGISTRIES__QUAY_IO__PASSWORD`.
-///
-/// Whose host it means is told by the file, which has to name the host below `registries`.
-pub fn variable_of_registry(host: &str, key: &str) -> String {
-    let host = host.replace(['.', ':', '-'], "_");
-    format!("{PREFIX}REGISTRIES__{host}__{key}").to_uppercase()
-}
-
-fn own_variables(environment: &BTreeMap<String, String>, hosts: &[String]) -> Layer {
-    let own = |(name, value): (&String, &String)| {
-        let place = name.strip_prefix(PREFIX)?;
-        // An empty variable is how a pipeline says that there is none.
-        if value.is_empty() || NO_SETTINGS.iter().any(|other| name.starts_with(other)) {
-            return None;
-        }
-        let mut place: Vec<String> = place.split("__").map(str::to_lowercase).collect();
-        if is_in_list(&place) {
-            return None;
-        }
-        match &mut place[..] {
-            [section, host, _] if section == "registries" => *host = host_of_variable(host, hosts),
-            // As a registry's host: a header's name has a `-` where a variable's has a `_`.
-            [webhook, headers, name] if webhook == "webhook" && headers == "headers" => *name = name.replace('_', "-"),
-            _ => {}
-        }
-        Some((place, value.clone(), of_variable(name)))
-    };
-    Layer(environment.iter().filter_map(own).collect())
-}
-
-/// An entry of a list is told by its number alone, and the whole list would go.
-fn is_in_list(place: &[String]) -> bool {
-    keys().any(|key| key.is_of_list_at(&place[..1]))
-}
-
-/// Variables that would set an entry of a list, under a name that no setting has.
-fn of_lists(environment: &BTreeMap<String, String>) -> Places {
-    let own = environment.iter().filter(|(_, value)| !value.is_empty());
-    let own = own.filter_map(|(name, value)| {
-        let place: Vec<String> = name.strip_prefix(PREFIX)?.split("__").map(str::to_lowercase).collect();
-        let found = Found {
-            value: Value::from(value.clone()),
-            origin: of_variable(name),
-        };
-        is_in_list(&place).then(|| (vec![place.join(".")], found))
-    });
-    own.collect()
-}
-
-/// Whether an environment variable is one that settings are read from.
-pub(super) fn is_setting(name: &str) -> bool {
-    name.starts_with(PREFIX) || keys().any(|key| key.variables.contains(&name))
-}
-
 const OF_VARIABLE: &str = "environment variable ";
 const OF_FLAG: &str = "flag ";
 
-fn of_variable(name: &str) -> String {
+pub(super) fn of_variable(name: &str) -> String {
     format!("{OF_VARIABLE}{name}")
 }
 
@@ -322,11 +252,19 @@ fn flags(given: &Given) -> Layer {
 }
 
 fn of_plan(given: &Given) -> Layer {
-    let said = |(path, value): &(&str, String)| {
+    said(&given.plan, "the plan")
+}
+
+fn usual(given: &Given) -> Layer {
+    said(&given.usual, DEFAULT)
+}
+
+fn said(values: &[(&'static str, String)], origin: &str) -> Layer {
+    let one = |(path, value): &(&str, String)| {
         let place = path.split('.').map(str::to_owned).collect();
-        (place, value.clone(), "the plan".to_owned())
+        (place, value.clone(), origin.to_owned())
     };
-    Layer(given.plan.iter().map(said).collect())
+    Layer(values.iter().map(one).collect())
 }
 
 /// `from` is the origin of what it is in.

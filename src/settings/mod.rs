@@ -5,6 +5,7 @@
 
 mod access;
 mod engines;
+mod fetch;
 mod images;
 mod keys;
 mod layers;
@@ -18,15 +19,18 @@ mod schema;
 mod serve_keys;
 mod targets;
 mod values;
+mod variables;
 mod work_keys;
 
 pub use engines::repositories;
+pub use fetch::Secrets;
 pub use images::Entry;
 pub use keys::{Key, Shape, keys};
-pub use layers::{Given, variable_of_registry};
+pub use layers::Given;
 pub use read::usual_ledger;
 pub use schema::schema;
 pub use serve_keys::interval;
+pub use variables::{environment, variable_of_registry};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +39,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::aws::AwsOptions;
+use crate::aws::{AwsError, AwsOptions};
 
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
@@ -58,7 +62,7 @@ use self::layers::Places;
 pub struct Settings {
     /// The registry's `host[:port]`; none for the account's own.
     pub registry: Option<String>,
-    /// The account that the registry's host names.
+    /// The account that the registry's host names, or that is said.
     pub account: Option<String>,
     /// Repositories with this in their name are looked after.
     pub keyword: Option<String>,
@@ -70,6 +74,8 @@ pub struct Settings {
     pub images: Vec<Entry>,
     /// Whether repositories name theirs in resource tags.
     pub resource_tags: bool,
+    /// The most tags that these choose of an upstream, unless they say more themselves; 0 is any number.
+    pub max_results: usize,
     /// What is done about a repository that is named and not there.
     pub creation: Creation,
     /// What must hold before an image takes another's place.
@@ -151,6 +157,15 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
+    /// What is kept at AWS cannot be read.
+    #[error("read the settings {place}")]
+    Unfetched {
+        /// Where.
+        place: String,
+        /// Why not.
+        #[source]
+        source: AwsError,
+    },
     /// The file is no YAML.
     #[error("read the settings file {}: {why}", path.display())]
     Syntax {
@@ -201,6 +216,14 @@ impl Written {
         }
     }
 
+    /// What somebody said, who is called `name`.
+    pub fn said(name: &str, text: String) -> Self {
+        Self {
+            path: PathBuf::from(name),
+            text,
+        }
+    }
+
     /// What is there now.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         match std::fs::read_to_string(path) {
@@ -217,7 +240,7 @@ impl Written {
 }
 
 impl Settings {
-    /// Reads and checks all layers.
+    /// Reads and checks all layers, which all are on this machine.
     pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
         Self::of(file.map(Written::read).transpose()?.as_ref(), given)
     }
@@ -229,7 +252,7 @@ impl Settings {
     }
 }
 
-/// The file that ECR_KEEPER_CONFIG names.
+/// The file, or other place, that ECR_KEEPER_CONFIG names.
 pub fn named_file() -> Option<PathBuf> {
     std::env::var_os("ECR_KEEPER_CONFIG")
         .filter(|path| !path.is_empty())
@@ -245,33 +268,9 @@ pub fn usual_file() -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The environment variables that settings are read from; one that is not text is a mistake.
-pub fn environment() -> Result<BTreeMap<String, String>, SettingsError> {
-    let mut environment = BTreeMap::new();
-    let mut mistakes = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) if layers::is_setting(&name) => {
-                environment.insert(name, value);
-            }
-            (Ok(name), Err(_)) if layers::is_setting(&name) => mistakes.push(Mistake {
-                origin: "the environment".to_owned(),
-                key: name,
-                problem: "is not UTF-8 text".to_owned(),
-            }),
-            _ => {}
-        }
-    }
-    match mistakes.is_empty() {
-        true => Ok(environment),
-        false => Err(SettingsError::Invalid(mistakes)),
-    }
-}
-
 /// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.
-pub fn show(file: Option<&Path>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
-    let file = file.map(Written::read).transpose()?;
-    let mut places: Places = layers::read(file.as_ref(), given)?;
+pub fn show(file: Option<&Written>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
+    let mut places: Places = layers::read(file, given)?;
     let mut shown = Vec::new();
     for key in keys() {
         let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::images::MOST_TAGS;
 use super::keys::TLS_VERIFY;
 use super::layers::{DEFAULT, Places};
 use super::reader::{Reader, Setting, shown, text_of};
@@ -48,6 +49,7 @@ impl Reader {
         let naming = self.naming();
         let resource_tags = self.parse("discovery.resource_tags", flag);
         let creation = self.creation();
+        let max_results = self.parse("discovery.max_results", |text| within(text, 0..=MOST_TAGS));
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
         let safety = self.safety();
         let images = self.images(safety.as_ref());
@@ -67,7 +69,8 @@ impl Reader {
         let compare = self.parse("docker.compare", |text| choice(text, &compares));
         let logins = self.logins();
         let mut aws = self.aws(retry, timeouts);
-        let account = self.agree_on_region(registry.as_deref(), aws.as_mut());
+        let said = self.account();
+        let account = self.agree_on_region(registry.as_deref(), aws.as_mut()).or(said);
         let concurrency = self.parse("concurrency", |text| within(text, 1..=64));
         let grace = self.parse("stop.grace", duration);
         let ledger = self.parse("ledger", ledger_place);
@@ -87,6 +90,7 @@ impl Reader {
             naming: naming?,
             images,
             resource_tags: resource_tags?,
+            max_results: max_results?,
             creation: creation?,
             safety: safety?,
             platforms,
@@ -124,7 +128,7 @@ impl Reader {
         })
     }
 
-    fn retry(&mut self) -> Option<Retry> {
+    pub(super) fn retry(&mut self) -> Option<Retry> {
         let tries = self.parse("retry.tries", |text| within(text, 1..=20));
         let wait = self.parse("retry.wait", duration);
         let longest = self.parse("retry.longest", duration);
@@ -160,7 +164,7 @@ impl Reader {
         });
     }
 
-    fn timeouts(&mut self) -> Option<Timeouts> {
+    pub(super) fn timeouts(&mut self) -> Option<Timeouts> {
         let connect = self.parse("timeouts.connect", bound);
         let answer = self.parse("timeouts.answer", bound);
         Some(Timeouts {

@@ -183,9 +183,14 @@ pub(super) fn role(text: &str) -> Option<String> {
         parts.next()?,
         parts.next()?,
     );
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
     let is_role = resource.strip_prefix("role/").is_some_and(|name| !name.is_empty());
+    let is_account = self::account(account).is_some();
     (arn == "arn" && iam == "iam" && region.is_empty() && is_account && is_role).then(|| text.to_owned())
+}
+
+pub(super) fn account(text: &str) -> Option<String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned())
 }
 
 pub(super) fn region(text: &str) -> Option<String> {

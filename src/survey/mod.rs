@@ -47,6 +47,8 @@ pub struct Scope {
     pub images: Vec<Named>,
     /// Whether the repositories' own resource tags may name some too.
     pub resource_tags: bool,
+    /// The most tags that these choose, unless they say more.
+    pub max_results: usize,
     /// What is done about a repository that is named and not there.
     pub creation: Creation,
     /// How backups are named, which follow nothing.

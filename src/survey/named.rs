@@ -88,7 +88,7 @@ impl Survey {
                 .boxed_local();
             while let Some((one, tags)) = answers.next().await {
                 match tags.map(|tags| named_by_tags(&one.name, &tags)) {
-                    Ok(Ok(named)) => all.extend(named),
+                    Ok(Ok(named)) => all.extend(named.map(|named| named.up_to(scope.max_results))),
                     Ok(Err(mistakes)) => {
                         let from = format!("what the tags ecr_sync_… of {} name", one.name);
                         mistakes

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use ecr_lab::ApiFault;
+use ecr_lab::{ApiFault, LabOptions};
 
 use crate::bad_input::{contains, world_with_one_change};
+use crate::support::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_aws_credentials() {
@@ -177,5 +178,29 @@ async fn a_wrong_region() {
             "eu-central-1 is not the region",
             "--region eu-west-1",
         ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_named_by_its_number_alone() {
+    let accounts = ["123456789012", "222222222222"];
+    let world = World::without_daemon(LabOptions {
+        regions: accounts
+            .map(|account| (account.to_owned(), "eu-central-1".to_owned()))
+            .to_vec(),
+        ..LabOptions::default()
+    });
+    let world = world.await;
+    let plan = || world.keeper(&["plan", "--output", "json"]).without("ECR");
+    // The lab does not let us in there, and says where that was.
+    let other = plan().env("AWS_ACCOUNT_ID", accounts[1]).ran().await.code_is(1);
+    contains(
+        &other.failure(),
+        &["DescribeRepositories", "the registry with id '222222222222' is denied"],
+    );
+    let wrong = plan().env("AWS_ACCOUNT_ID", "12345").ran().await.code_is(2);
+    contains(
+        &wrong.stderr,
+        &["environment variable AWS_ACCOUNT_ID", "aws.account_id", "12 digits"],
     );
 }

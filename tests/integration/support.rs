@@ -214,6 +214,21 @@ impl World {
         Run(command)
     }
 
+    /// A function of AWS Lambda in this world. Its settings say nothing of what is looked after.
+    pub fn function(&self, api: &str) -> Run {
+        let folder = self.folder();
+        let run = self.keeper(&[]).without("HOME").without("KEYWORD");
+        run.without("XDG_STATE_HOME")
+            .without("XDG_CONFIG_HOME")
+            .without("ECR_KEEPER_ENGINE")
+            .env("TMPDIR", folder)
+            .env("LAMBDA_TASK_ROOT", folder)
+            .env("AWS_LAMBDA_RUNTIME_API", api)
+            .env("AWS_LAMBDA_FUNCTION_NAME", "ecr-keeper")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+    }
+
     /// `sync --output json`, to its end.
     pub async fn sync(&self) -> Ran {
         self.keeper(&["sync", "--output", "json"]).ran().await

@@ -20,8 +20,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn of(file: Option<&Written>, options: &Options, context: &Context) -> Result<Self, CommandError> {
-        let settings = Settings::of(file, &context.given)?;
+    pub(super) async fn of(file: Option<&Written>, options: &Options, context: &Context) -> Result<Self, CommandError> {
+        let settings = Settings::with_secrets(file, &context.given).await?;
         let range = Range::of(context, &settings, &options.only)?;
         let schedule = settings.schedule.clone().ok_or_else(|| {
             SettingsError::Invalid(vec![Mistake {

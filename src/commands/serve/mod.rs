@@ -55,7 +55,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs again and again, until a signal asks to stop.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let mut source = Source::watch(context.file.clone())?;
+    let mut source = Source::watch(context.file.clone(), &context.given).await?;
     let mut service = Service::begin(source.told(), options, context).await?;
     while service.wait(&mut source).await {
         service.run(&mut source).await;
@@ -83,7 +83,7 @@ struct Service<'a> {
 
 impl<'a> Service<'a> {
     async fn begin(file: Option<&Written>, options: &'a Options, context: &'a Context) -> Result<Self, CommandError> {
-        let job = Job::of(file, options, context)?;
+        let job = Job::of(file, options, context).await?;
         let (nobody, _) = Events::channel();
         let signals = Signals::listen(job.settings.grace, nobody)?;
         let seen = Moment::now();
@@ -238,7 +238,7 @@ impl<'a> Service<'a> {
     }
 
     async fn apply(&mut self, file: Option<&Written>) -> Result<(), CommandError> {
-        let job = Job::of(file, self.options, self.context)?;
+        let job = Job::of(file, self.options, self.context).await?;
         let (before, after) = (self.job.settings.listen, job.settings.listen);
         // A door may also be lost, to who took its address as it made room.
         if before != after || self.door.is_none() {

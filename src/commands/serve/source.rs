@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::commands::CommandError;
-use crate::settings::{SettingsError, Written};
+use crate::settings::{Given, SettingsError, Written};
 
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) struct Source {
     /// None where nobody names one.
     file: Option<PathBuf>,
-    /// Whether it can be read again: what comes through a pipe comes once.
+    /// Whether it can be read again: what comes through a pipe comes once, and what is kept at AWS is not asked for all the time.
     stays: bool,
     stamp: Option<Stamp>,
     /// What was told last; none where it could not be read.
@@ -62,7 +62,7 @@ impl Stamp {
 
 impl Source {
     /// Reads the file as it is now.
-    pub(super) fn watch(file: Option<PathBuf>) -> Result<Self, CommandError> {
+    pub(super) async fn watch(file: Option<PathBuf>, given: &Given) -> Result<Self, CommandError> {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Before it is read: what changes from here on is seen.
@@ -70,7 +70,10 @@ impl Source {
         Ok(Self {
             stays: there.as_ref().is_some_and(Metadata::is_file),
             stamp: there.as_ref().map(Stamp::of),
-            told: file.as_deref().map(Written::read).transpose()?,
+            told: match &file {
+                Some(file) => Some(Written::fetch(file, given).await?),
+                None => None,
+            },
             found: None,
             file,
             hangup: signal(SignalKind::hangup())?,
@@ -159,7 +162,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::settings::{Given, Settings};
+    use crate::settings::Settings;
 
     /// How many images at once the settings say that were told last.
     fn concurrency(source: &Source) -> usize {
@@ -184,7 +187,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.yaml");
         fs::write(&path, "concurrency: 4\n").unwrap();
-        let mut source = Source::watch(Some(path.clone())).unwrap();
+        let mut source = Source::watch(Some(path.clone()), &Given::default()).await.unwrap();
         assert!(!has_changed(&mut source), "nothing was done to it");
         touch(&path);
         assert!(!has_changed(&mut source), "touched, no more");
@@ -205,7 +208,7 @@ mod tests {
             touch(&folder.path().join(name));
         }
         symlink("old", &path).unwrap();
-        let mut source = Source::watch(Some(path.clone())).unwrap();
+        let mut source = Source::watch(Some(path.clone()), &Given::default()).await.unwrap();
         let link = folder.path().join("link");
         symlink("new", &link).unwrap();
         fs::rename(&link, &path).unwrap();
@@ -218,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.yaml");
         fs::write(&path, "concurrency: 4\n").unwrap();
-        let mut source = Source::watch(Some(path.clone())).unwrap();
+        let mut source = Source::watch(Some(path.clone()), &Given::default()).await.unwrap();
         for part in ["", "retry: { tries: 2 }\n", "retry: { tries: 2 }\nconcurrency: 9\n"] {
             fs::write(&path, part).unwrap();
             assert!(source.look().is_none(), "{part:?}");
@@ -240,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.yaml");
         fs::write(&path, "concurrency: 4\n").unwrap();
-        let mut source = Source::watch(Some(path.clone())).unwrap();
+        let mut source = Source::watch(Some(path.clone()), &Given::default()).await.unwrap();
         fs::write(&path, "concurrency: 5\n").unwrap();
         assert!(source.look().is_none());
         assert!(source.read_now().is_ok());

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use crate::commands::teller::images;
 use crate::commands::{CommandError, Output, print_json_line};
 use crate::ledger::LockError;
-use crate::report::{Failure, Outcome, Report, one_line};
+use crate::report::{Failure, Report, one_line};
 use crate::schedule::Schedule;
 use crate::service::{Door, RunOutcome};
 
@@ -39,24 +40,7 @@ pub(super) fn ended(number: u64, report: &Report, next: Option<Timestamp>, outpu
     {
         tracing::error!("write the report to standard output: {error}");
     }
-    for failure in &report.failures {
-        tracing::error!("failed — {}", with_hint(failure));
-    }
-    for image in &report.images {
-        match (image.outcome, &image.failure) {
-            (Outcome::Failed, Some(why)) => {
-                tracing::error!("failed {} — {}", report.name_of(&image.target), with_hint(why))
-            }
-            (_, Some(why)) => tracing::warn!(
-                "{} {} — {}",
-                image.outcome.word(),
-                report.name_of(&image.target),
-                with_hint(why)
-            ),
-            (Outcome::Updated, None) => tracing::info!("updated {}", report.name_of(&image.target)),
-            (_, None) => {}
-        }
-    }
+    images(report);
     let seconds = report.ended.duration_since(report.started).as_secs_f64();
     let how = match (RunOutcome::of(report), report.stopped_by) {
         (RunOutcome::Well, _) => "ended well".to_owned(),
@@ -99,11 +83,4 @@ pub(super) fn stops(signal: Option<&str>) {
     tracing::info!(
         "{signal}: no new run begins, and one that is at work is let end within stop.grace; once more cuts it off"
     );
-}
-
-fn with_hint(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("{}; hint: {hint}", failure.in_one_line()),
-        None => failure.in_one_line(),
-    }
 }

@@ -34,7 +34,7 @@ pub struct Options {
 
 /// Asks both sides as `plan` does, and sends a message for each copy.
 pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     let (queue, state) = places(&settings)?;
     let range = Range::of(context, &settings, &options.only)?.part(options.shard);
     let mut watch = Watch::begin(context, settings.grace)?;

@@ -33,7 +33,7 @@ pub struct Options {
 
 /// Reads what everybody has told, and tells of it as `sync` does.
 pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     places(&settings)?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let gathered = watch.stop.soft.run_until_cancelled(gather(options, &settings)).await;

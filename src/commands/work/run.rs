@@ -24,7 +24,7 @@ pub struct Options {
 
 /// Works until a signal asks to stop, or the queue is empty.
 pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
-    let settings = context.settings()?;
+    let settings = context.settings().await?;
     places(&settings)?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let worked = work(options, &settings, context, &watch).await;

@@ -302,7 +302,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn bench(&self, terms: Terms, watch: &Watch) -> Result<Bench, Failure> {
-        let settings = self.context.settings_for(terms.said.clone());
+        let settings = self.context.settings_for(terms.said.clone()).await;
         let mut settings = settings.map_err(|error| Failure::new(&error, None))?;
         settings.platforms = Some(terms.platforms.clone());
         let mut desk = Desk::open(&settings, Range::default(), watch).await?;

@@ -12,9 +12,11 @@ use tokio::task::AbortHandle;
 use crate::admin;
 use crate::backend::{Backend, Software};
 use crate::bare::BareRegistry;
+use crate::cargo_lambda::CargoLambda;
 use crate::chance;
 use crate::ecr::{Account, Api, EcrPublic, EcrReferrers, EcrRegion, Limits};
 use crate::front::{Front, Login, PlainRules, Referrers, Rules};
+use crate::lambda::LambdaApi;
 use crate::process::Keeper;
 use crate::proxy::Proxy;
 use crate::registry::{ExtraRegistry, RegistryOptions};
@@ -213,6 +215,22 @@ impl Lab {
     /// When it does not start, or `scripts/tools` has not got it.
     pub async fn s3(&self) -> Result<S3> {
         S3::start(&self.folder).await
+    }
+
+    /// Starts Lambda's runtime API, for one function.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn lambda(&self) -> Result<LambdaApi> {
+        LambdaApi::start().await
+    }
+
+    /// Starts cargo-lambda's runtime API, for one function.
+    ///
+    /// # Errors
+    /// When it does not start, or `scripts/tools` has not got it.
+    pub async fn cargo_lambda(&self) -> Result<CargoLambda> {
+        CargoLambda::start(&self.folder).await
     }
 
     /// Starts distribution 3 with no front before it, with the content of `storage` or none.

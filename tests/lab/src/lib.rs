@@ -4,7 +4,8 @@
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
-//!   is Amazon S3, and SQS.
+//!   is Amazon S3, with SQS, secrets and parameters; [`Lab::lambda`] and
+//!   [`Lab::cargo_lambda`] start functions.
 //! - [`Lab::bare_registry`] is one with nothing in between, for measurements, and [`Lab::toxiproxy`] a slow way to it.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
 //!   place for its content.
@@ -28,6 +29,7 @@ mod admin;
 mod answer;
 mod backend;
 mod bare;
+mod cargo_lambda;
 mod certificates;
 mod chance;
 mod chats;
@@ -38,6 +40,7 @@ pub mod fill;
 mod front;
 pub mod images;
 mod lab;
+mod lambda;
 mod process;
 mod proxy;
 mod registry;
@@ -50,11 +53,13 @@ mod webhook;
 
 pub use backend::Software;
 pub use bare::{Asked, BareRegistry};
+pub use cargo_lambda::CargoLambda;
 pub use disk::Disk;
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
 pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
 pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
+pub use lambda::{Invoked, LambdaApi};
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use s3::S3;

@@ -1,13 +1,13 @@
-//! Amazon S3, as moto serves it: conditional writes included.
+//! Amazon S3, as moto serves it: conditional writes included. Secrets Manager and Systems Manager, at the same endpoint.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chance;
 use crate::process::{Command, Supervised, until_ready};
@@ -102,6 +102,46 @@ impl S3 {
         Ok(Some((answer.bytes().await?.to_vec(), encryption)))
     }
 
+    /// Keeps a secret in Secrets Manager, which is at the same endpoint; answers its ARN.
+    ///
+    /// # Errors
+    /// When it refuses it.
+    pub async fn keep_secret(&self, name: &str, value: &str) -> Result<String> {
+        let secret = json!({"Name": name, "SecretString": value, "ClientRequestToken": chance::hex(32)});
+        let kept = self.call("secretsmanager.CreateSecret", &secret).await?;
+        let arn = kept["ARN"].as_str().with_context(|| format!("no ARN: {kept}"))?;
+        Ok(arn.to_owned())
+    }
+
+    /// Keeps an encrypted parameter in Systems Manager, which is at the same endpoint; answers its ARN.
+    ///
+    /// # Errors
+    /// When it refuses it.
+    pub async fn keep_parameter(&self, name: &str, value: &str) -> Result<String> {
+        let parameter = json!({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": true});
+        self.call("AmazonSSM.PutParameter", &parameter).await?;
+        let name = name.trim_start_matches('/');
+        Ok(format!("arn:aws:ssm:eu-central-1:123456789012:parameter/{name}"))
+    }
+
+    /// A call in AWS's JSON 1.1, which moto tells by its target.
+    async fn call(&self, target: &str, body: &Value) -> Result<Value> {
+        let service = match target.split_once('.') {
+            Some(("AmazonSSM", _)) => "ssm",
+            _ => "secretsmanager",
+        };
+        let request = self.client.post(&self.endpoint).body(body.to_string());
+        let request = request
+            .header("X-Amz-Target", target)
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header(AUTHORIZATION, credential("eu-central-1", service));
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{target}: {status}: {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Response>> {
         let url = format!("{}/{bucket}/{key}", self.endpoint);
         let answer = self.client.get(url).send().await?;
@@ -117,7 +157,12 @@ impl S3 {
 
 /// moto shows an object only to who has signed, and does not look at how.
 fn signed() -> HeaderMap {
-    let signature =
-        "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(signature))])
+    let value = HeaderValue::from_str(&credential("us-east-1", "s3"));
+    HeaderMap::from_iter(value.map(|value| (AUTHORIZATION, value)))
+}
+
+fn credential(region: &str, service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }

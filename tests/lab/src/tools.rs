@@ -32,9 +32,10 @@ pub fn program(name: &str) -> Result<String> {
 }
 
 fn version(name: &str) -> Option<&'static str> {
+    let name = name.replace('-', "_");
     let mut lines = VERSIONS.lines().filter_map(|line| line.split_once('='));
     lines
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .find(|(key, _)| key.eq_ignore_ascii_case(&name))
         .map(|(_, version)| version)
 }
 

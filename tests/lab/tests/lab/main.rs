@@ -6,6 +6,7 @@ mod artifacts;
 mod daemon;
 mod extra;
 mod fault;
+mod lambda;
 mod nothing_stays;
 mod proxy;
 mod public;
