@@ -2,10 +2,11 @@
 
 HEADER = 22
 GAP = 2
-# What is smaller than this share of the whole goes into one rectangle with its like.
-SMALLEST = 0.0015
-# Of a label's 12 px letters.
+# What has less room than this many square pixels goes into one rectangle with its like.
+SMALLEST = 200
+# How wide the letters of a label and of a region's heading are.
 LETTER = 6.9
+HEADING_LETTER = 8.2
 
 
 def squarify(sizes, x, y, width, height):
@@ -47,20 +48,20 @@ def treemap(regions, width, height):
     groups = []
     for (size, name, repositories), (x, y, w, h) in zip(regions, squarify([region[0] for region in regions], 0, 0, width, height)):
         header = HEADER if h > 3 * HEADER and w > 60 else 0
-        entries = gathered(repositories, whole)
+        entries = gathered(repositories, whole * SMALLEST / (width * height))
         inside = squarify([size for _, size, _ in entries], 0, header, max(w - GAP, 1), max(h - header - GAP, 1))
         cells = [cell(entry, rectangle) for entry, rectangle in zip(entries, inside)]
-        groups.append(place(x, y, w - GAP, h - GAP) | {"name": name, "bytes": size, "header": fitted(name, w - 8) if header else "", "with_size": len(name) * LETTER * 1.1 + 76 <= w, "cells": cells})
+        groups.append(place(x, y, w - GAP, h - GAP) | {"name": name, "bytes": size, "header": fitted(name, w - 8, HEADING_LETTER) if header else "", "with_size": len(name) * HEADING_LETTER + 76 <= w, "cells": cells})
     return {"width": width, "height": height, "groups": groups}
 
 
-def gathered(repositories, whole):
-    large = [entry for entry in repositories if entry[1] >= SMALLEST * whole]
-    small = [entry for entry in repositories if 0 < entry[1] < SMALLEST * whole]
+def gathered(repositories, smallest):
+    large = [entry for entry in repositories if entry[1] >= smallest]
+    small = [entry for entry in repositories if 0 < entry[1] < smallest]
     if len(small) == 1:
         large, small = large + small, []
     if small:
-        large.append((f"{len(small)} smaller ones", sum(size for _, size, _ in small), "several"))
+        large.append((f"{len(small)} more", sum(size for _, size, _ in small), "several"))
     return sorted(large, key=lambda entry: -entry[1])
 
 
@@ -75,12 +76,13 @@ def place(x, y, width, height):
     return {"x": round(x, 1), "y": round(y, 1), "width": round(max(width, 0.5), 1), "height": round(max(height, 0.5), 1)}
 
 
-def fitted(name, width):
-    """The name, its last part, or that part's beginning: what there is room for; nothing below three letters."""
-    letters = int(width / LETTER)
+def fitted(name, width, letter=LETTER):
+    """The name, its last part, or that part's beginning and end: what there is room for; nothing below six letters."""
+    letters = int(width / letter)
     last = name.rsplit("/", 1)[-1]
     if len(name) <= letters:
         return name
-    if len(last) + 2 <= letters:
+    if len(last) + 2 <= letters and last != name:
         return "…/" + last
-    return last[: letters - 1] + "…" if letters >= 4 else ""
+    tail = letters // 2
+    return last[: letters - 1 - tail] + "…" + last[-tail:] if letters >= 6 else ""

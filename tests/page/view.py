@@ -22,6 +22,8 @@ MONTHS = 24
 AGES = [(30, "up to 1 month"), (91, "1 to 3 months"), (182, "3 to 6 months"), (365, "6 to 12 months"), (730, "1 to 2 years"), (math.inf, "over 2 years")]
 ANSWERS = {"read": ["read", "good"], "incomplete": ["in part", "warn"], "failed": ["failed", "bad"], "not_asked": ["not asked", "dim"]}
 USES = {"used": ["used", "good"], "unused": ["nobody", "warn"], "unknown": ["not known", "dim"]}
+# Most images are run by nobody, as older ones of a repository in use: nothing to point at.
+IMAGE_USES = USES | {"unused": ["nobody", "dim"]}
 RUNS = {"no_log_group": "no log group", "no_streams": "no streams yet", "not_allowed": "not allowed", "failed": "not read"}
 STATUSES = {"active": ["active", "good"], "archived": ["archived", "dim"], "activating": ["activating", "warn"]}
 COVERAGE = {
@@ -202,7 +204,7 @@ class View:
         columns = [
             column("Repository", "name"), column("Tags", "list", none="untagged"), column("Digest", "digest"), column("Size", "size", sum=True), column("Pushed", "time"),
             column("Last pulled", "time", none="not recorded"), column("Kind", facet=True), column("Status", "state", words=STATUSES, facet=True),
-            column("In use", "state", words=USES, facet=True), column("Run by", "list"), column("Where", "where", facet=True)]
+            column("In use", "state", words=IMAGE_USES, facet=True), column("Run by", "list"), column("Where", "where", facet=True)]
         rows = [
             [r["repositoryName"], i["tags"], i["digest"], i["bytes"], self.time(i["imagePushedAt"]), self.time(i["last_pulled"]), i["kind"], i["status"], i["use"],
              [name_of(u) for u in i["used_by"]], self.where(a, g)] for a, g, r, i in self.images()]

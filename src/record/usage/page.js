@@ -1,7 +1,9 @@
 "use strict";
 // Sorting, filtering and paging of the tables. Without this script the page shows each table's first rows.
 (() => {
-  const { tables, first_rows: ROWS } = JSON.parse(document.getElementById("data").textContent);
+  const { tables, first_rows } = JSON.parse(document.getElementById("data").textContent);
+  // On a phone each row is a card.
+  const ROWS = matchMedia("screen and (max-width: 759px)").matches ? 15 : first_rows;
   const FEW = 6;
   const NUMBERS = ["size", "count", "money", "difference"];
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -53,7 +55,7 @@
         return [...listed(value.slice(0, 3)), ...more];
       }
       case "digest":
-        return [element("code", { title: value }, value.slice(0, 19))];
+        return [element("code", { title: value }, value.slice(7, 19))];
       case "state":
         return [element("span", { class: `mark ${column.words[value][1]}` }, column.words[value][0])];
       case "run":
@@ -89,16 +91,17 @@
       this.makeTools();
       this.makeHeadings();
       this.makePager();
-      this.tell();
+      if (ROWS < first_rows) this.show();
+      else this.tell();
     }
 
     makeTools() {
-      const tools = element("div", { class: "filters", role: "group", "aria-label": `Filter and sort ${this.nouns[1]}` });
+      this.tools = element("div", { class: "filters", role: "group", "aria-label": `Filter and sort ${this.nouns[1]}` });
       this.search = element("input", { type: "search", autocomplete: "off", spellcheck: "false" });
       this.search.addEventListener("input", () => this.filter());
-      tools.append(element("label", { class: "search" }, "Contains", this.search));
+      this.tools.append(element("label", { class: "search" }, "Contains", this.search));
       this.facets = new Map();
-      this.columns.forEach((column, at) => column.facet && this.makeFacet(tools, column, at));
+      this.columns.forEach((column, at) => column.facet && this.makeFacet(column, at));
       this.order = element("select", {}, element("option", { value: "" }, "as given"));
       this.columns.forEach(({ title }, at) => {
         this.order.append(element("option", { value: `${at} down` }, `${title} ↓`), element("option", { value: `${at} up` }, `${title} ↑`));
@@ -107,13 +110,13 @@
         const [at, direction] = this.order.value.split(" ");
         this.sort(at === "" ? null : Number(at), direction === "down");
       });
-      tools.append(element("label", { class: "order" }, "Sort by", this.order));
-      // What is seen at a glance needs no search; it stays, for links that ask for a repository.
-      tools.hidden = this.rows.length < FEW;
-      this.place.querySelector(".tools").prepend(tools);
+      this.tools.append(element("label", { class: "order" }, "Sort by", this.order));
+      // What is seen at a glance needs no search, until a link asks for a repository.
+      this.tools.hidden = this.rows.length < FEW;
+      this.place.querySelector(".tools").prepend(this.tools);
     }
 
-    makeFacet(tools, column, at) {
+    makeFacet(column, at) {
       const values = [...new Set(this.rows.flatMap((row) => row[at]))].sort((a, b) => collator.compare(wordOf(column, a), wordOf(column, b)));
       if (values.length < 2) return;
       const select = element("select", {}, element("option", { value: "" }, "all"));
@@ -124,7 +127,7 @@
         this.filter();
       });
       this.facets.set(column.title, { select, values });
-      tools.append(element("label", {}, column.title, select));
+      this.tools.append(element("label", {}, column.title, select));
     }
 
     makeHeadings() {
@@ -133,6 +136,7 @@
         // Numbers and times are wanted the largest first, names from A.
         const down = [...NUMBERS, "time", "run"].includes(this.columns[at].kind);
         button.addEventListener("click", () => this.sort(at, this.by === at ? !this.descending : down));
+        heading.dataset.title = heading.textContent;
         heading.replaceChildren(button);
       });
       this.order.value = this.by === null ? "" : `${this.by} down`;
@@ -226,6 +230,7 @@
         select.dispatchEvent(new Event("change"));
       }
       this.filter();
+      this.tools.hidden = false;
       this.search.focus({ preventScroll: true });
       this.place.closest("section").scrollIntoView({ block: "start" });
     }
