@@ -39,7 +39,8 @@ class Report:
         self.outside = []
         self.changes = None
         self.upstream_asked = True
-        self.states = {}
+        # Who names an image that is gone, by repository.
+        self.missing = {}
 
     def account(self, who, regions, ecr="read", functions="read", ecs="read"):
         ident, name, email = who
@@ -80,6 +81,8 @@ class Report:
             uri = uri or image["imageUris"][0]
             state = {"state": "found", "repositoryUri": repository["repositoryUri"], "digest": image["digest"], "by": "digest"}
             image["used_by"].append(arn)
+        if state["state"] == "gone":
+            self.missing.setdefault(state["repositoryUri"], []).append(arn)
         last_run = {"state": last[0]} | ({"at": stamp(NOW - timedelta(days=last[1], minutes=len(name) * 13))} if last[0] == "ran" else {})
         function = {"FunctionName": name, "MemorySize": memory, "LastModified": stamp(NOW - timedelta(days=40, minutes=len(name)))}
         function |= {"PackageType": "Image", "ImageUri": uri, "Description": description, "LogGroupName": f"/aws/lambda/{name}", "arn": arn}
@@ -147,7 +150,7 @@ class Report:
         known = asked["lambda"] == "read" and asked["ecs"] == "read"
         for image in repository["images"]:
             image["use"] = "used" if image["used_by"] else "unused" if known else "unknown"
-        users = [user for image in repository["images"] for user in image["used_by"]]
+        users = [user for image in repository["images"] for user in image["used_by"]] + self.missing.get(repository["repositoryUri"], [])
         repository["used_by"] = list(dict.fromkeys(users))
         repository["use"] = "used" if users else "unused" if known and repository["complete"] else "unknown"
         repository["bytes"] = sum(image["bytes"] for image in repository["images"])
@@ -264,7 +267,7 @@ def small():
     report.function(production, "us-east-1", "yearly-bill", old, last=("ran", 420), description="Runs on 1 January")
     report.function(production, "eu-central-1", "partner-import", uri="999988887777.dkr.ecr.eu-west-1.amazonaws.com/partner/import:7",
                     state={"state": "outside", "registry": "999988887777.dkr.ecr.eu-west-1.amazonaws.com"}, last=("not_allowed",))
-    report.function(production, "eu-central-1", "left-over", uri=f"{shop['repositoryUri']}:v3", state={"state": "gone"}, last=("failed",))
+    report.function(production, "eu-central-1", "left-over", uri=f"{shop['repositoryUri']}:v3", state={"state": "gone", "repositoryUri": shop["repositoryUri"]}, last=("failed",))
     report.service(production, "eu-central-1", "web", [("proxy", nginx, None), ("agent", None, "public.ecr.aws/datadog/agent:7")])
     names = {"account": PRODUCTION[0], "region": "eu-central-1"}
     report.changes = {"since": "2026-10-22T14:30:00Z", "bytes_before": 8_100 * mb, "bytes_now": 9_676 * mb, "not_compared": [], "repositories": [
@@ -272,7 +275,7 @@ def small():
         names | {"repositoryName": "scratch/try-out", "changes": ["new"], "bytes_before": None, "bytes_now": 90 * mb, "images_before": None, "images_now": 1},
         names | {"repositoryName": "legacy/reports", "changes": ["shrunk", "newly_unused"], "bytes_before": 6_400 * mb, "bytes_now": 4_250 * mb, "images_before": 3, "images_now": 2},
         names | {"repositoryName": "shop/old-cart", "changes": ["gone"], "bytes_before": 300 * mb, "bytes_now": None, "images_before": 2, "images_now": None}]}
-    report.fail(production, "us-east-1", "logs", "DescribeLogStreams", "/aws/lambda/partner-import", "not_allowed",
+    report.fail(production, "eu-central-1", "logs", "DescribeLogStreams", "/aws/lambda/partner-import", "not_allowed",
                 "read the log streams of /aws/lambda/partner-import in eu-central-1: AccessDeniedException",
                 ["User: arn:aws:sts::123456789012:assumed-role/reader/usage is not authorized to perform: logs:DescribeLogStreams"],
                 "allow logs:DescribeLogStreams; docs/permissions.md has the whole policy")
