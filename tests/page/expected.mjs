@@ -57,3 +57,20 @@ export const sum = (numbers) => numbers.reduce((all, number) => all + number, 0)
 export function imagesWith(report, word) {
   return images(report).filter(({ repositoryName, tags, digest }) => [repositoryName, digest, ...tags].some((text) => text.toLowerCase().includes(word)));
 }
+
+/** How many images were pushed in each month of the report's zone, by names such as 2026-11. */
+export function pushesByMonth(report) {
+  const zoned = new Intl.DateTimeFormat("sv-SE", { timeZone: report.settings.time_zone, year: "numeric", month: "2-digit" });
+  const months = {};
+  for (const { imagePushedAt } of images(report)) {
+    const month = zoned.format(new Date(imagePushedAt));
+    months[month] = (months[month] ?? 0) + 1;
+  }
+  return months;
+}
+
+/** How many images have ages, in days, between these bounds, the last of them having none. */
+export function ages(report, bounds) {
+  const days = images(report).map(({ imagePushedAt }) => (Date.parse(report.generated_at) - Date.parse(imagePushedAt)) / 86_400_000);
+  return [...bounds, Infinity].map((bound, at) => days.filter((age) => age <= bound && age > (at ? bounds[at - 1] : -1)).length);
+}

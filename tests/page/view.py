@@ -30,7 +30,7 @@ COVERAGE = {
     "current": ["as upstream", "good"], "older": ["older than upstream", "warn"], "unchecked": ["not compared", "dim"],
     "outside": ["outside", "warn"], "gone": ["gone from ECR", "bad"], "unknown": ["not known", "dim"],
 }
-BECAUSE = {"unused": ["no function, old push", "warn"], "not_run": ["not run for long", "dim"]}
+BECAUSE = {"unused": ["not used, old push", "warn"], "not_run": ["not run for long", "dim"]}
 REPOSITORIES = ["repository", "repositories"]
 CHANGES = {"new": "new", "gone": "gone", "grown": "grown", "shrunk": "shrunk", "newly_unused": "newly unused", "newly_used": "newly used"}
 
