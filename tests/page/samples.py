@@ -280,7 +280,7 @@ def small():
     report.fail(production, "eu-central-1", "logs", "DescribeLogStreams", "/aws/lambda/partner-import", "not_allowed",
                 "read the log streams of /aws/lambda/partner-import in eu-central-1: AccessDeniedException",
                 ["User: arn:aws:sts::123456789012:assumed-role/reader/usage is not authorized to perform: logs:DescribeLogStreams"],
-                "allow logs:DescribeLogStreams; docs/permissions.md has the whole policy")
+                "allow logs:DescribeLogStreams to the role that asks")
     return report.done()
 
 

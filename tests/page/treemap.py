@@ -51,7 +51,7 @@ def treemap(regions, width, height):
         entries = gathered(repositories, whole * SMALLEST / (width * height))
         inside = squarify([size for _, size, _ in entries], 0, header, max(w - GAP, 1), max(h - header - GAP, 1))
         cells = [cell(entry, rectangle) for entry, rectangle in zip(entries, inside)]
-        groups.append(place(x, y, w - GAP, h - GAP) | {"name": name, "bytes": size, "header": fitted(name, w - 8, HEADING_LETTER) if header else "", "with_size": len(name) * HEADING_LETTER + 76 <= w, "cells": cells})
+        groups.append(place(x, y, w - GAP, h - GAP) | {"name": name, "bytes": size, "header": fitted(name, w - 2, HEADING_LETTER) if header else "", "with_size": len(name) * HEADING_LETTER + 76 <= w, "cells": cells})
     return {"width": width, "height": height, "groups": groups}
 
 
