@@ -142,7 +142,8 @@ class View:
         rows = [{"label": label, "count": 0, "bytes": 0, "used_bytes": 0} for _, label in AGES]
         for *_, image in self.images():
             if image["imagePushedAt"]:
-                age = self.now - self.moment(image["imagePushedAt"])
+                # By the time that went by, whatever clocks were set to.
+                age = datetime.fromisoformat(self.report["generated_at"]) - datetime.fromisoformat(image["imagePushedAt"])
                 row = rows[next(at for at, (days, _) in enumerate(AGES) if age <= (timedelta.max if days == math.inf else timedelta(days=days)))]
                 row["count"] += 1
                 row["bytes"] += image["bytes"]
