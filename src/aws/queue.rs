@@ -39,7 +39,7 @@ pub struct Outgoing {
 }
 
 /// A message that nobody else is shown for now.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// SQS's name for it.
     pub id: String,
@@ -227,22 +227,33 @@ impl Queue {
             Count::Number(number) => number,
             Count::Text(text) => text.parse().map_err(|error| odd(&error))?,
         };
-        let queue = self.at(options, &policy.dead_letter_target_arn).await?;
+        let queue = Self::of_arn(options, &policy.dead_letter_target_arn).await?;
         Ok(Some(DeadLetters { queue, after }))
     }
 
-    /// The queue of an ARN, `arn:PARTITION:sqs:REGION:ACCOUNT:NAME`.
-    async fn at(&self, options: &AwsOptions, arn: &str) -> Result<Self, AwsError> {
+    /// The queue of an ARN, `arn:PARTITION:sqs:REGION:ACCOUNT:NAME`, with the credentials that `options` lead to.
+    pub async fn of_arn(options: &AwsOptions, arn: &str) -> Result<Self, AwsError> {
         const CALL: &str = "GetQueueUrl";
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let [_, _, "sqs", _, account, name] = parts[..] else {
-            return Err(self.odd(CALL, format!("{arn} is no ARN of a queue")));
+        let [_, _, "sqs", region, account, name] = parts[..] else {
+            return Err(AwsError::odd_answer(
+                CALL,
+                format!("of {arn}"),
+                "it is no ARN of a queue",
+            ));
         };
+        let there = AwsOptions {
+            endpoint_url: None,
+            region: Some(region.to_owned()),
+            ..options.clone()
+        };
+        let client = Client::new(&there.load().await?);
         tracing::debug!("ask AWS: {CALL} of {name}");
-        let request = self.client.get_queue_url().queue_name(name);
+        let request = client.get_queue_url().queue_name(name);
         let answer = request.queue_owner_aws_account_id(account).send().await;
         let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {name}"), error))?;
-        Self::connect(options, answer.queue_url().unwrap_or_default()).await
+        let url = answer.queue_url().unwrap_or_default().to_owned();
+        Ok(Self { client, url })
     }
 
     async fn attributes<const N: usize>(

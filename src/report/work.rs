@@ -130,8 +130,12 @@ impl Worked {
         for failure in &self.failures {
             failure.write_item(out)?;
         }
-        writeln!(
-            out,
+        writeln!(out, "{}", self.counted())
+    }
+
+    /// How many ended how, in words.
+    pub fn counted(&self) -> String {
+        format!(
             "{} updated, {} unchanged, {} refused, {} failed tries, {} returned, {} given up",
             self.updated, self.unchanged, self.refused, self.failed, self.returned, self.buried
         )

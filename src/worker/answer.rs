@@ -7,6 +7,44 @@ use crate::commands::teller::with_hint;
 use crate::plan::CopyBecause;
 use crate::report::{Failure, Outcome, Preview, Report, Totals};
 
+/// What an event is answered with.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Answered {
+    /// Of a run.
+    Run(Box<Answer>),
+    /// Of messages of a queue: those that are to come again.
+    Work(PartialFailure),
+}
+
+/// As Lambda reads it (AWS Lambda Developer Guide, "Reporting batch item failures").
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PartialFailure {
+    batch_item_failures: Vec<Item>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    item_identifier: String,
+}
+
+impl PartialFailure {
+    pub(super) fn of(messages: Vec<String>) -> Self {
+        let items = messages.into_iter().map(|item_identifier| Item { item_identifier });
+        Self {
+            batch_item_failures: items.collect(),
+        }
+    }
+}
+
+impl From<Answer> for Answered {
+    fn from(answer: Answer) -> Self {
+        Self::Run(Box::new(answer))
+    }
+}
+
 /// An answer. Lambda takes up to 6 MB of it, so that of very many images only the first are named.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
@@ -121,21 +159,23 @@ impl Answer {
         }
     }
 
-    /// Where not even the telling was done in time.
-    pub(super) fn out_of_time() -> Self {
-        Self::of_failure(&Failure {
-            message: "the time was over before it could be told what was done: images that the log does not name may be done too".to_owned(),
-            causes: Vec::new(),
-            hint: Some("give the function more time, or narrow the run down with only or shard".into()),
-        })
-    }
-
     /// The last line of an invocation, and what failed.
     pub(super) fn log(&self) {
         match self.ok {
             true => tracing::info!("{}", self.message),
             false => tracing::warn!("{}", self.message),
         }
+    }
+}
+
+/// Where not even the telling was done in time.
+pub(super) fn out_of_time() -> Failure {
+    Failure {
+        message:
+            "the time was over before it could be told what was done: images that the log does not name may be done too"
+                .to_owned(),
+        causes: Vec::new(),
+        hint: Some("give the function more time, or narrow the run down with only or shard".into()),
     }
 }
 

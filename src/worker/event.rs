@@ -5,9 +5,12 @@
 
 mod reach;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::aws::ecr::host_and_name;
+use crate::aws::queue::Received;
 use crate::image::InvalidReference;
 use crate::mapping::{Only, Shard};
 use crate::settings::{Mistake, keys};
@@ -20,6 +23,16 @@ pub(super) const ORIGIN: &str = "the event";
 pub(super) enum Asked {
     /// One run.
     Run(Box<Run>),
+    /// Messages of a queue, each of which is one image.
+    Work(Batch),
+}
+
+/// Messages that Lambda took out of a queue (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Batch {
+    /// The queue's ARN.
+    pub(super) queue: String,
+    pub(super) messages: Vec<Received>,
 }
 
 /// A run, and what is its own about it.
@@ -62,6 +75,7 @@ impl Asked {
     /// Every mistake but those that the settings find in what they are told.
     pub(super) fn read(event: &Value) -> Result<Self, Vec<Mistake>> {
         let inner = match event {
+            Value::Object(event) if event.contains_key("Records") => return batch(event).map(Self::Work),
             Value::Object(event) if event.contains_key("detail-type") => detail(event)?,
             other => other.clone(),
         };
@@ -77,6 +91,34 @@ impl Asked {
             true => Ok(Self::Run(Box::new(reader.run))),
             false => Err(reader.mistakes),
         }
+    }
+}
+
+/// All of one queue, as Lambda hands them over.
+fn batch(event: &Map<String, Value>) -> Result<Batch, Vec<Mistake>> {
+    let records = event.get("Records").and_then(Value::as_array);
+    let mut queues = BTreeSet::new();
+    let mut record = |record: &Value| {
+        let text = |key: &str| record.get(key)?.as_str().map(str::to_owned);
+        queues.insert(text("eventSourceARN")?);
+        (text("eventSource")? == "aws:sqs").then_some(())?;
+        let times = record
+            .pointer("/attributes/ApproximateReceiveCount")
+            .and_then(Value::as_str);
+        Some(Received {
+            id: text("messageId")?,
+            body: text("body")?,
+            receipt: text("receiptHandle")?,
+            times: times?.parse().ok()?,
+        })
+    };
+    let messages: Option<Vec<Received>> = records.and_then(|all| all.iter().map(&mut record).collect());
+    match (messages, queues.pop_first(), queues.is_empty()) {
+        (Some(messages), Some(queue), true) => Ok(Batch { queue, messages }),
+        _ => Err(vec![mistake(
+            "Records",
+            "are no messages that Lambda took out of one queue of SQS",
+        )]),
     }
 }
 

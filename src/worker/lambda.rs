@@ -12,7 +12,7 @@ use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 
 use self::function::carry_out;
-use super::answer::Answer;
+use super::answer::{Answer, Answered, out_of_time};
 use super::event::ORIGIN;
 use crate::commands::ExitCode;
 use crate::commands::teller::with_hint;
@@ -126,7 +126,7 @@ fn start_log() {
     };
 }
 
-async fn invoked(event: LambdaEvent<Value>) -> Result<Answer, Refused> {
+async fn invoked(event: LambdaEvent<Value>) -> Result<Answered, Refused> {
     let LambdaEvent { payload, context } = event;
     // Its level is the highest there is: at any level the lines say whose they are.
     let span = tracing::error_span!("invocation", requestId = %context.request_id);
@@ -134,10 +134,17 @@ async fn invoked(event: LambdaEvent<Value>) -> Result<Answer, Refused> {
     let answered = async {
         // Whatever is still at work then ends here: the process is frozen once it has answered.
         let answered = tokio::time::timeout_at(deadline.last.into(), carry_out(&payload, deadline)).await;
-        let answered = answered.unwrap_or_else(|_| Ok(Answer::out_of_time()));
-        match &answered {
-            Ok(answer) => answer.log(),
-            Err(refused) => tracing::error!("{refused}"),
+        let answered = answered.unwrap_or_else(|_| match payload.get("Records") {
+            // What is not told to be undone would be taken out of the queue.
+            Some(_) => Err(Refused::Unusable(out_of_time())),
+            None => {
+                let answer = Answer::of_failure(&out_of_time());
+                answer.log();
+                Ok(answer.into())
+            }
+        });
+        if let Err(refused) = &answered {
+            tracing::error!("{refused}");
         }
         answered
     };

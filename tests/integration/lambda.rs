@@ -4,6 +4,7 @@ mod cargo_lambda;
 mod deadline;
 mod events;
 mod own;
+mod queue;
 
 use std::time::Duration;
 

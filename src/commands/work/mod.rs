@@ -5,9 +5,11 @@ mod gather;
 mod run;
 mod worker;
 
-use super::{CommandError, Context, ExitCode};
+use self::worker::Worker;
+use super::{CommandError, Context, ExitCode, Watch};
+use crate::aws::queue::{Queue, Received};
 use crate::aws::s3::Bucket;
-use crate::report::Failure;
+use crate::report::{Failure, Worked};
 use crate::settings::Settings;
 use crate::work::{Board, Place};
 
@@ -59,15 +61,38 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     }
 }
 
+/// Does what a few messages of the queue of an ARN say. Answers those that are to come again, and what was done.
+pub(crate) async fn handed(
+    messages: &[Received],
+    queue: &str,
+    settings: &Settings,
+    context: &Context,
+    watch: &mut Watch,
+) -> Result<(Vec<String>, Worked), Failure> {
+    let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
+    let queue = match &settings.work.queue {
+        Some(url) => Queue::connect(&settings.aws, url).await,
+        None => Queue::of_arn(&settings.aws, queue).await,
+    };
+    let queue = queue.map_err(|error| Failure::from(&error))?;
+    let mut worker = Worker::open(context, settings, queue, state).await?;
+    let again = worker.work(messages, watch).await;
+    worker.close().await;
+    watch.end_view().await;
+    Ok((again, worker.worked))
+}
+
+fn lacking(what: &str) -> Failure {
+    Failure {
+        message: format!("{what} is not set"),
+        causes: Vec::new(),
+        hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
+    }
+}
+
 /// The queue's URL, and where its state is kept. Both have to be said.
 fn places(settings: &Settings) -> Result<(&str, &Place), CommandError> {
-    let lacking = |what: &str| {
-        CommandError::Unusable(Failure {
-            message: format!("{what} is not set"),
-            causes: Vec::new(),
-            hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
-        })
-    };
+    let lacking = |what| CommandError::Unusable(lacking(what));
     let queue = settings.work.queue.as_deref().ok_or_else(|| lacking("work.queue"))?;
     let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
     Ok((queue, state))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::places;
 use super::worker::Worker;
-use crate::aws::queue::{BATCH, LONGEST_WAIT};
+use crate::aws::queue::{BATCH, LONGEST_WAIT, Queue};
 use crate::commands::sync::lock;
 use crate::commands::watch::Watch;
 use crate::commands::{CommandError, Context, ExitCode};
@@ -42,7 +42,9 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
     let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
     // One daemon takes one run at a time.
     let _alone = lock(settings, None, watch).await?;
-    let mut worker = Worker::open(context, settings, (queue, state)).await?;
+    let queue = Queue::connect(&settings.aws, queue).await;
+    let queue = queue.map_err(|error| Failure::from(&error))?;
+    let mut worker = Worker::open(context, settings, queue, state).await?;
     let most = settings.concurrency.min(BATCH);
     // A queue that is to be emptied is asked again sooner.
     let wait = match options.until_empty {

@@ -85,10 +85,9 @@ impl<'a> Worker<'a> {
     pub(crate) async fn open(
         context: &'a Context,
         settings: &'a Settings,
-        (queue, state): (&str, &Place),
+        queue: Queue,
+        state: &Place,
     ) -> Result<Self, Failure> {
-        let queue = Queue::connect(&settings.aws, queue).await;
-        let queue = queue.map_err(|error| Failure::from(&error))?;
         let dead = queue.dead_letters(&settings.aws).await;
         let Some(dead) = dead.map_err(|error| Failure::from(&error))? else {
             return Err(Failure {

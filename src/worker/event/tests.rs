@@ -6,7 +6,7 @@ use crate::settings::{Given, Settings, Written};
 fn run(event: Value) -> Run {
     match Asked::read(&event) {
         Ok(Asked::Run(run)) => *run,
-        Err(mistakes) => panic!("{mistakes:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::Refused;
 use crate::aws::ecr::account_and_region;
-use crate::commands::teller;
+use crate::commands::teller::{self, with_hint};
+use crate::commands::work::handed;
 use crate::commands::{CommandError, Context, Output, Range, Watch, plan, sync};
 use crate::ledger::Place;
 use crate::mapping::Only;
@@ -16,14 +17,37 @@ use crate::progress::{Screen, View};
 use crate::report::Failure;
 use crate::settings::{Given, Mistake, Settings, SettingsError, Written, environment, named_file, show, usual_file};
 use crate::stop::Deadline;
-use crate::worker::answer::Answer;
-use crate::worker::event::{Asked, ORIGIN, Run, Verb};
+use crate::worker::answer::{Answer, Answered, PartialFailure};
+use crate::worker::event::{Asked, Batch, ORIGIN, Run, Verb};
 
 /// Everything is read anew: what was changed holds from the next invocation on, and none knows of another.
-pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answer, Refused> {
-    let Asked::Run(run) = Asked::read(event).map_err(Refused::Event)?;
-    let (mut settings, context) = settings(&run).await?;
-    let only = narrowed(&run, &mut settings)?;
+pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answered, Refused> {
+    match Asked::read(event).map_err(Refused::Event)? {
+        Asked::Run(run) => {
+            let answer = one_run(&run, deadline).await?;
+            answer.log();
+            Ok(answer.into())
+        }
+        Asked::Work(batch) => work(&batch, deadline).await.map(Answered::Work),
+    }
+}
+
+/// What is not done when the time is over comes again.
+async fn work(batch: &Batch, deadline: Deadline) -> Result<PartialFailure, Refused> {
+    let (settings, context) = settings(&Run::default()).await?;
+    let mut watch = Watch::until(deadline, &context);
+    let handed = handed(&batch.messages, &batch.queue, &settings, &context, &mut watch).await;
+    let (again, worked) = handed.map_err(Refused::Unusable)?;
+    for failure in &worked.failures {
+        tracing::error!("failed — {}", with_hint(failure));
+    }
+    tracing::info!("{}", worked.counted());
+    Ok(PartialFailure::of(again))
+}
+
+async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
+    let (mut settings, context) = settings(run).await?;
+    let only = narrowed(run, &mut settings)?;
     if let Place::File(path) = &settings.ledger {
         let path = path.display();
         tracing::warn!(

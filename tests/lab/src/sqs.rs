@@ -48,12 +48,12 @@ impl S3 {
         self.ask_sqs("SendMessage", &message).await.map(drop)
     }
 
-    /// Takes all messages of a queue, with their attributes.
+    /// Takes all messages of a queue, with their attributes; they are hidden then.
     ///
     /// # Errors
     /// When SQS refuses it.
     pub async fn messages(&self, url: &str) -> Result<Vec<Value>> {
-        let asked = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]});
+        let asked = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "AttributeNames": ["All"]});
         let mut all = Vec::new();
         loop {
             let answer = self.ask_sqs("ReceiveMessage", &asked).await?;
