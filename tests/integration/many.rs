@@ -1,7 +1,7 @@
 //! Two thousand images on eight workers, two of which are killed at work, while each hundredth request fails: by a queue, and by
 //! shards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ impl Many {
             .env("AWS_ENDPOINT_URL_SQS", self.s3.endpoint())
             .env("ECR_KEEPER_WORK__STATE", format!("s3://{BUCKET}/work"))
             .env("ECR_KEEPER_WORK__LEASE", "10s")
+            // moto looks at every message for each that is asked for: few calls for many.
+            .env("ECR_KEEPER_CONCURRENCY", "10")
             .env("ECR_KEEPER_LEDGER", format!("s3://{BUCKET}/ledger.json"))
     }
 
@@ -99,9 +101,19 @@ impl Many {
         running
     }
 
+    /// Every target once.
+    fn targets(&self) -> Vec<String> {
+        sorted(self.expected.keys().cloned().collect())
+    }
+
     fn host(&self) -> String {
         format!("{}/", self.world.lab.ecr().host())
     }
+}
+
+fn sorted(mut targets: Vec<String>) -> Vec<String> {
+    targets.sort();
+    targets
 }
 
 /// The targets of a report, each of which is brought.
@@ -135,12 +147,7 @@ async fn by_a_queue_every_image_is_there_once_and_in_the_report() {
     }
     assert_eq!(many.current(), ALL);
     let report = work(&["report", "--wait"]).ran().await.well().json();
-    let told = brought(&report, &many.host());
-    assert_eq!(told.len(), ALL);
-    assert!(
-        told.iter().eq(many.expected.keys().collect::<BTreeSet<_>>()),
-        "each target once, in order"
-    );
+    assert_eq!(sorted(brought(&report, &many.host())), many.targets());
     assert_eq!(many.s3.messages(&queue.dead).await.unwrap(), [Value::Null; 0]);
 }
 
@@ -158,12 +165,6 @@ async fn by_shards_every_image_is_there_once_and_in_one_report() {
         reports.push(shard(at).ran().await.well().json());
     }
     assert_eq!(many.current(), ALL);
-    let mut told: Vec<String> = reports
-        .iter()
-        .flat_map(|report| brought(report, &many.host()))
-        .collect();
-    told.sort();
-    let mut expected: Vec<String> = many.expected.keys().cloned().collect();
-    expected.sort();
-    assert_eq!(told, expected);
+    let told = reports.iter().flat_map(|report| brought(report, &many.host()));
+    assert_eq!(sorted(told.collect()), many.targets());
 }
