@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use ecr_lab::images::tiny;
+use ecr_lab::images::{Image, Layer, Place, Platform};
 use ecr_lab::{Act, Fault, LabOptions, S3};
 use futures::{StreamExt, stream};
 use serde_json::Value;
@@ -39,20 +39,18 @@ impl Many {
         }
         std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
         let each = (0..REPOSITORIES).flat_map(|repository| (0..TAGS).map(move |tag| (repository, tag)));
-        let expected = stream::iter(each)
-            .map(|(repository, tag)| {
-                let world = &world;
-                async move {
-                    let image = tiny(&format!("{repository}.{tag}"));
-                    let pushed = world
-                        .upstream(&format!("library/app{repository}"), &format!("1.{tag}"), image)
-                        .await;
-                    (format!("mirror/app{repository}:1.{tag}"), pushed.digest().to_owned())
-                }
-            })
-            .buffer_unordered(8)
-            .collect()
-            .await;
+        let place = Place::of(world.lab.upstream());
+        let push = async |(repository, tag): (usize, usize)| {
+            let image = Image::new(Platform::amd64()).layer(Layer::new().file("etc/lab", b"all of them"));
+            let image = image.label("name", &format!("{repository}.{tag}"));
+            let upstream = format!("library/app{repository}");
+            let pushed = image
+                .push(&place, &upstream, &format!("1.{tag}"))
+                .await
+                .expect("it is pushed");
+            (format!("mirror/app{repository}:1.{tag}"), pushed.digest().to_owned())
+        };
+        let expected = stream::iter(each).then(push).collect().await;
         let s3 = world.lab.s3().await.expect("moto starts");
         s3.create_bucket(BUCKET).await.unwrap();
         for front in [world.lab.upstream(), world.lab.ecr().front()] {

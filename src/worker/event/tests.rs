@@ -210,7 +210,6 @@ fn every_mistake_is_named() {
         "concurrent": 1.5,
         "chek_digest": true,
         "imagse": [],
-        "Records": [],
         "only": [1],
         "shard": "5",
         "command": "prune",
@@ -229,7 +228,6 @@ fn every_mistake_is_named() {
             "the event: repositories: \"Base/Image\" is no repository's ARN or name: \"Base/Image\" is no image \
              reference: a repository's name is in small letters",
             "the event: repositories: \"arn:aws:s3:::bucket\" is no repository's ARN or name: it is of another service than ECR",
-            "the event: Records: no such field: an event has lambda-ecr-image-sync's or settings",
             "the event: chek_digest: no such field; did you mean check_digest?",
             "the event: imagse: no such field; did you mean images?",
         ]
