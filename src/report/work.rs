@@ -114,7 +114,7 @@ impl Worked {
     /// Adds what failed.
     pub fn fail(&mut self, failure: Failure) {
         const MOST: usize = 100;
-        if self.failures.len() == MOST {
+        if self.failures.len() >= MOST {
             self.failures.remove(0);
         }
         self.failures.push(failure);

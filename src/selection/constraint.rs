@@ -200,8 +200,11 @@ fn in_our_words(condition: &str) -> Option<String> {
         return Some(format!("~> {known}.0"));
     }
     if let Some(rest) = condition.strip_prefix('~') {
-        rest.parse::<Version>().ok()?;
-        return Some(format!("~> {rest}"));
+        // There `~1.2` stays below 1.3, and `~1` below 2.
+        return Some(match rest.parse::<Version>().ok()?.segments().len() {
+            1 | 2 => format!("~> {rest}.0"),
+            _ => format!("~> {rest}"),
+        });
     }
     let rest = condition.strip_prefix('^')?;
     rest.parse::<Version>().ok()?;
@@ -336,11 +339,15 @@ mod tests {
             ("1.x", "~> 1.0"),
             ("1.2.*", "~> 1.2.0"),
             ("~1.2.3", "~> 1.2.3"),
+            ("~1.2", "~> 1.2.0"),
+            ("~1", "~> 1.0"),
             ("^1.2", ">= 1.2, < 2"),
         ] {
             assert_eq!(why(text), format!("{text:?} is no condition here: write {instead}"));
             assert!(instead.parse::<Constraint>().is_ok(), "{instead}");
         }
+        // As npm has them.
+        assert!(holds("~> 1.2.0", "1.2.9") && !holds("~> 1.2.0", "1.3.0") && !holds("~> 1.0", "2.0"));
         assert!(why("^0.2").contains("is no version"), "{}", why("^0.2"));
         assert!(why(">= 1.2, ").starts_with("a condition is missing"));
         assert!(why("").starts_with("a condition is missing"));

@@ -123,6 +123,18 @@ impl From<&WorkError> for Failure {
 impl Task {
     /// One for each copy of a plan. `saved` says of all of them what its own plan does not.
     pub fn all_of(run: &str, saved: &Saved) -> Vec<Self> {
+        // Not with the whole plan for each.
+        let head = Saved {
+            version: saved.version,
+            made: saved.made,
+            registry: saved.registry.clone(),
+            engine: saved.engine,
+            platforms: saved.platforms.clone(),
+            attestations: saved.attestations,
+            referrers: saved.referrers,
+            foreign_layers: saved.foreign_layers,
+            plan: Plan::default(),
+        };
         let creates: Vec<&Action> = saved
             .plan
             .actions()
@@ -144,7 +156,7 @@ impl Task {
                         stages: create.map(|create| vec![create]).into_iter().chain([copied]).collect(),
                         ..Plan::default()
                     },
-                    ..saved.clone()
+                    ..head.clone()
                 },
             }
         };

@@ -251,7 +251,15 @@ impl Reader {
 
     fn settings(&mut self, name: &str, value: &Value) {
         match value {
-            Value::Object(settings) => settings.iter().for_each(|(name, value)| self.merge(name, value)),
+            Value::Object(settings) => {
+                for (name, value) in settings {
+                    // `webhook.url` in one word would be read as a setting, and pass by what an event may say.
+                    match is_section(name) {
+                        true => self.merge(name, value),
+                        false => self.unknown(name),
+                    }
+                }
+            }
             _ => self.wrong(name, "is no JSON object"),
         }
     }

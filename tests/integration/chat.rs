@@ -145,7 +145,8 @@ async fn long_reports_are_split_within_the_limits_and_tell_every_image_once() {
     let world = empty_world().await;
     let tag = |number: usize| format!("{number:03}_{}", "a_long_tag".repeat(11));
     for number in 0..IMAGES {
-        world.upstream(UPSTREAM, &tag(number), tiny("new")).await;
+        // Each another one: many tags of one image would be written to one place of the registry at once.
+        world.upstream(UPSTREAM, &tag(number), tiny(&tag(number))).await;
         world.ecr(REPOSITORY, &tag(number), tiny("old")).await;
     }
     to_teams(by_bot(&world, &["sync"]), &world).ran().await.well();

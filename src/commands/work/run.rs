@@ -56,15 +56,26 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
         let Some(received) = watch.stop.soft.run_until_cancelled(received).await else {
             break;
         };
-        let received = received.map_err(|error| Failure::from(&error))?;
+        let received = match received {
+            Ok(received) => received,
+            // What was done until then is kept and told.
+            Err(error) => {
+                worker.worked.fail(Failure::from(&error));
+                break;
+            }
+        };
         if !received.is_empty() {
             worker.work(&received, watch).await;
             continue;
         }
         if options.until_empty {
-            let depth = worker.queue().depth().await.map_err(|error| Failure::from(&error))?;
-            if depth.visible + depth.hidden == 0 {
-                break;
+            match worker.queue().depth().await {
+                Ok(depth) if depth.visible + depth.hidden == 0 => break,
+                Ok(_) => {}
+                Err(error) => {
+                    worker.worked.fail(Failure::from(&error));
+                    break;
+                }
             }
         }
     }

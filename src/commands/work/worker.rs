@@ -213,28 +213,35 @@ impl<'a> Worker<'a> {
             worked.fail(Failure::from(&error));
             Verdict::Again(Duration::from_secs(30))
         };
-        match self.board.outcome(&task.run, &task.id).await {
-            Ok(Some(known)) if is_last(known.outcome) => {
-                self.worked.returned += 1;
-                return Err(Verdict::Done);
-            }
-            Ok(_) => {}
-            Err(error) => return Err(unknown(&mut self.worked, error)),
-        }
-        match self.claims.take(&target).await {
-            Ok(Taken::Claim(claim)) => Ok(Begun {
-                at,
-                task,
-                target,
-                claim,
-            }),
+        let claim = match self.claims.take(&target).await {
+            Ok(Taken::Claim(claim)) => claim,
             Ok(Taken::Held { by, left }) => {
                 tracing::debug!("{by} is at {target}, for {left:?} at most");
                 self.worked.returned += 1;
-                Err(Verdict::Again(left.max(Duration::from_secs(1))))
+                return Err(Verdict::Again(left.max(Duration::from_secs(1))));
             }
-            Err(error) => Err(unknown(&mut self.worked, error)),
+            Err(error) => return Err(unknown(&mut self.worked, error)),
+        };
+        // Under the claim: whoever was at it before has told.
+        let verdict = match self.board.outcome(&task.run, &task.id).await {
+            Ok(Some(known)) if is_last(known.outcome) => {
+                self.worked.returned += 1;
+                Verdict::Done
+            }
+            Ok(_) => {
+                return Ok(Begun {
+                    at,
+                    task,
+                    target,
+                    claim,
+                });
+            }
+            Err(error) => unknown(&mut self.worked, error),
+        };
+        if let Err(error) = claim.release().await {
+            tracing::debug!("{error}");
         }
+        Err(verdict)
     }
 
     /// Carries out all that can be carried out together, and answers what became of each target.
@@ -261,7 +268,10 @@ impl<'a> Worker<'a> {
                     report.add_failed(copy, failure.clone());
                 }
             }
-            self.worked.failures.extend(report.failures);
+            report
+                .failures
+                .into_iter()
+                .for_each(|failure| self.worked.fail(failure));
             images.extend(report.images.into_iter().map(|image| (image.target.clone(), image)));
         }
         images

@@ -30,11 +30,12 @@ const WITHIN: &[&str] = &[
     "slack.error_subject",
 ];
 
-/// What of these is not: files of the function, and somebody who would be shown its signature.
+/// What of these is not: files of the function, who it is elsewhere, and somebody who would be shown its signature.
 const WITHOUT: &[&str] = &[
     "repositories.lifecycle_policy",
     "repositories.policy",
     "images.#.targets.#.endpoint_url",
+    "images.#.targets.#.role_arn",
 ];
 
 /// What is said that an event may not say. What is no setting at all the settings find.

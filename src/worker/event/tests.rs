@@ -254,11 +254,24 @@ fn who_the_function_is_and_where_its_secrets_go_an_event_does_not_say() {
         json!({"timeouts": {"answer": "1h"}}),
         json!({"repositories": {"policy": "/proc/self/environ"}}),
         json!({"images": [{"upstream": "app", "targets": [{"region": "eu-west-1", "endpoint_url": "https://aws.example.com"}]}]}),
+        json!({"images": [{"upstream": "app", "targets": [{"region": "eu-west-1", "role_arn": "arn:aws:iam::222222222222:role/admin"}]}]}),
     ] {
         let told = mistakes(json!({ "settings": settings }));
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("an event does not say this"), "{told:?}");
         assert_eq!(mistakes(settings).len(), 1);
+    }
+    // In one word it would be read as the setting all the same.
+    for name in [
+        "webhook.url",
+        "webhook.headers.authorization",
+        "aws.role_arn",
+        "images[0].upstream",
+    ] {
+        let told = mistakes(json!({"settings": {name: arn}}));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("no such field"), "{told:?}");
+        assert_eq!(mistakes(json!({name: arn})).len(), 1);
     }
 }
 
