@@ -351,14 +351,14 @@ fn common(section: &mut Section<'_>, draft: &mut Draft) -> BTreeMap<&'static str
 /// What regsync calls tags of signatures and the like, which are named for a digest.
 const DIGEST_TAGS: &str = "digestTags";
 
-/// One setting stands for two of regsync's.
+/// One setting stands for two of regsync's: for one alone it would bring more.
 fn with_referrers(all: &mut BTreeMap<&'static str, Common>, draft: &mut Draft) {
     if let (Some(one), None) | (None, Some(one)) = (all.get(REFERRERS), all.get(DIGEST_TAGS)) {
         let one = one.clone();
-        let why = "brought over as `referrers`, which brings more: what refers to an image by its subject, and the tags of its \
-                   signatures";
+        let why = "`referrers: true` is both: what refers to an image by its subject, and the tags of its signatures; set it where the \
+                   other may come, too";
         draft.leave_said(&one.said, why);
-        all.insert(REFERRERS, one);
+        all.remove(REFERRERS);
     }
 }
 

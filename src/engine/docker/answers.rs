@@ -73,9 +73,11 @@ pub(super) fn meaning(status: Option<u16>, message: &str) -> Trouble {
     }
 }
 
-/// Whether a list could not be made because an image in it was removed at that moment.
+/// Whether a list could not be made because an image in it, or its parent, was removed at that moment.
 pub(super) fn went_meanwhile(message: &str) -> bool {
-    message.contains("image not known")
+    ["image not known", "layer not known"]
+        .iter()
+        .any(|said| message.contains(said))
 }
 
 /// The message without the queries of URLs in it: a presigned one is a key to the blob that it names.

@@ -183,9 +183,12 @@ fn what_all_entries_say_alike_is_one_setting() {
     // Either of regsync's words alone is less than ours.
     for word in ["referrers", "digestTags"] {
         let half = of(&format!("{word}: true"), &["", ""]);
-        assert!(half.settings.contains("\nreferrers: true\n"), "{}", half.settings);
+        assert!(!half.settings.contains("referrers"), "{}", half.settings);
         assert_eq!(places(&half), [format!("1 defaults.{word}")]);
-        assert!(why(&half, &format!("defaults.{word}")).contains("which brings more"));
+        assert!(why(&half, &format!("defaults.{word}")).contains("is both"));
+        let other = if word == "referrers" { "digestTags" } else { "referrers" };
+        let denied = of(&format!("{word}: true, {other}: false"), &["", ""]);
+        assert!(!denied.settings.contains("referrers"), "{}", denied.settings);
     }
 }
 
