@@ -2,10 +2,30 @@
 
 use std::fmt;
 
-use aws_types::SdkConfig;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
 
+use super::api::{self, Api, Protocol};
 use super::{AwsError, AwsOptions};
+
+const SECRETS_MANAGER: api::Service = api::Service {
+    id: "Secrets Manager",
+    name: "secretsmanager",
+    protocol: Protocol::Json {
+        version: "1.1",
+        target: "secretsmanager",
+    },
+};
+
+const SYSTEMS_MANAGER: api::Service = api::Service {
+    id: "SSM",
+    name: "ssm",
+    protocol: Protocol::Json {
+        version: "1.1",
+        target: "AmazonSSM",
+    },
+};
 
 /// Where a value is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,38 +93,46 @@ impl Kept {
     /// The value, decrypted, with the credentials that `options` lead to.
     pub async fn read(&self, options: &AwsOptions) -> Result<SecretString, AwsError> {
         let there = AwsOptions {
-            // That is of ECR; AWS's own variables (AWS_ENDPOINT_URL_SSM) hold here.
-            endpoint_url: None,
             region: self.region.clone().or_else(|| options.region.clone()),
             ..options.clone()
         };
-        let config = there.load().await?;
         let value = match self.service {
-            Service::SecretsManager => self.secret(&config).await,
-            Service::ParameterStore => self.parameter_value(&config).await,
+            Service::SecretsManager => self.secret(&there).await,
+            Service::ParameterStore => self.parameter_value(&there).await,
         }?;
         self.within(value)
     }
 
     /// Secrets Manager API Reference, "GetSecretValue".
-    async fn secret(&self, config: &SdkConfig) -> Result<SecretString, AwsError> {
-        tracing::debug!("ask AWS: {} of {self}", self.call());
-        let request = aws_sdk_secretsmanager::Client::new(config).get_secret_value();
-        let answer = request.secret_id(&self.name).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(self.call(), self.on(), error))?;
-        let value = answer.secret_string().map(SecretString::from);
-        value.ok_or_else(|| self.odd("it holds no text"))
+    async fn secret(&self, options: &AwsOptions) -> Result<SecretString, AwsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            secret_string: Option<SecretString>,
+        }
+        let api = Api::connect(options, SECRETS_MANAGER).await?;
+        let answer: Answer = api
+            .call(self.call(), self.on(), &json!({ "SecretId": self.name }))
+            .await?;
+        answer.secret_string.ok_or_else(|| self.odd("it holds no text"))
     }
 
     /// Systems Manager API Reference, "GetParameter", which takes an ARN in the place of a name too.
-    async fn parameter_value(&self, config: &SdkConfig) -> Result<SecretString, AwsError> {
-        tracing::debug!("ask AWS: {} of {self}", self.call());
-        let request = aws_sdk_ssm::Client::new(config).get_parameter();
-        let answer = request.name(&self.name).with_decryption(true).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(self.call(), self.on(), error))?;
-        let value = answer.parameter().and_then(|parameter| parameter.value());
-        let value = value.map(SecretString::from);
-        value.ok_or_else(|| self.odd("it holds no text"))
+    async fn parameter_value(&self, options: &AwsOptions) -> Result<SecretString, AwsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            parameter: Parameter,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Parameter {
+            value: SecretString,
+        }
+        let api = Api::connect(options, SYSTEMS_MANAGER).await?;
+        let input = json!({ "Name": self.name, "WithDecryption": true });
+        let answer: Answer = api.call(self.call(), self.on(), &input).await?;
+        Ok(answer.parameter.value)
     }
 
     /// What of it is meant.

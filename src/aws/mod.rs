@@ -1,6 +1,8 @@
 //! Amazon's APIs: who we are there, and what their errors mean.
 
+mod api;
 mod error;
+mod partitions;
 mod profile;
 
 pub mod ecr;

@@ -1,15 +1,23 @@
 //! Amazon SQS: one queue of messages, each of which one at a time is at, until it says that it is done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
-    SendMessageBatchRequestEntry,
-};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::api::{Api, Protocol, Service, of_no_use};
 use super::{AwsError, AwsOptions};
+
+/// SQS API Reference, "Making query API requests using AWS JSON protocol".
+const SQS: Service = Service {
+    id: "SQS",
+    name: "sqs",
+    protocol: Protocol::Json {
+        version: "1.0",
+        target: "AmazonSQS",
+    },
+};
 
 /// The most messages of one call (SQS API reference, SendMessageBatch, ReceiveMessage).
 pub const BATCH: usize = 10;
@@ -20,10 +28,13 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// The longest that a message is hidden, from when it was received (SQS Developer Guide, "Visibility timeout").
 pub const LONGEST_HIDDEN: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// A message's attribute, which says how often it was handed to somebody (SQS API Reference, ReceiveMessage).
+const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
+
 /// A queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    client: Client,
+    api: Api,
     url: String,
 }
 
@@ -85,129 +96,139 @@ enum Count {
     Text(String),
 }
 
+/// What became of the entries of a batch (SQS API Reference, SendMessageBatch, DeleteMessageBatch).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Batch {
+    #[serde(default)]
+    failed: Vec<Failed>,
+}
+
+/// An entry that SQS did not take.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failed {
+    id: String,
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// A message, as SQS hands it to somebody (SQS API Reference, ReceiveMessage).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Handed {
+    message_id: String,
+    receipt_handle: String,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
+}
+
 impl Queue {
     /// The queue at `url`, with the credentials that `options` lead to, in the region that the URL says, else theirs.
     pub async fn connect(options: &AwsOptions, url: &str) -> Result<Self, AwsError> {
         let there = AwsOptions {
-            // That is of ECR; AWS's own variables (AWS_ENDPOINT_URL_SQS) hold here.
-            endpoint_url: None,
             region: region_of(url).or_else(|| options.region.clone()),
             ..options.clone()
         };
         Ok(Self {
-            client: Client::new(&there.load().await?),
+            api: Api::connect(&there, SQS).await?,
             url: url.to_owned(),
         })
     }
 
     /// Sends messages, at most [`BATCH`] of them and 1 MiB. Answers which of them SQS did not take, by their place, and why.
     pub async fn send(&self, messages: &[Outgoing]) -> Result<Vec<(usize, String)>, AwsError> {
-        const CALL: &str = "SendMessageBatch";
-        tracing::debug!("ask AWS: {CALL} of {} to {self}", messages.len());
         let entry = |(at, message): (usize, &Outgoing)| {
-            let entry = SendMessageBatchRequestEntry::builder()
-                .id(at.to_string())
-                .message_body(&message.body);
-            let entry = match self.is_fifo() {
-                true => entry
-                    .message_group_id(&message.group)
-                    .message_deduplication_id(&message.id),
-                false => entry,
-            };
-            entry.build().map_err(|error| self.odd(CALL, error))
+            let mut entry = json!({ "Id": at.to_string(), "MessageBody": message.body });
+            if self.is_fifo() {
+                entry["MessageGroupId"] = json!(message.group);
+                entry["MessageDeduplicationId"] = json!(message.id);
+            }
+            entry
         };
-        let entries = messages.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-        let request = self.client.send_message_batch().queue_url(&self.url);
-        let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("to {self}"), error))?;
-        let failed = answer.failed.into_iter().filter_map(|failed| {
-            let why = failed.message.unwrap_or_default();
-            Some((failed.id.parse().ok()?, format!("{}: {why}", failed.code)))
-        });
-        Ok(failed.collect())
+        let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
+        let input = json!({ "QueueUrl": self.url, "Entries": entries });
+        let on = format!("of {} to {self}", messages.len());
+        let answer: Batch = self.api.call("SendMessageBatch", on, &input).await?;
+        let failed = answer.failed.into_iter();
+        Ok(failed
+            .filter_map(|failed| Some((failed.id.parse().ok()?, failed.to_string())))
+            .collect())
     }
 
     /// Puts a message here that nobody can do anything with, with the reason as the attribute `reason`.
     pub async fn bury(&self, message: &Received, reason: &str) -> Result<(), AwsError> {
-        const CALL: &str = "SendMessage";
-        tracing::debug!("ask AWS: {CALL} to {self}");
-        let reason = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(sendable(reason))
-            .build()
-            .map_err(|error| self.odd(CALL, error))?;
-        let request = self.client.send_message().queue_url(&self.url);
-        let request = request.message_body(&message.body).message_attributes("reason", reason);
-        let request = match self.is_fifo() {
-            true => request
-                .message_group_id(&message.id)
-                .message_deduplication_id(&message.id),
-            false => request,
-        };
-        let sent = request.send().await;
-        sent.map(drop)
-            .map_err(|error| AwsError::of_sdk(CALL, format!("to {self}"), error))
+        let reason = json!({ "DataType": "String", "StringValue": sendable(reason) });
+        let mut input = json!({
+            "QueueUrl": self.url,
+            "MessageBody": message.body,
+            "MessageAttributes": { "reason": reason },
+        });
+        if self.is_fifo() {
+            input["MessageGroupId"] = json!(message.id);
+            input["MessageDeduplicationId"] = json!(message.id);
+        }
+        self.api
+            .call("SendMessage", format!("to {self}"), &input)
+            .await
+            .map(of_no_use)
     }
 
     /// Waits for messages, and hides those that come from everybody else.
     pub async fn receive(&self, most: usize, wait: Duration, hidden: Duration) -> Result<Vec<Received>, AwsError> {
-        const CALL: &str = "ReceiveMessage";
-        tracing::debug!("ask AWS: {CALL} from {self}");
-        let request = self.client.receive_message().queue_url(&self.url);
-        let request = request
-            .max_number_of_messages(seconds(most.min(BATCH)))
-            .wait_time_seconds(of(wait.min(LONGEST_WAIT)))
-            .visibility_timeout(of(hidden.min(LONGEST_HIDDEN)))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("from {self}"), error))?;
-        let messages = answer.messages.unwrap_or_default();
-        Ok(messages.into_iter().filter_map(received).collect())
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            #[serde(default)]
+            messages: Vec<Handed>,
+        }
+        let input = json!({
+            "QueueUrl": self.url,
+            "MaxNumberOfMessages": most.min(BATCH),
+            "WaitTimeSeconds": wait.min(LONGEST_WAIT).as_secs(),
+            "VisibilityTimeout": hidden.min(LONGEST_HIDDEN).as_secs(),
+            "MessageSystemAttributeNames": [RECEIVE_COUNT],
+        });
+        let answer: Answer = self.api.call("ReceiveMessage", format!("from {self}"), &input).await?;
+        Ok(answer.messages.into_iter().map(Received::from).collect())
     }
 
     /// Hides a message from now on for so long; zero shows it to everybody at once.
     pub async fn hide(&self, receipt: &str, hidden: Duration) -> Result<(), AwsError> {
-        const CALL: &str = "ChangeMessageVisibility";
-        tracing::debug!("ask AWS: {CALL} of a message of {self}");
-        let request = self.client.change_message_visibility().queue_url(&self.url);
-        let request = request
-            .receipt_handle(receipt)
-            .visibility_timeout(of(hidden.min(LONGEST_HIDDEN)));
-        let answer = request.send().await;
-        answer
-            .map(drop)
-            .map_err(|error| AwsError::of_sdk(CALL, format!("of a message of {self}"), error))
+        let input = json!({
+            "QueueUrl": self.url,
+            "ReceiptHandle": receipt,
+            "VisibilityTimeout": hidden.min(LONGEST_HIDDEN).as_secs(),
+        });
+        let on = format!("of a message of {self}");
+        self.api
+            .call("ChangeMessageVisibility", on, &input)
+            .await
+            .map(of_no_use)
     }
 
     /// Says that messages, at most [`BATCH`] of them, are done. Answers why some are not gone.
     pub async fn delete(&self, receipts: &[&str]) -> Result<Vec<String>, AwsError> {
-        const CALL: &str = "DeleteMessageBatch";
         if receipts.is_empty() {
             return Ok(Vec::new());
         }
-        tracing::debug!("ask AWS: {CALL} of {} from {self}", receipts.len());
-        let entry = |(at, receipt): (usize, &&str)| {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string());
-            let entry = entry.receipt_handle(*receipt).build();
-            entry.map_err(|error| self.odd(CALL, error))
-        };
-        let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-        let request = self.client.delete_message_batch().queue_url(&self.url);
-        let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("from {self}"), error))?;
-        let why = |failed: aws_sdk_sqs::types::BatchResultErrorEntry| {
-            format!("{}: {}", failed.code, failed.message.unwrap_or_default())
-        };
-        Ok(answer.failed.into_iter().map(why).collect())
+        let entry = |(at, receipt): (usize, &&str)| json!({ "Id": at.to_string(), "ReceiptHandle": receipt });
+        let entries: Vec<Value> = receipts.iter().enumerate().map(entry).collect();
+        let input = json!({ "QueueUrl": self.url, "Entries": entries });
+        let on = format!("of {} from {self}", receipts.len());
+        let answer: Batch = self.api.call("DeleteMessageBatch", on, &input).await?;
+        Ok(answer.failed.iter().map(Failed::to_string).collect())
     }
 
     /// How many messages it has.
     pub async fn depth(&self) -> Result<Depth, AwsError> {
-        use QueueAttributeName as Name;
         let names = [
-            Name::ApproximateNumberOfMessages,
-            Name::ApproximateNumberOfMessagesNotVisible,
-            Name::ApproximateNumberOfMessagesDelayed,
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
         ];
         let [visible, hidden, delayed] = self.attributes(names).await?;
         let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
@@ -219,7 +240,7 @@ impl Queue {
 
     /// Where its messages go that nobody could do anything with, if that is said anywhere.
     pub async fn dead_letters(&self, options: &AwsOptions) -> Result<Option<DeadLetters>, AwsError> {
-        let [policy] = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
+        let [policy] = self.attributes(["RedrivePolicy"]).await?;
         let Some(policy) = policy else { return Ok(None) };
         let odd = |error: &dyn ToString| self.odd("GetQueueAttributes", error.to_string());
         let policy: RedrivePolicy = serde_json::from_str(&policy).map_err(|error| odd(&error))?;
@@ -243,30 +264,35 @@ impl Queue {
             ));
         };
         let there = AwsOptions {
-            endpoint_url: None,
             region: Some(region.to_owned()),
             ..options.clone()
         };
-        let client = Client::new(&there.load().await?);
-        tracing::debug!("ask AWS: {CALL} of {name}");
-        let request = client.get_queue_url().queue_name(name);
-        let answer = request.queue_owner_aws_account_id(account).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {name}"), error))?;
-        let url = answer.queue_url().unwrap_or_default().to_owned();
-        Ok(Self { client, url })
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            queue_url: String,
+        }
+        let api = Api::connect(&there, SQS).await?;
+        let input = json!({ "QueueName": name, "QueueOwnerAWSAccountId": account });
+        let answer: Answer = api.call(CALL, format!("of {name}"), &input).await?;
+        let url = answer.queue_url;
+        Ok(Self { api, url })
     }
 
-    async fn attributes<const N: usize>(
-        &self,
-        names: [QueueAttributeName; N],
-    ) -> Result<[Option<String>; N], AwsError> {
-        const CALL: &str = "GetQueueAttributes";
-        tracing::debug!("ask AWS: {CALL} of {self}");
-        let request = self.client.get_queue_attributes().queue_url(&self.url);
-        let answer = request.set_attribute_names(Some(names.to_vec())).send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {self}"), error))?;
-        let mut known = answer.attributes.unwrap_or_default();
-        Ok(names.map(|name| known.remove(&name)))
+    async fn attributes<const N: usize>(&self, names: [&str; N]) -> Result<[Option<String>; N], AwsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            #[serde(default)]
+            attributes: BTreeMap<String, String>,
+        }
+        let input = json!({ "QueueUrl": self.url, "AttributeNames": &names[..] });
+        let answer: Answer = self
+            .api
+            .call("GetQueueAttributes", format!("of {self}"), &input)
+            .await?;
+        let mut known = answer.attributes;
+        Ok(names.map(|name| known.remove(name)))
     }
 
     /// Whether it keeps an order, and takes what it is sent twice only once.
@@ -285,20 +311,22 @@ impl std::fmt::Display for Queue {
     }
 }
 
-/// None where SQS does not say by what it can be deleted.
-fn received(message: Message) -> Option<Received> {
-    let times = message.attributes.as_ref().and_then(|known| {
-        known
-            .get(&MessageSystemAttributeName::ApproximateReceiveCount)?
-            .parse()
-            .ok()
-    });
-    Some(Received {
-        id: message.message_id?,
-        body: message.body.unwrap_or_default(),
-        receipt: message.receipt_handle?,
-        times: times.unwrap_or(1),
-    })
+impl From<Handed> for Received {
+    fn from(handed: Handed) -> Self {
+        let times = handed.attributes.get(RECEIVE_COUNT);
+        Self {
+            id: handed.message_id,
+            body: handed.body,
+            receipt: handed.receipt_handle,
+            times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+        }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
 }
 
 /// `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME` says the region (SQS Developer Guide, "Queue and message identifiers").
@@ -317,14 +345,6 @@ fn sendable(text: &str) -> String {
         true => "no reason".to_owned(),
         false => text,
     }
-}
-
-fn of(duration: Duration) -> i32 {
-    seconds(usize::try_from(duration.as_secs()).unwrap_or(usize::MAX))
-}
-
-fn seconds(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

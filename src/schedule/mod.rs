@@ -6,8 +6,8 @@ mod tests;
 
 pub use cron::{Cron, InvalidCron};
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +83,22 @@ impl Schedule {
             true => past,
             false => Past { since: now, ..past },
         }
+    }
+
+    /// The shortest time between two runs, without the jitter: of a cron expression, within a year or its next 500 times.
+    pub fn shortest(&self) -> Option<Duration> {
+        const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+        let (cron, zone) = match &self.when {
+            When::Every(interval) => return Some(*interval),
+            When::Cron(cron, zone) => (cron, zone),
+        };
+        // Any year does; that of the first of all moments is always the same.
+        let first = cron.next(Timestamp::UNIX_EPOCH, zone)?;
+        let end = later(first, YEAR)?;
+        let times = iter::successors(Some(first), |last| cron.next(*last, zone));
+        let times: Vec<Timestamp> = times.take_while(|time| *time <= end).take(500).collect();
+        let gaps = times.windows(2).map(|two| two[1].duration_since(two[0]).unsigned_abs());
+        gaps.min()
     }
 
     /// Whether the times are ones that a clock shows, and not distances from each other.

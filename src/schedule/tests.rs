@@ -173,6 +173,21 @@ fn chance_puts_off_every_time_of_an_expression_and_the_first_of_an_interval() {
 }
 
 #[test]
+fn the_shortest_time_between_two_runs_is_known() {
+    for (schedule, gap) in [
+        (every("90s"), Some(90)),
+        (cron("*/15 * * * *"), Some(15 * 60)),
+        // From 4:00 to 23:30 is longer than over midnight.
+        (cron("0,30 4,23 * * *"), Some(30 * 60)),
+        (cron("0 4,23 * * *"), Some(5 * 3600)),
+        (cron("@weekly"), Some(7 * 24 * 3600)),
+        (cron("0 0 28 2 *"), Some(365 * 24 * 3600)),
+    ] {
+        assert_eq!(schedule.shortest(), gap.map(Duration::from_secs), "{schedule}");
+    }
+}
+
+#[test]
 fn schedules_are_told_as_they_are_written() {
     assert_eq!(every("90s").to_string(), "every 1m 30s");
     let nightly = Schedule {

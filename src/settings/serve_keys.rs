@@ -70,15 +70,23 @@ impl Reader {
             Some(Ordering::Equal) => None,
             None => every.or(cron),
         };
-        let (when, jitter) = (when?, jitter?);
-        if let When::Every(interval) = when
-            && jitter > interval
-            && let Some(setting) = self.find("schedule.jitter")
-        {
-            let problem = "is longer than schedule.every: a run would begin after the next one is due".to_owned();
+        let schedule = Schedule {
+            when: when?,
+            jitter: jitter?,
+        };
+        let shortest = schedule.shortest().filter(|shortest| schedule.jitter > *shortest);
+        if let Some((shortest, setting)) = shortest.zip(self.find("schedule.jitter")) {
+            let key = match schedule.goes_by_the_clock() {
+                true => "schedule.cron",
+                false => "schedule.every",
+            };
+            let problem = format!(
+                "is longer than the {} between two runs of {key}: one would begin after the next is due",
+                humantime::format_duration(shortest)
+            );
             self.mistakes.push(setting.mistake(problem));
         }
-        Some(Schedule { when, jitter })
+        Some(schedule)
     }
 
     /// Where to listen, if anywhere; none where that is a mistake.
@@ -193,7 +201,12 @@ mod tests {
     fn a_run_begins_before_the_next_one_is_due() {
         let told = schedule(&[("SCHEDULE__EVERY", "10s"), ("SCHEDULE__JITTER", "11s")]);
         assert!(
-            told.contains("schedule.jitter: is longer than schedule.every"),
+            told.contains("schedule.jitter: is longer than the 10s between two runs of schedule.every"),
+            "{told}"
+        );
+        let told = schedule(&[("SCHEDULE__CRON", "0 3,4 * * 1-5"), ("SCHEDULE__JITTER", "90m")]);
+        assert!(
+            told.contains("schedule.jitter: is longer than the 1h between two runs of schedule.cron"),
             "{told}"
         );
         let same = schedule(&[("SCHEDULE__EVERY", "10s"), ("SCHEDULE__JITTER", "10s")]);

@@ -1,17 +1,9 @@
 //! ECR's own names: of a registry's host, and of a repository in an ARN.
 
-/// The domains of AWS's partitions, and their dual-stack ones.
-const DOMAINS: &[&str] = &[
-    "amazonaws.com",
-    "amazonaws.com.cn",
-    "amazonaws.eu",
-    "on.aws",
-    "on.amazonwebservices.com.cn",
-    "c2s.ic.gov",
-    "sc2s.sgov.gov",
-    "cloud.adc-e.uk",
-    "csp.hci.ic.gov",
-];
+use crate::aws::partitions::Partition;
+
+/// Where registries answer by IPv6 too.
+const DUAL_STACK: [&str; 2] = ["on.aws", "on.amazonwebservices.com.cn"];
 
 /// Account and region, where a registry's host is one of ECR's own names
 /// (`ACCOUNT.dkr.ecr.REGION.amazonaws.com`, and the newer `ACCOUNT.dkr-ecr.REGION.on.aws`; AWS page "Amazon ECR endpoints").
@@ -22,7 +14,7 @@ pub fn account_and_region(host: &str) -> Option<(&str, &str)> {
         .find_map(|service| rest.strip_prefix(service))?;
     let (region, domain) = rest.split_once('.')?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && DOMAINS.contains(&domain)).then_some((account, region))
+    (is_account && (Partition::is_domain(domain) || DUAL_STACK.contains(&domain))).then_some((account, region))
 }
 
 /// The registry's host and the repository's name in the ARN of a repository,
@@ -34,12 +26,7 @@ pub fn host_and_name(arn: &str) -> Result<(String, &str), &'static str> {
     let mut parts = arn.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
     let (_, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
-    let domain = match partition {
-        "aws" | "aws-us-gov" => "amazonaws.com",
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-eusc" => "amazonaws.eu",
-        _ => return Err("it is of a partition of AWS whose hosts are not known here; name the registry by its host"),
-    };
+    let partition = Partition::named(partition).ok_or("AWS has no such partition")?;
     match service {
         "ecr" => {}
         "ecr-public" => return Err("it is of ECR Public, to which nothing is brought here"),
@@ -47,7 +34,7 @@ pub fn host_and_name(arn: &str) -> Result<(String, &str), &'static str> {
     }
     let name = resource.strip_prefix("repository/").filter(|name| !name.is_empty());
     let name = name.ok_or("it is not one of a repository")?;
-    let host = format!("{account}.dkr.ecr.{region}.{domain}");
+    let host = format!("{account}.dkr.ecr.{region}.{}", partition.domain);
     match account_and_region(&host).is_some_and(|(_, region)| !region.is_empty()) {
         true => Ok((host, name)),
         false => Err("it lacks a region or an account of 12 digits"),
@@ -90,6 +77,11 @@ mod tests {
                 "base/image/nginx",
             ),
             (
+                "arn:aws-iso-b:ecr:us-isob-east-1:123456789012:repository/nginx",
+                "123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov",
+                "nginx",
+            ),
+            (
                 "arn:aws-cn:ecr:cn-north-1:123456789012:repository/nginx",
                 "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
                 "nginx",
@@ -100,7 +92,7 @@ mod tests {
         for (arn, why) in [
             ("arn:aws:lambda:eu-west-1:123456789012:function:x", "another service"),
             ("arn:aws:ecr-public::123456789012:repository/x", "ECR Public"),
-            ("arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/x", "partition"),
+            ("arn:aws-moon:ecr:us-east-1:123456789012:repository/x", "partition"),
             ("arn:aws:ecr:eu-west-1:12:repository/x", "12 digits"),
             ("arn:aws:ecr::123456789012:repository/x", "lacks a region"),
             (
