@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::credentials::CredentialError;
 use crate::image::{Digest, ImageRef, Repository};
-use crate::registry::{Cause, RegistryError};
+use crate::registry::{Cause, MANIFEST_BLOB_UNKNOWN, RegistryError};
 
 /// Which side of a copy something happened on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub enum Trouble {
     NoAnswer,
     /// The daemon's own image lacks content that a push needs.
     Incomplete,
+    /// The registry lacks content that a manifest names, and does not take the manifest.
+    Lacking,
     /// The registry's answer is none that it may give: other content than its digest says, another size, no JSON.
     Broken,
     /// What the name stands for is no image, index or artifact.
@@ -85,6 +87,7 @@ impl From<&RegistryError> for Trouble {
         };
         match (status, code) {
             (_, Some("TAG_INVALID")) => Self::ImmutableTag,
+            (_, Some(MANIFEST_BLOB_UNKNOWN)) => Self::Lacking,
             (401, _) => Self::Unauthorized,
             // The words of ECR, which has no code of its own for it.
             (403, _) if error.message.contains("token has expired") => Self::TokenExpired,

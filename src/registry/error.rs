@@ -104,6 +104,9 @@ impl Passes for RegistryError {
     }
 }
 
+/// A manifest names content that the registry lacks (OCI distribution specification, "Error Codes").
+pub const MANIFEST_BLOB_UNKNOWN: &str = "MANIFEST_BLOB_UNKNOWN";
+
 /// An upload's session has ended: another one can be begun.
 const UPLOAD_UNKNOWN: &str = "BLOB_UPLOAD_UNKNOWN";
 
@@ -222,10 +225,10 @@ impl Attempt<'_> {
         }
         let said: Option<Answer> = serde_json::from_slice(&body).ok();
         let items = said.map(|answer| answer.errors).unwrap_or_default();
-        let code = items
-            .first()
-            .map(|item| item.code.clone())
-            .filter(|code| !code.is_empty());
+        // It may name several: one of them says what can be done.
+        let lacking = items.iter().find(|item| item.code == MANIFEST_BLOB_UNKNOWN);
+        let code = lacking.or(items.first()).map(|item| item.code.clone());
+        let code = code.filter(|code| !code.is_empty());
         let words: Vec<String> = items
             .iter()
             .map(|item| format!("{} {}", item.code, item.message).trim().to_owned())

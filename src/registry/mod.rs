@@ -15,7 +15,7 @@ mod ways;
 
 pub use auth::{Credential, Credentials};
 pub use blobs::Mounted;
-pub use error::{Cause, RegistryError};
+pub use error::{Cause, MANIFEST_BLOB_UNKNOWN, RegistryError};
 pub use host::HostOptions;
 pub use manifests::{Head, Put};
 pub use pace::{Limit, OnLimit};

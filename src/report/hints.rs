@@ -298,6 +298,10 @@ pub(super) fn trouble_hint(trouble: Trouble) -> Option<&'static str> {
             "the daemon had a layer's content already, packed in another way, and did not pull it: remove the image that \
              holds it (`docker image ls`) and run again",
         ),
+        Trouble::Lacking => Some(
+            "it was brought, and brought again: something removes it there meanwhile, such as a lifecycle policy or a \
+             garbage collection",
+        ),
         Trouble::ServerError => Some("the registry is ill: run again later"),
         Trouble::NotAnImage => Some("name another tag, or leave this one out"),
         Trouble::Unclear | Trouble::Broken | Trouble::Other => None,

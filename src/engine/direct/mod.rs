@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::blobs::Blob;
 use self::feed::IN_FLIGHT;
+use self::image::Image;
 use self::seal::Target;
 use super::registries::login_failed;
 use super::turns::Turns;
-use super::{Copied, EngineError, Order, Registries, Side, Steps};
-use crate::image::{Attestations, Descriptor, Digest, ImageRef, Observed, Repository};
+use super::{Copied, EngineError, Goal, Order, Registries, Side, Steps, Trouble};
+use crate::image::{Attestations, Descriptor, Digest, ImageRef, Manifest, Observed, Repository};
 use crate::plan::Brings;
 use crate::registry::Remote;
 use crate::retry::Retry;
@@ -78,6 +79,9 @@ fn seen_in(repository: &Repository, blob: &Descriptor) -> Seen {
 
 /// How a goal ended, once it has.
 type Outcome = Mutex<Option<Result<Copied, EngineError>>>;
+
+/// A goal, and where its end is told.
+type Aim<'o> = (&'o Goal, &'o Outcome);
 
 fn settle(outcome: &Outcome, ended: Result<Copied, EngineError>) {
     *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(ended);
@@ -164,29 +168,61 @@ impl Session {
             Ok(image) => image,
             Err(error) => return outcomes.iter().for_each(|outcome| settle(outcome, Err(error.clone()))),
         };
-        let targets: Vec<Target<'_>> = order.goals.iter().map(|goal| Target::new(self, goal, steps)).collect();
-        let whole = Blob::wanted(&image, &targets);
+        let all = order.goals.iter().zip(outcomes).collect();
+        let lacking = self.make(&image, all, steps).await;
+        if lacking.is_empty() {
+            return;
+        }
+        // What was there when it was looked for, or brought, is gone; or another is just writing it.
+        tokio::time::sleep(self.options.retry.wait).await;
+        for ((goal, _), error) in &lacking {
+            tracing::warn!("{error}; looking for its content again");
+            self.forget(&goal.target.repository, &image);
+        }
+        let again = lacking.into_iter().map(|(one, _)| one).collect();
+        for ((_, outcome), error) in self.make(&image, again, steps).await {
+            settle(outcome, Err(error));
+        }
+    }
+
+    /// Brings what each target lacks and makes an image of it there. Answers those whose registry found something lacking in the end; all others
+    /// are settled.
+    async fn make<'o>(&self, image: &Image, goals: Vec<Aim<'o>>, steps: Steps<'_>) -> Vec<(Aim<'o>, EngineError)> {
+        let targets: Vec<Target<'_>> = goals.iter().map(|(goal, _)| Target::new(self, goal, steps)).collect();
+        let whole = Blob::wanted(image, &targets);
         // One tag of a repository asks for all of its.
         let repositories: BTreeSet<&Repository> = targets.iter().map(Target::repository).collect();
         let firsts = repositories
             .into_iter()
             .filter_map(|repository| targets.iter().find(|target| target.repository() == repository));
         tokio::join!(
-            join_all(targets.iter().map(|target| target.look(&image))),
+            join_all(targets.iter().map(|target| target.look(image))),
             join_all(firsts.map(|target| target.look_for_blobs(&whole)))
         );
-        let blobs = Blob::wanted(&image, &targets);
+        let blobs = Blob::wanted(image, &targets);
         for target in &targets {
             target.expects(&blobs);
         }
         let bringing =
-            stream::iter(&blobs).for_each_concurrent(BLOBS_AT_ONCE, |blob| self.bring(&image, blob, &targets));
+            stream::iter(&blobs).for_each_concurrent(BLOBS_AT_ONCE, |blob| self.bring(image, blob, &targets));
         // One that has all it needs does not wait for the others.
-        let sealing = targets.iter().zip(outcomes).map(|(target, outcome)| async {
+        let sealing = targets.iter().zip(&goals).map(async |(target, goal)| {
             target.has_all().await;
-            settle(outcome, target.seal(&image).await);
+            match target.seal(image).await {
+                Err(
+                    error @ EngineError::Registry {
+                        trouble: Trouble::Lacking,
+                        ..
+                    },
+                ) => Some((*goal, error)),
+                ended => {
+                    settle(goal.1, ended);
+                    None
+                }
+            }
         });
-        tokio::join!(bringing, join_all(sealing));
+        let ((), sealed) = tokio::join!(bringing, join_all(sealing));
+        sealed.into_iter().flatten().collect()
     }
 
     /// Whether a repository has any tag, as far as its registry tells. Where it has one, or the registry does not tell, that is remembered.
@@ -222,6 +258,19 @@ impl Session {
         let key = seen_in(repository, blob);
         let seen = self.seen.lock();
         seen.is_ok_and(|seen| seen.get(&key).is_some_and(|paths| paths.contains(&repository.path)))
+    }
+
+    /// Forgets that a repository has an image's blobs.
+    fn forget(&self, repository: &Repository, image: &Image) {
+        let Ok(mut seen) = self.seen.lock() else { return };
+        for blob in image.manifests().flat_map(Manifest::blobs) {
+            let key = seen_in(repository, blob);
+            let Some(paths) = seen.get_mut(&key) else { continue };
+            paths.remove(&repository.path);
+            if paths.is_empty() {
+                seen.remove(&key);
+            }
+        }
     }
 
     /// Whether any repository of the same registry has a blob.

@@ -49,6 +49,38 @@ async fn uploads_go_where_the_registry_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_goes_from_a_target_before_its_manifest_comes_is_brought_again() {
+    let case = Case::new().await;
+    case.target()
+        .fault(Fault::new("/manifests/1$", Act::Hold).method("PUT").times(1));
+    let run = case.run().started();
+    case.world.held(case.target()).await;
+    let target = Place::of(case.target());
+    target.delete_blob(REPOSITORY, case.layer()).await.unwrap();
+    case.target().release();
+    case.ends_well(run.end().await);
+    let sent = requests(case.target(), |request| {
+        request.method == "PUT" && request.query.contains(&case.layer().replace(':', "%3A"))
+    });
+    assert_eq!(sent.len(), 2, "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_loses_what_is_brought_is_tried_twice() {
+    let case = Case::new().await;
+    let unknown = Act::status(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
+    case.target().fault(Fault::new("/manifests/1$", unknown).method("PUT"));
+    let ran = case.run().ran().await;
+    let tries = requests(case.target(), |request| {
+        request.method == "PUT" && request.path.ends_with("/manifests/1")
+    });
+    assert_eq!(tries.len(), 2);
+    let ran = case.ends_badly(ran, &["write target", "blob unknown to registry"]);
+    let hint = ran.image("app:1")["failure"]["hint"].to_string();
+    assert!(hint.contains("something removes it"), "{hint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_has_expired_is_begun_again() {
     let unknown = || Act::status(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
     let case = Case::new().await;

@@ -106,6 +106,19 @@ impl Place {
         Ok(digest)
     }
 
+    /// Removes a blob from a repository.
+    pub async fn delete_blob(&self, repository: &str, digest: &str) -> Result<()> {
+        let url = self.url(&format!("{repository}/blobs/{digest}"));
+        let response = self.send(self.client.delete(url)).await?;
+        expect(
+            response,
+            StatusCode::ACCEPTED,
+            &format!("delete a blob of {repository}"),
+        )
+        .await?;
+        Ok(())
+    }
+
     async fn push_blob(&self, repository: &str, digest: &str, bytes: &Bytes) -> Result<()> {
         let url = self.url(&format!("{repository}/blobs/{digest}"));
         if self.send(self.client.head(url)).await?.status() == StatusCode::OK {
