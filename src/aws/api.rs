@@ -39,7 +39,9 @@ pub(super) struct Service {
     /// As variables name it (AWS SDKs and Tools Reference Guide, "Identifiers for service-specific endpoints"), such as `SQS` of
     /// AWS_ENDPOINT_URL_SQS.
     pub id: &'static str,
-    /// Of its endpoints, and by which requests to it are signed.
+    /// What its endpoints begin with.
+    pub host: &'static str,
+    /// By which requests to it are signed.
     pub name: &'static str,
     /// How it is asked.
     pub protocol: Protocol,
@@ -94,7 +96,8 @@ impl Api {
         Ok(Self::new(&there.load().await?, service))
     }
 
-    fn new(config: &SdkConfig, service: Service) -> Self {
+    /// The service as the SDK's configuration has it.
+    pub(super) fn new(config: &SdkConfig, service: Service) -> Self {
         let mut operation = Operation::builder()
             .service_name(service.id)
             .operation_name("Call")
@@ -213,11 +216,11 @@ fn endpoint(config: &SdkConfig, service: Service) -> String {
     }
     let region = config.region().map_or("", |region| region.as_ref());
     let is = |setting: Option<bool>| setting.unwrap_or_default();
-    own_endpoint(service.name, region, is(config.use_fips()), is(config.use_dual_stack()))
+    own_endpoint(service.host, region, is(config.use_fips()), is(config.use_dual_stack()))
 }
 
 /// By the endpoint rules of AWS's SDKs.
-fn own_endpoint(name: &str, region: &str, fips: bool, dual_stack: bool) -> String {
+fn own_endpoint(host: &str, region: &str, fips: bool, dual_stack: bool) -> String {
     let partition = Partition::of_region(region);
     // All that GovCloud has is FIPS.
     let fips = match fips && (partition.name != "aws-us-gov" || dual_stack) {
@@ -228,7 +231,12 @@ fn own_endpoint(name: &str, region: &str, fips: bool, dual_stack: bool) -> Strin
         true => partition.dual_stack,
         false => partition.domain,
     };
-    format!("https://{name}{fips}.{region}.{domain}")
+    let host = match dual_stack && fips.is_empty() {
+        // ECR Public's is another one there.
+        true => host.trim_start_matches("api."),
+        false => host,
+    };
+    format!("https://{host}{fips}.{region}.{domain}")
 }
 
 /// Who asks, and how that is shown.
@@ -305,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_service_answers_where_the_endpoint_rules_of_the_sdks_say() {
-        for (name, region, fips, dual_stack, url) in [
+        for (host, region, fips, dual_stack, url) in [
             (
                 "sqs",
                 "eu-central-1",
@@ -350,7 +358,7 @@ mod tests {
                 "https://logs.us-iso-east-1.c2s.ic.gov",
             ),
         ] {
-            assert_eq!(own_endpoint(name, region, fips, dual_stack), url);
+            assert_eq!(own_endpoint(host, region, fips, dual_stack), url);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Amazon ECR Public: who pulls from it by name may pull more.
 
-use aws_sdk_ecrpublic::Client;
+use serde::Deserialize;
+use serde_json::json;
 
+use super::api::{Api, Protocol, Service};
 use super::ecr::{Token, token_of};
 use super::{AwsError, AwsOptions};
 
@@ -11,10 +13,20 @@ pub const HOST: &str = "public.ecr.aws";
 /// Its API is here alone (AWS page "Amazon ECR Public endpoints and quotas").
 const REGION: &str = "us-east-1";
 
+const ECR_PUBLIC: Service = Service {
+    id: "ECR PUBLIC",
+    host: "api.ecr-public",
+    name: "ecr-public",
+    protocol: Protocol::Json {
+        version: "1.1",
+        target: "SpencerFrontendService",
+    },
+};
+
 /// The API of Amazon ECR Public.
 #[derive(Debug, Clone)]
 pub struct EcrPublic {
-    client: Client,
+    api: Api,
 }
 
 impl EcrPublic {
@@ -25,7 +37,7 @@ impl EcrPublic {
             ..options.clone()
         };
         Ok(Self {
-            client: Client::new(&there.load().await?),
+            api: Api::new(&there.load().await?, ECR_PUBLIC),
         })
     }
 
@@ -33,13 +45,22 @@ impl EcrPublic {
     pub async fn token(&self) -> Result<Token, AwsError> {
         const CALL: &str = "GetAuthorizationToken";
         const ON: &str = "for public.ecr.aws";
-        tracing::debug!("ask AWS: {CALL} {ON}");
-        let answer = self.client.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, ON, error))?;
-        let data = answer.authorization_data();
-        let data = data.ok_or_else(|| AwsError::odd_answer(CALL, ON, "no token in the answer"))?;
-        let encoded = data.authorization_token().unwrap_or_default();
-        token_of(encoded, HOST, data.expires_at().map(|at| at.secs()))
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer {
+            authorization_data: Data,
+        }
+        /// Amazon ECR Public API Reference, "AuthorizationData".
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            authorization_token: String,
+            /// Seconds since 1970.
+            expires_at: f64,
+        }
+        let answer: Answer = self.api.call(CALL, ON, &json!({})).await?;
+        let data = answer.authorization_data;
+        token_of(&data.authorization_token, HOST, Some(data.expires_at as i64))
             .ok_or_else(|| AwsError::odd_answer(CALL, ON, "a token that cannot be read"))
     }
 }

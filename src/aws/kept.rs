@@ -11,6 +11,7 @@ use super::{AwsError, AwsOptions};
 
 const SECRETS_MANAGER: api::Service = api::Service {
     id: "Secrets Manager",
+    host: "secretsmanager",
     name: "secretsmanager",
     protocol: Protocol::Json {
         version: "1.1",
@@ -20,6 +21,7 @@ const SECRETS_MANAGER: api::Service = api::Service {
 
 const SYSTEMS_MANAGER: api::Service = api::Service {
     id: "SSM",
+    host: "ssm",
     name: "ssm",
     protocol: Protocol::Json {
         version: "1.1",

@@ -12,6 +12,7 @@ use super::{AwsError, AwsOptions};
 /// SQS API Reference, "Making query API requests using AWS JSON protocol".
 const SQS: Service = Service {
     id: "SQS",
+    host: "sqs",
     name: "sqs",
     protocol: Protocol::Json {
         version: "1.0",
