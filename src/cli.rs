@@ -224,6 +224,7 @@ impl Global {
             _ => LogLevel::Warn,
         });
         // The libraries' own logs would show requests with their credentials: at most their warnings are shown.
+        // What aws_config warns of is told as an error.
         let others = match level {
             LogLevel::Error => "error",
             _ => "warn",
@@ -231,7 +232,7 @@ impl Global {
         let level = format!("{level:?}").to_lowercase();
         let screen = screen.clone();
         let builder = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(format!("{others},ecr_keeper={level}")))
+            .with_env_filter(EnvFilter::new(format!("{others},aws_config=error,ecr_keeper={level}")))
             .with_writer(move || screen.clone())
             .with_ansi(self.color_of_stderr());
         // A second subscriber in one process is the only error, and does no harm.

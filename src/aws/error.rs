@@ -4,6 +4,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecr::error::{ConnectorError, ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 use super::profile::UnknownProfile;
+use super::role::NotAssumed;
 
 /// A call to AWS that failed: what was asked, of what, and what came back.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,6 +33,8 @@ pub enum Trouble {
     BadCredentials,
     /// The credentials are good and may not do this.
     Denied,
+    /// The credentials are good and may not be the role's.
+    NotAssumed,
     /// The registry, repository or image is not there.
     NotFound,
     /// Too many requests, also after the SDK's own retries.
@@ -155,7 +158,13 @@ fn of_transport<E: Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -
     let credentials_failed = causes.iter().any(|cause| cause.is::<CredentialsError>());
     // What STS says of a role.
     let said = causes.iter().find_map(|cause| cause.downcast_ref::<ErrorMetadata>());
-    let unanswered = causes.iter().any(|cause| cause.is::<ConnectorError>());
+    let role = causes.iter().find_map(|cause| cause.downcast_ref::<NotAssumed>());
+    let is_silent = causes.last().is_some_and(|last| last.is::<NotAssumed>());
+    let unanswered = is_silent || causes.iter().any(|cause| cause.is::<ConnectorError>());
+    let failed = match role {
+        Some(NotAssumed { role, .. }) => format!("the role {role} could not be assumed"),
+        None => "the AWS credentials could not be loaded".to_owned(),
+    };
     let words = match causes.last() {
         Some(root) => root.to_string(),
         None => error.to_string(),
@@ -165,19 +174,14 @@ fn of_transport<E: Error + 'static, R: std::fmt::Debug>(error: SdkError<E, R>) -
         () if credentials_failed
             && let Some((code, said)) = said.and_then(|said| Some((said.code()?, said.message()?))) =>
         {
-            (
-                of_code(code),
-                format!("the AWS credentials could not be loaded: {code}: {said}"),
-            )
+            let trouble = match of_code(code) {
+                Trouble::Denied if role.is_some() => Trouble::NotAssumed,
+                other => other,
+            };
+            (trouble, format!("{failed}: {code}: {said}"))
         }
-        () if credentials_failed && unanswered => (
-            Trouble::Unreachable,
-            format!("the AWS credentials could not be loaded: {words}"),
-        ),
-        () if credentials_failed => (
-            Trouble::BadCredentials,
-            format!("the AWS credentials could not be loaded: {words}"),
-        ),
+        () if credentials_failed && unanswered => (Trouble::Unreachable, format!("{failed}: {words}")),
+        () if credentials_failed => (Trouble::BadCredentials, format!("{failed}: {words}")),
         () if answered => (Trouble::Refused, format!("the answer is not one of AWS: {words}")),
         () => (Trouble::Unreachable, words),
     }

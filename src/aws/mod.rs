@@ -4,6 +4,7 @@ mod api;
 mod error;
 mod partitions;
 mod profile;
+mod role;
 
 pub mod ecr;
 pub mod ecr_public;
@@ -13,6 +14,9 @@ pub mod s3;
 
 pub use error::{AwsError, Trouble};
 
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -24,6 +28,7 @@ use aws_types::origin::Origin;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::profile::OfProfile;
+use self::role::OfRole;
 use crate::retry::{Retry, Timeouts};
 
 /// Who we are at AWS and where; what is not said here the SDK's own chain finds (environment, profile, container, instance).
@@ -129,14 +134,19 @@ impl AwsOptions {
         let Some(role) = &self.role_arn else {
             return config;
         };
-        let provider = AssumeRoleProvider::builder(role)
+        let asked = AssumeRoleProvider::builder(role)
             .session_name("ecr-keeper")
             .configure(&config)
             .build()
             .await;
+        let bound = self.timeouts.answer;
+        let provider = OfRole::new(role.clone(), asked, bound);
+        // Who waits for it waits longer than itself, which says what it was.
+        let cache = IdentityCache::lazy().load_timeout(bound + Duration::from_secs(1));
         config
             .into_builder()
             .credentials_provider(SharedCredentialsProvider::new(provider))
+            .identity_cache(cache.build())
             .build()
     }
 

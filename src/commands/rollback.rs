@@ -124,7 +124,8 @@ async fn find(options: &Options, tag: &Tag, settings: &Settings) -> Result<Found
     }
     .image(tag.clone());
     let before = named.get(tag).copied();
-    let to = chosen(options, tag, &named, backup.as_ref()).ok_or_else(|| nothing(&target, options))?;
+    let to = chosen(options, tag, &named, backup.as_ref());
+    let to = to.ok_or_else(|| nothing(&target, options, before.is_some()))?;
     let registries = registries(settings, &keyring);
     let follows = match entries.clone().next() {
         Some(entry) => Some(entry.named.upstream.clone()),
@@ -179,7 +180,8 @@ impl Found {
         let (target, before) = (self.done.target.clone(), self.done.digest_before.clone());
         let (mut ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
         if let Some(trouble) = trouble {
-            return Err(Failure::from(&trouble));
+            let hint = "what is rolled back is remembered there, so that a sync leaves it: mend it, or move it away to begin anew";
+            return Err(Failure::new(&trouble, Some(hint)));
         }
         if let (Some(names), Some(before)) = (&self.backup, &before) {
             let name = names.name(target.reference.as_str(), Timestamp::now());
@@ -248,12 +250,14 @@ fn chosen<'a>(
     backups.into_iter().find(|backup| named.get(backup) != before)
 }
 
-fn nothing(target: &ImageRef, options: &Options) -> Failure {
+fn nothing(target: &ImageRef, options: &Options, is_there: bool) -> Failure {
+    let what = match &options.to {
+        Some(to) => format!("its repository has no tag {to}"),
+        None if is_there => "there is no backup of it that is another image".to_owned(),
+        None => "its repository has no such tag, and no backup of one".to_owned(),
+    };
     Failure {
-        message: match &options.to {
-            Some(to) => format!("roll back {target}: its repository has no tag {to}"),
-            None => format!("roll back {target}: there is no backup of it that is another image"),
-        },
+        message: format!("roll back {target}: {what}"),
         causes: Vec::new(),
         hint: Some("`aws ecr list-images` shows the tags that are there; --to names one of them".into()),
     }

@@ -125,6 +125,13 @@ impl FromStr for Only {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
+        if text.contains('@') {
+            return Err(InvalidReference::Malformed {
+                text: text.to_owned(),
+                why: "a digest stands for itself; what is looked after are tags: write REPOSITORY or REPOSITORY:TAG"
+                    .to_owned(),
+            });
+        }
         let last = text.rfind('/').map_or(0, |slash| slash + 1);
         let (repository, tag) = match text[last..].split_once(':') {
             Some((name, tag)) => (&text[..last + name.len()], Some(tag.parse()?)),

@@ -103,6 +103,16 @@ impl Explanation {
         )?;
         match &self.ledger {
             None => writeln!(out, "{:INDENT$}remembers nothing of the target", "ledger")?,
+            Some(made) if made.rolled_back => {
+                writeln!(out, "{:INDENT$}{} was put back", "ledger", made.digest)?;
+                more(
+                    out,
+                    &format!(
+                        "and stays while {} is {}, since {:.0}",
+                        made.upstream, made.from, made.at
+                    ),
+                )?;
+            }
             Some(made) => {
                 writeln!(
                     out,

@@ -9,7 +9,7 @@ use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
 use crate::image::Repository;
 use crate::plan::{Copy, Refused, RefusedBecause};
-use crate::survey::{Absent, Closed, Survey, Unmatched};
+use crate::survey::{Absent, Closed, PassedOver, Survey, Unmatched};
 
 use super::hints::trouble_hint;
 use super::text::{listed, one_line};
@@ -95,10 +95,24 @@ impl Failure {
         }: &Absent,
     ) -> Self {
         if let Some(why) = passed_over {
+            let (why, hint) = match why {
+                PassedOver::Rules(why) => (
+                    why.clone(),
+                    "`ecr-keeper tags` with the same rules and --explain tells of every tag",
+                ),
+                PassedOver::Backup => (
+                    "it is a backup (policy.backup), which follows nothing".to_owned(),
+                    "`ecr-keeper rollback` with the tag that it is of puts it back",
+                ),
+                PassedOver::NotUpstream(upstream) => (
+                    format!("upstream {upstream} has no such tag"),
+                    "`ecr-keeper tags` lists those that there are",
+                ),
+            };
             return Self {
                 message: format!("{only} is not looked after"),
-                causes: vec![why.clone()],
-                hint: Some("`ecr-keeper tags` with the same rules and --explain tells of every tag".into()),
+                causes: vec![why],
+                hint: Some(hint.into()),
             };
         }
         let meant = match near {

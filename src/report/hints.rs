@@ -27,6 +27,10 @@ impl From<&AwsError> for Failure {
                 AwsTrouble::Denied => {
                     Some("allow this action in the IAM policy of the role; README lists all that are needed")
                 }
+                AwsTrouble::NotAssumed => Some(
+                    "allow sts:AssumeRole of it to who asks, and let the role's trust policy name who asks; role_arn, in aws or in a target, \
+                     names the role",
+                ),
                 AwsTrouble::NotFound => Some("check the region and the account"),
                 AwsTrouble::Throttled => Some("lower `concurrency`, or run at another time"),
                 AwsTrouble::Unreachable => Some("check the region, the endpoint URL, DNS and the proxy"),

@@ -286,11 +286,16 @@ impl Preview {
         write_limits(out, &self.limits)?;
         writeln!(
             out,
-            "{} to copy, {} to keep, {} refused, {} unknown{}{}{}",
+            "{} to copy, {} to keep, {} refused, {} unknown{}{}{}{}",
             self.plan.copies().count(),
             self.plan.kept.len(),
             self.plan.refused.len(),
             self.unread.len(),
+            match self.failures.len() {
+                0 => String::new(),
+                1 => ", 1 other failure".to_owned(),
+                several => format!(", {several} other failures"),
+            },
             of_shard(self.shard),
             passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached),

@@ -39,8 +39,19 @@ pub struct Absent {
     pub near: Option<String>,
     /// Whether the keyword leaves it out.
     pub keyword: bool,
+    /// Why it is none of what is looked after, where that is known.
+    pub passed_over: Option<PassedOver>,
+}
+
+/// Why a tag is not looked after.
+#[derive(Debug, Clone)]
+pub enum PassedOver {
     /// What the rules of an entry of `images` say of it.
-    pub passed_over: Option<String>,
+    Rules(String),
+    /// It keeps what another tag named before.
+    Backup,
+    /// The upstream that its repository follows has no such tag.
+    NotUpstream(Repository),
 }
 
 /// A target's tag and the upstream's that it follows.

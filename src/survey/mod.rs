@@ -7,7 +7,7 @@ mod named;
 mod place;
 
 pub use again::{Seen, look_again};
-pub use found::{Absent, Closed, Followed, SurveyError, Unmatched, Unread};
+pub use found::{Absent, Closed, Followed, PassedOver, SurveyError, Unmatched, Unread};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::aws::AwsError;
 use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
 use crate::events::{Event, Events};
-use crate::image::{ImageRef, Repository};
+use crate::image::{ImageRef, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::mapping::{Backup, Creation, Named, Naming, NewRepository, Only, Shard};
 use crate::plan::{KeptBecause, Policies, Upstream, Viewed, backwards};
@@ -121,6 +121,12 @@ impl Scope {
     /// Whether the run was narrowed down to just this tag, among others.
     fn names(&self, image: &ImageRef) -> bool {
         self.only.iter().any(|only| only.tag.is_some() && only.is(image))
+    }
+
+    /// Whether a tag of this name keeps what another one named before.
+    fn is_backup(&self, only: &Only) -> bool {
+        let of = |tag: &Tag| self.backups.iter().any(|backup| backup.is_one(tag.as_str()));
+        only.tag.as_ref().is_some_and(of)
     }
 
     fn means(&self, image: &ImageRef) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::place::Listings;
-use super::{Followed, Scope, Survey, SurveyError, is_below};
+use super::{Followed, PassedOver, Scope, Survey, SurveyError, is_below};
 use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_created_on_push};
 use crate::aws::{AwsError, Trouble};
 use crate::image::{Digest, ImageRef, Repository, Tag};
@@ -34,12 +34,16 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Why a tag that the run was narrowed down to is none of those.
-    pub(super) fn why_not(&self, scope: &Scope, name: &str, only: &Only) -> Option<String> {
+    pub(super) fn why_not(&self, scope: &Scope, name: &str, only: &Only) -> Option<PassedOver> {
         let tag = only
             .tag
             .as_ref()
             .filter(|_| only.is_repository(&scope.registry, name))?;
-        Some(self.passed_over.get(tag)?.join("; "))
+        if let Some(why) = self.passed_over.get(tag) {
+            return Some(PassedOver::Rules(why.join("; ")));
+        }
+        let is_lacking = self.listed.as_ref().is_some_and(|listed| !listed.contains(tag));
+        is_lacking.then(|| PassedOver::NotUpstream(self.upstream.clone()))
     }
 }
 
@@ -263,7 +267,10 @@ impl Survey {
             (_, Some(chosen)) => chosen.upstream.clone(),
             (Some(Ok(found)), None) => found,
             (Some(Err(error)), None) => {
-                self.close(name, None, error);
+                // Who says what it follows, and badly, is told so already.
+                if !self.closed.iter().any(|closed| closed.repository == name) {
+                    self.close(name, None, error);
+                }
                 return None;
             }
             // It is listed for no reason that is left.

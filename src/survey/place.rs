@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 use super::named::Chosen;
-use super::{Absent, Closed, Followed, Part, Scope, Survey, Unmatched, is_below};
+use super::{Absent, Closed, Followed, Part, PassedOver, Scope, Survey, Unmatched, is_below};
 use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session};
@@ -108,9 +108,12 @@ impl Survey {
                         .keyword
                         .as_ref()
                         .is_some_and(|keyword| !only.repository.contains(keyword.as_str())),
-                    passed_over: chosen
-                        .iter()
-                        .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
+                    passed_over: match scope.is_backup(only) && self.backups > 0 {
+                        true => Some(PassedOver::Backup),
+                        false => chosen
+                            .iter()
+                            .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
+                    },
                 })
                 .collect();
         }

@@ -113,7 +113,7 @@ fn start_log() {
     };
     // The libraries' own logs would show requests with their credentials, and events; and lambda_runtime what is answered.
     let others = if level == "error" { "error" } else { "warn" };
-    let filter = format!("{others},lambda_runtime::layers::panic=off,ecr_keeper={level}");
+    let filter = format!("{others},aws_config=error,lambda_runtime::layers::panic=off,ecr_keeper={level}");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(io::stderr)

@@ -329,6 +329,16 @@ async fn explain_tells_which_entry_names_a_tag_and_why_it_passes_one_over() {
         .code_is(1);
     let why = "images.1 of settings.yaml passes it over: the constraint does not hold for it: ~> 1.1";
     assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    let ran = world
+        .keeper(&["explain", "mirror/team/tool:9.9"])
+        .ran()
+        .await
+        .code_is(1);
+    assert!(
+        ran.stderr.contains("upstream docker.io/team/tool has no such tag"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

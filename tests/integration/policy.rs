@@ -91,6 +91,17 @@ async fn what_is_replaced_stays_as_a_backup_and_is_rolled_back() {
     assert_eq!(world.digest_in_ecr(NAME, "1.0"), third, "a dry run changes nothing");
     world.keeper(&rollback).ran().await.well();
     assert_eq!(world.digest_in_ecr(NAME, "1.0"), second);
+    let explain = async |tag: &str| world.keeper(&["explain", &format!("{NAME}:{tag}")]).ran().await;
+    let explained = explain("1.0").await.well();
+    let says = format!("{second} was put back");
+    assert!(explained.stdout.contains(&says), "{}", explained.stdout);
+    for (tag, says) in [
+        (backup.as_str(), "it is a backup"),
+        ("9.9", "is not among the repositories and tags"),
+    ] {
+        let ran = explain(tag).await.code_is(1);
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
     let to = [&rollback[..], &["--to", &backup]].concat();
     let ran = world.keeper(&to).ran().await.well();
     assert_eq!(ran.json()["digest_before"], second.as_str());
@@ -139,6 +150,11 @@ async fn a_rollback_needs_something_to_go_back_to() {
     let target = format!("{NAME}:1.0");
     for (arguments, code, says) in [
         (vec!["rollback", NAME], 2, "names no tag"),
+        (
+            vec!["rollback", "base/image/app@sha256:abc"],
+            2,
+            "write REPOSITORY or REPOSITORY:TAG",
+        ),
         (vec!["rollback", &target], 2, "policy.backup is not set"),
         (vec!["rollback", &target, "--to", "nothing"], 1, "has no tag nothing"),
         (
@@ -151,6 +167,9 @@ async fn a_rollback_needs_something_to_go_back_to() {
         assert!(ran.stderr.contains(says), "{says} is not in {}", ran.stderr);
     }
     set(&world, "policy: {backup: '{tag}-old-{date}'}\n");
+    let none = ["rollback", &format!("{NAME}:9.9")];
+    let ran = world.keeper(&none).ran().await.code_is(1);
+    assert!(ran.stderr.contains("its repository has no such tag"), "{}", ran.stderr);
     let ran = world.keeper(&["rollback", &target]).ran().await.code_is(1);
     assert!(
         ran.stderr.contains("there is no backup of it that is another image"),

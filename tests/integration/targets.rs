@@ -165,7 +165,9 @@ async fn a_registry_that_cannot_be_reached_leaves_the_others_alone() {
     let failures = report["failures"].to_string();
     for says in [
         nobody,
+        "could not be assumed: AccessDenied: ",
         "is not authorized to perform: sts:AssumeRole",
+        "let the role's trust policy name who asks",
         "images.1 of settings.yaml",
         &format!("{}/base/image/app", west.host()),
         "DescribeRepositories",
@@ -173,6 +175,9 @@ async fn a_registry_that_cannot_be_reached_leaves_the_others_alone() {
         assert!(failures.contains(says), "{says}: {failures}");
     }
     assert_eq!(report["failures"].as_array().unwrap().len(), 2, "{failures}");
+    assert!(!ran.stderr.contains("Unhandled"), "{}", ran.stderr);
+    let plan = keeper(&world, &["plan"]).ran().await;
+    assert!(plan.stdout.contains(", 2 other failures"), "{}", plan.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,6 +350,18 @@ async fn the_run_s_own_registry_may_be_a_role_s() {
         .env("AWS_REGION", "us-east-1");
     let plan = run.ran().await.well().json();
     assert_eq!(plan["registry"], other_account(&world).host());
+    // Whoever connects waits for an answer.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let run = keeper(&world, &["plan"]).without("ECR").env("AWS_REGION", "us-east-1");
+    let run = run
+        .env(
+            "AWS_ENDPOINT_URL_STS",
+            format!("http://{}", silent.local_addr().unwrap()),
+        )
+        .env("ECR_KEEPER_TIMEOUTS__ANSWER", "1s");
+    let ran = run.ran().await.code_is(1);
+    let says = format!("the role {ROLE} could not be assumed: STS did not answer in time");
+    assert!(ran.stderr.replace("\n       ", " ").contains(&says), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
