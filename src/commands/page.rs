@@ -104,6 +104,20 @@ mod tests {
     }
 
     #[test]
+    fn a_first_word_that_is_too_long_stays_beside_its_margin() {
+        for text in [
+            "ledger    sha256:0123456789abcdef\n",
+            "          sha256:0123456789abcdef\n",
+        ] {
+            assert_eq!(page(Some(20), text), text);
+        }
+        assert_eq!(
+            page(Some(20), "ledger    sha256:0123456789abcdef was made\n"),
+            "ledger    sha256:0123456789abcdef\n          was made\n"
+        );
+    }
+
+    #[test]
     fn a_line_without_a_margin_goes_on_at_its_beginning() {
         assert_eq!(page(Some(10), "1 updated, 2 unchanged"), "1 updated,\n2\nunchanged");
     }

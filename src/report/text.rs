@@ -119,13 +119,31 @@ pub fn wrapped(line: &str, width: usize, indent: usize) -> String {
     if display_width(line) <= width {
         return line.to_owned();
     }
+    let (margin, text) = line.split_at(behind(line, indent));
     let indent = " ".repeat(indent);
     let options = Options::new(width)
+        .initial_indent(&indent)
         .subsequent_indent(&indent)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation);
-    textwrap::wrap(line, options).join("\n")
+    // A first word that is too long stays beside its margin.
+    let wrapped = textwrap::wrap(text, options).join("\n");
+    format!("{margin}{}", wrapped.strip_prefix(&indent).unwrap_or(&wrapped))
+}
+
+/// Where the bytes of a line's first columns end, colours among them.
+fn behind(line: &str, columns: usize) -> usize {
+    let ends = line.char_indices().map(|(at, c)| at + c.len_utf8());
+    let is_behind = |end: &usize| display_width(&line[..*end]) > columns;
+    let mut behind = 0;
+    for end in ends {
+        if is_behind(&end) {
+            break;
+        }
+        behind = end;
+    }
+    behind
 }
 
 /// Images and tags that are nobody's version.
