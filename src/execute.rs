@@ -1,12 +1,11 @@
 //! Runs a plan. The only writer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 
 use crate::aws::ecr::{Ecr, NotCreated};
 use crate::engine::{Copied, EngineError, Goal, Held, Likeness, Note, Order, Receipt, Session};
@@ -99,7 +98,7 @@ pub async fn execute(
     conduct: &Conduct,
     ecrs: &Ecrs,
     session: &Session,
-    ledger: &mut Ledger,
+    ledger: &Ledger,
     stop: &Stop,
     events: &Events,
 ) -> Execution {
@@ -108,7 +107,10 @@ pub async fn execute(
             copies: plan.copies().count(),
         });
     }
-    let ledger = Mutex::new((ledger, None));
+    let book = Book {
+        ledger,
+        forgotten: OnceLock::new(),
+    };
     let mut execution = Execution::default();
     for stage in &plan.stages {
         create(stage, conduct, ecrs, stop, events, &mut execution).await;
@@ -118,7 +120,7 @@ pub async fn execute(
             done(copy, Ended::NotAttempted(NotAttempted::NoRepository), Instant::now())
         }));
         let mut running = stream::iter(together(copies, session))
-            .map(|copies| run(copies, conduct, session, &ledger, stop, events))
+            .map(|copies| run(copies, conduct, session, &book, stop, events))
             .buffer_unordered(conduct.at_once);
         while let Some(ended) = running.next().await {
             for (done, left) in ended {
@@ -127,13 +129,12 @@ pub async fn execute(
             }
         }
     }
-    let (ledger, forgotten) = ledger.into_inner();
     // A run that copied nothing has nothing more to remember than what it saw.
     let saved = match (execution.done.is_empty() && !ledger.is_changed(), conduct.remember) {
         (true, _) | (false, Remember::NowAndThen) => Ok(()),
         (false, Remember::AtTheEnd) => ledger.save().await,
     };
-    execution.forgotten = forgotten.or(saved.err());
+    execution.forgotten = book.forgotten.into_inner().or(saved.err());
     execution
 }
 
@@ -183,7 +184,11 @@ fn housed<'a>(stage: &'a [Action], uncreated: &BTreeMap<Repository, NotCreated>)
     copies.partition(|copy| !uncreated.contains_key(&copy.target.repository))
 }
 
-type Shared<'a> = Mutex<(&'a mut Ledger, Option<LedgerError>)>;
+/// The ledger, and why it does not remember all of what was done.
+struct Book<'a> {
+    ledger: &'a Ledger,
+    forgotten: OnceLock<LedgerError>,
+}
 
 /// Copies of one stage that are carried out as one: what reads once can write to many targets.
 fn together<'a>(copies: Vec<&'a Copy>, session: &Session) -> Vec<Vec<&'a Copy>> {
@@ -209,7 +214,7 @@ async fn run(
     copies: Vec<&Copy>,
     conduct: &Conduct,
     session: &Session,
-    ledger: &Shared<'_>,
+    book: &Book<'_>,
     stop: &Stop,
     events: &Events,
 ) -> Vec<(Done, Vec<EngineError>)> {
@@ -234,7 +239,7 @@ async fn run(
     let (copies, unsaved) = back_up(copies, session).await;
     for (copy, error) in unsaved {
         let ended = Ended::Failed(error);
-        settle(copy, &ended, conduct, ledger, events).await;
+        settle(copy, &ended, conduct, book, events).await;
         all.push((done(copy, ended, began), Vec::new()));
     }
     let (copies, backups): (Vec<&Copy>, Vec<Option<Tag>>) = copies.into_iter().unzip();
@@ -245,7 +250,7 @@ async fn run(
         if let (Ended::Updated(receipt), Some(backup)) = (&mut ended, backup) {
             receipt.notes.push(Note::BackedUp(backup));
         }
-        settle(copy, &ended, conduct, ledger, events).await;
+        settle(copy, &ended, conduct, book, events).await;
         all.push((done(copy, ended, began), left));
     }
     all
@@ -279,14 +284,14 @@ fn ended(result: Result<Copied, EngineError>) -> Ended {
 }
 
 /// Remembers how a copy ended, and tells of it.
-async fn settle(copy: &Copy, ended: &Ended, conduct: &Conduct, ledger: &Shared<'_>, events: &Events) {
+async fn settle(copy: &Copy, ended: &Ended, conduct: &Conduct, book: &Book<'_>, events: &Events) {
     let holds = match ended {
         Ended::Updated(receipt) => Some(receipt.digest.clone()),
         Ended::Unneeded(_) => copy.target_digest.clone(),
         Ended::Failed(_) | Ended::NotAttempted(_) | Ended::CutOff => None,
     };
     if let Some(digest) = holds {
-        remember(copy, digest, conduct, ledger).await;
+        remember(copy, digest, conduct, book).await;
     }
     events.send(Event::Ended(
         copy.target.clone(),
@@ -330,7 +335,7 @@ fn order(copies: &[&Copy]) -> Option<Order> {
     })
 }
 
-async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Shared<'_>) {
+async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, book: &Book<'_>) {
     let made = Made {
         digest,
         upstream: copy.upstream.repository.clone(),
@@ -340,8 +345,7 @@ async fn remember(copy: &Copy, digest: Digest, conduct: &Conduct, ledger: &Share
         rolled_back: false,
         at: Timestamp::now(),
     };
-    let (ledger, forgotten) = &mut *ledger.lock().await;
-    if let Err(error) = ledger.record(copy.target.clone(), made).await {
-        forgotten.get_or_insert(error);
+    if let Err(error) = book.ledger.record(copy.target.clone(), made).await {
+        book.forgotten.get_or_init(|| error);
     }
 }

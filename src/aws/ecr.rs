@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::Region;
-use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability, Repository};
+use aws_sdk_ecr::error::ProvideErrorMetadata;
+use aws_sdk_ecr::types::{ImageDetail, ImageIdentifier, ImageStatus, ImageTagMutability, Repository};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -193,6 +194,29 @@ impl Ecr {
         Ok(images)
     }
 
+    /// The image that a tag names, where it can be pulled.
+    pub async fn image(&self, repository: &str, tag: &str) -> Result<Option<ListedImage>, AwsError> {
+        const CALL: &str = "DescribeImages";
+        let on = || format!("of {repository}:{tag}");
+        tracing::debug!("ask AWS: {CALL} {}", on());
+        let request = self
+            .client
+            .describe_images()
+            .set_registry_id(self.account.clone())
+            .repository_name(repository)
+            .image_ids(ImageIdentifier::builder().image_tag(tag).build());
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some("ImageNotFoundException") => return Ok(None),
+            Err(error) => return Err(AwsError::of_sdk(CALL, on(), error)),
+        };
+        // Listings leave out what is archived, and so does this.
+        let is_there = |detail: &&ImageDetail| detail.image_status().is_none_or(|status| *status == ImageStatus::Active);
+        let detail = answer.image_details().iter().find(is_there);
+        let image = detail.map(listed).transpose();
+        image.map_err(|why| AwsError::odd_answer(CALL, on(), why))
+    }
+
     /// The config digests of single images, by manifest digest. What has none is left out: indexes, schema 1, and images that
     /// have gone since.
     ///
@@ -276,7 +300,7 @@ fn listed_repository(repository: &Repository) -> Option<ListedRepository> {
     })
 }
 
-fn listed(detail: &aws_sdk_ecr::types::ImageDetail) -> Result<ListedImage, String> {
+fn listed(detail: &ImageDetail) -> Result<ListedImage, String> {
     let digest = detail.image_digest().unwrap_or_default();
     Ok(ListedImage {
         digest: digest.parse().map_err(|why| format!("{why}"))?,

@@ -137,11 +137,11 @@ fn may_write(entry: &Entry, host: &str, settings: &Settings) -> bool {
 const AGREE: &str = "apply it with the settings and in the account that it was made with, or make a new one";
 
 async fn attempt(settings: &Settings, saved: Saved, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
-    let mut desk = Desk::open(settings, Range::default(), watch).await?;
+    let desk = Desk::open(settings, Range::default(), watch).await?;
     is_own("the plan", &saved.registry, &desk)?;
     report.registry = Some(desk.registry.clone());
     report.engine = Some(desk.session.describe());
-    carry_out_again(&saved.plan, settings, &mut desk, report, (&watch.stop, &watch.events)).await;
+    carry_out_again(&saved.plan, settings, &desk, report, (&watch.stop, &watch.events)).await;
     Ok(())
 }
 
@@ -164,7 +164,7 @@ pub(super) fn is_own(what: &str, registry: &str, desk: &Desk) -> Result<(), Fail
 pub(super) async fn carry_out_again(
     plan: &plan::Plan,
     settings: &Settings,
-    desk: &mut Desk,
+    desk: &Desk,
     report: &mut Report,
     (stop, events): (&Stop, &Events),
 ) {

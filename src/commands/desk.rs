@@ -105,7 +105,7 @@ pub(super) struct Desk {
     pub(super) session: Session,
     pub(super) registry: String,
     pub(super) policies: Policies,
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Arc<Ledger>,
     /// The run's own registry first.
     places: Vec<Place>,
     /// What is named for registries that could not be reached, and why not.
@@ -120,14 +120,27 @@ pub(super) struct Desk {
 impl Desk {
     /// Logs in at ECR and at the daemon. Nothing has been changed yet, so that a stop may drop it at any point.
     pub(super) async fn open(settings: &Settings, range: Range, watch: &Watch) -> Result<Self, Failure> {
-        let opened = Self::open_unstopped(settings, range, watch.events.clone());
-        match watch.stop.soft.run_until_cancelled(opened).await {
-            Some(opened) => opened,
-            None => Err(Failure::stopped("logging in")),
-        }
+        let opened = Self::open_unstopped(settings, range, None, watch.events.clone());
+        unless_stopped(opened, watch).await
     }
 
-    async fn open_unstopped(settings: &Settings, range: Range, events: Events) -> Result<Self, Failure> {
+    /// The same with a ledger that is open already, as others have it.
+    pub(super) async fn beside(
+        ledger: Arc<Ledger>,
+        settings: &Settings,
+        range: Range,
+        watch: &Watch,
+    ) -> Result<Self, Failure> {
+        let opened = Self::open_unstopped(settings, range, Some(ledger), watch.events.clone());
+        unless_stopped(opened, watch).await
+    }
+
+    async fn open_unstopped(
+        settings: &Settings,
+        range: Range,
+        ledger: Option<Arc<Ledger>>,
+        events: Events,
+    ) -> Result<Self, Failure> {
         let own = Opened::open(&settings.aws, settings.account.clone(), settings.registry.clone())
             .await
             .map_err(|error| Failure::from(&error))?;
@@ -150,20 +163,10 @@ impl Desk {
             EngineKind::Direct => settings.concurrency * 4,
         };
         events.send(Event::Opened(session.describe()));
-        let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
-        let entries = settings.images.iter().filter_map(|entry| entry.safety.as_ref());
-        let mut policies = entries.clone().chain([&settings.safety]);
-        if let Some(trouble) = trouble {
-            // What was rolled back, seen or protected is known from there alone.
-            if policies.any(Safety::goes_by_the_ledger) {
-                let hint = "`policy` goes by what it remembers: mend it, or move it away to begin anew";
-                return Err(Failure::new(&trouble, Some(hint)));
-            }
-            tracing::warn!(
-                "{}; this run compares the images themselves",
-                Failure::new(&trouble, None).in_one_line()
-            );
-        }
+        let ledger = match ledger {
+            Some(ledger) => ledger,
+            None => open_ledger(settings).await?,
+        };
         let usual = Policy {
             platforms: settings.wanted_platforms(),
             keeps: session.keeps(),
@@ -171,6 +174,7 @@ impl Desk {
             safety: settings.safety.clone(),
             now: Timestamp::now(),
         };
+        let entries = settings.images.iter().filter_map(|entry| entry.safety.as_ref());
         let all = [&settings.safety].into_iter().chain(entries);
         let scope = Scope {
             registry: registry.clone(),
@@ -244,7 +248,7 @@ impl Desk {
     }
 
     /// Remembers what was found, for later runs: since when an upstream has an image, and what may be the last copy of one.
-    pub(super) fn remember(&mut self, viewed: &[Viewed]) {
+    pub(super) fn remember(&self, viewed: &[Viewed]) {
         for one in viewed {
             let policy = self.policies.of(&one.target);
             let (safety, now) = (&policy.safety, policy.now);
@@ -279,6 +283,32 @@ impl Desk {
         }
         seen
     }
+}
+
+async fn unless_stopped(opened: impl Future<Output = Result<Desk, Failure>>, watch: &Watch) -> Result<Desk, Failure> {
+    match watch.stop.soft.run_until_cancelled(opened).await {
+        Some(opened) => opened,
+        None => Err(Failure::stopped("logging in")),
+    }
+}
+
+/// The ledger that the settings name. One that cannot be read costs time, unless a policy goes by it.
+pub(super) async fn open_ledger(settings: &Settings) -> Result<Arc<Ledger>, Failure> {
+    let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
+    let entries = settings.images.iter().filter_map(|entry| entry.safety.as_ref());
+    let mut policies = entries.chain([&settings.safety]);
+    if let Some(trouble) = trouble {
+        // What was rolled back, seen or protected is known from there alone.
+        if policies.any(Safety::goes_by_the_ledger) {
+            let hint = "`policy` goes by what it remembers: mend it, or move it away to begin anew";
+            return Err(Failure::new(&trouble, Some(hint)));
+        }
+        tracing::warn!(
+            "{}; this run compares the images themselves",
+            Failure::new(&trouble, None).in_one_line()
+        );
+    }
+    Ok(Arc::new(ledger))
 }
 
 /// Whether all that is copied goes to one registry.

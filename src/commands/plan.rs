@@ -141,7 +141,7 @@ async fn preview_all(parts: &[(Range, Settings)], remembers: bool, watch: &Watch
 }
 
 async fn preview(settings: &Settings, range: Range, remembers: bool, watch: &Watch) -> Result<Preview, Failure> {
-    let mut desk = Desk::open(settings, range, watch).await?;
+    let desk = Desk::open(settings, range, watch).await?;
     let mut survey = desk.survey(&watch.stop).await?;
     if remembers {
         desk.remember(&survey.viewed);

@@ -178,7 +178,7 @@ impl Found {
     /// Keeps what is there, remembers what is gone back from, and moves the tag. Where that fails, nothing is remembered.
     async fn carry_out(mut self, settings: &Settings) -> Result<Rollback, Failure> {
         let (target, before) = (self.done.target.clone(), self.done.digest_before.clone());
-        let (mut ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
+        let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
         if let Some(trouble) = trouble {
             let hint = "what is rolled back is remembered there, so that a sync leaves it: mend it, or move it away to begin anew";
             return Err(Failure::new(&trouble, Some(hint)));
@@ -189,7 +189,7 @@ impl Found {
             let kept = self.registries.back_up(&target, before, &name).await;
             self.done.backup = Some(kept.map_err(|error| Failure::from(&error))?);
         }
-        let known = ledger.of(&target).cloned();
+        let known = ledger.of(&target);
         if let Some(made) = self.made(known.as_ref(), settings) {
             let recorded = ledger.record(target.clone(), made).await;
             recorded.map_err(|error| Failure::from(&error))?;

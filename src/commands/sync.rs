@@ -239,14 +239,14 @@ async fn attempt_all(settings: &Settings, range: &Range, report: &mut Report, wa
 }
 
 async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<(), Failure> {
-    let mut desk = Desk::open(settings, range, watch).await?;
+    let desk = Desk::open(settings, range, watch).await?;
     report.registry = Some(desk.registry.clone());
     report.add_engine(desk.session.describe());
     let mut survey = desk.survey(&watch.stop).await?;
     report.add_survey(&survey);
     desk.remember(&survey.viewed);
     let plan = desk.plan(&mut survey);
-    carry_out(&plan, settings, &mut desk, report, (&watch.stop, &watch.events)).await;
+    carry_out(&plan, settings, &desk, report, (&watch.stop, &watch.events)).await;
     Ok(())
 }
 
@@ -254,7 +254,7 @@ async fn attempt(settings: &Settings, range: Range, report: &mut Report, watch: 
 pub(super) async fn carry_out(
     plan: &plan::Plan,
     settings: &Settings,
-    desk: &mut Desk,
+    desk: &Desk,
     report: &mut Report,
     (stop, events): (&Stop, &Events),
 ) {
@@ -270,7 +270,7 @@ pub(super) async fn carry_out(
         &conduct,
         &desk.ecrs(),
         &desk.session,
-        &mut desk.ledger,
+        &desk.ledger,
         stop,
         events,
     )

@@ -13,7 +13,7 @@ pub use lock::{Holder, Lock, LockError};
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -74,10 +74,19 @@ pub struct Seen {
     pub since: Timestamp,
 }
 
-/// All [`Made`] that are remembered.
+/// All [`Made`] that are remembered, by all who work in this process.
 #[derive(Debug)]
 pub struct Ledger {
-    store: Store,
+    /// One at a time writes it.
+    store: tokio::sync::Mutex<Store>,
+    /// How often it is written at most.
+    save_every: Duration,
+    known: Mutex<Known>,
+}
+
+/// What is remembered, and what of it is kept.
+#[derive(Debug, Default)]
+struct Known {
     entries: Entries,
     saved: Option<Instant>,
     /// Whether something was noted that is not kept yet.
@@ -210,68 +219,89 @@ impl Ledger {
     }
 
     fn with(store: Store, entries: Entries) -> Self {
-        Self {
-            store,
+        let known = Known {
             entries,
-            saved: None,
-            is_changed: false,
+            ..Known::default()
+        };
+        Self {
+            save_every: store.save_every(),
+            store: store.into(),
+            known: known.into(),
         }
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the image at `target` was last made from.
-    pub fn of(&self, target: &ImageRef) -> Option<&Made> {
-        self.entries.made.get(target)
+    pub fn of(&self, target: &ImageRef) -> Option<Made> {
+        self.known().entries.made.get(target).cloned()
     }
 
     /// Forgets what the image at `target` was made from; that is kept with the next [`save`](Self::save).
-    pub fn forget(&mut self, target: &ImageRef) {
-        self.is_changed |= self.entries.made.remove(target).is_some();
+    pub fn forget(&self, target: &ImageRef) {
+        let mut known = self.known();
+        known.is_changed |= known.entries.made.remove(target).is_some();
     }
 
     /// Since when an upstream's tag is known to name this digest.
     pub fn first_seen(&self, tag: &ImageRef, digest: &Digest) -> Option<Timestamp> {
-        let seen = self.entries.seen.get(tag).filter(|seen| seen.digest == *digest);
+        let known = self.known();
+        let seen = known.entries.seen.get(tag).filter(|seen| seen.digest == *digest);
         seen.map(|seen| seen.since)
     }
 
     /// Notes that an upstream's tag names this digest; it is kept with the next [`save`](Self::save). What it named before is forgotten.
-    pub fn see(&mut self, tag: &ImageRef, digest: &Digest, now: Timestamp) {
+    pub fn see(&self, tag: &ImageRef, digest: &Digest, now: Timestamp) {
         if self.first_seen(tag, digest).is_none() {
             let seen = Seen {
                 digest: digest.clone(),
                 since: now,
             };
-            self.entries.seen.insert(tag.clone(), seen);
-            self.is_changed = true;
+            let mut known = self.known();
+            known.entries.seen.insert(tag.clone(), seen);
+            known.is_changed = true;
         }
     }
 
     /// Notes that a target is kept for it may be the last of its kind; it is kept with the next [`save`](Self::save).
-    pub fn protect(&mut self, target: &ImageRef, now: Timestamp) {
-        self.is_changed |= !self.entries.protected.contains_key(target);
-        self.entries.protected.entry(target.clone()).or_insert(now);
+    pub fn protect(&self, target: &ImageRef, now: Timestamp) {
+        let mut known = self.known();
+        known.is_changed |= !known.entries.protected.contains_key(target);
+        known.entries.protected.entry(target.clone()).or_insert(now);
     }
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).
-    pub async fn record(&mut self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
-        self.entries.made.insert(target, made);
-        self.is_changed = true;
-        match self.saved {
-            Some(saved) if saved.elapsed() < self.store.save_every() => Ok(()),
-            _ => self.save().await,
+    pub async fn record(&self, target: ImageRef, made: Made) -> Result<(), LedgerError> {
+        let is_due = {
+            let mut known = self.known();
+            known.entries.made.insert(target, made);
+            known.is_changed = true;
+            known.saved.is_none_or(|saved| saved.elapsed() >= self.save_every)
+        };
+        match is_due {
+            true => self.save().await,
+            false => Ok(()),
         }
     }
 
     /// Whether something was noted that is not kept yet.
     pub fn is_changed(&self) -> bool {
-        self.is_changed
+        self.known().is_changed
     }
 
     /// Writes everything that is remembered. What others have written into the same object meanwhile stays.
-    pub async fn save(&mut self) -> Result<(), LedgerError> {
-        self.saved = Some(Instant::now());
-        self.is_changed = false;
-        match &mut self.store {
+    pub async fn save(&self) -> Result<(), LedgerError> {
+        // Whoever else is due by now leaves it to this one.
+        self.known().saved = Some(Instant::now());
+        let mut store = self.store.lock().await;
+        let mut entries = {
+            let mut known = self.known();
+            known.is_changed = false;
+            known.entries.clone()
+        };
+        match &mut *store {
             Store::File { path, is_other } => {
                 let failed = |source: io::Error| LedgerError::Write {
                     path: path.clone(),
@@ -281,9 +311,13 @@ impl Ledger {
                     set_aside(path).map_err(failed)?;
                     *is_other = false;
                 }
-                crate::atomic::write_json(path, &file(&self.entries)).map_err(failed)
+                crate::atomic::write_json(path, &file(&entries)).map_err(failed)
             }
-            Store::Object(shared) => shared.save(&mut self.entries).await,
+            Store::Object(shared) => {
+                let saved = shared.save(&mut entries).await;
+                self.known().entries.add(entries);
+                saved
+            }
             Store::Nowhere => Ok(()),
         }
     }

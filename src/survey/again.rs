@@ -40,7 +40,16 @@ pub async fn look_again(
         let Some(ecr) = ecrs.get(&repository.host) else {
             return Err(Arc::new(SurveyError::NoRegistry(repository.host.clone())));
         };
-        match ecr.images(&repository.path).await {
+        // All that it has is asked for once, unless it is about a single tag.
+        let mut tags = copies.iter().filter(|copy| copy.target.repository == *repository);
+        let listed = match (tags.next(), tags.next()) {
+            (Some(only), None) => {
+                let image = ecr.image(&repository.path, only.target.reference.as_str()).await;
+                image.map(|image| image.into_iter().collect())
+            }
+            _ => ecr.images(&repository.path).await,
+        };
+        match listed {
             // It is created before anything is copied there, or ECR does that itself.
             Err(error) if error.trouble == Trouble::NotFound && !had.contains(repository) => Ok(Vec::new()),
             images => images.map_err(|error| Arc::new(error.into())),
@@ -71,7 +80,7 @@ pub async fn look_again(
             (Ok(images), Ok(upstream)) => Ok(Now {
                 target: images.iter().find(has_tag).map(|image| image.digest.clone()),
                 upstream: upstream.clone(),
-                made: ledger.of(&copy.target).cloned(),
+                made: ledger.of(&copy.target),
             }),
         })
     };

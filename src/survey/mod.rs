@@ -301,7 +301,7 @@ fn is_below(prefix: &str, name: &str) -> bool {
 impl Followed {
     fn viewed(self, upstream: Upstream, ledger: &Ledger) -> Viewed {
         Viewed {
-            made: ledger.of(&self.target).cloned().map(Box::new),
+            made: ledger.of(&self.target).map(Box::new),
             first_seen: match &upstream {
                 Upstream::Has(has) => ledger.first_seen(&self.follows, &has.top),
                 Upstream::Gone | Upstream::NotAsked(_) => None,
