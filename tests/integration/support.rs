@@ -371,6 +371,13 @@ impl Running {
         }
     }
 
+    /// Waits until it has said `word` so often on standard error.
+    pub async fn said_times(&mut self, word: &str, times: usize) {
+        while self.heard.matches(word).count() < times {
+            assert!(self.hear().await, "it ended without {word}: {}", self.heard);
+        }
+    }
+
     /// All that it has said until now, as far as it was waited for.
     pub fn heard(&self) -> &str {
         &self.heard

@@ -4,7 +4,7 @@
 //! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
-//!   is Amazon S3, with SQS, secrets and parameters; [`Lab::lambda`] and
+//!   is Amazon S3, with SQS, secrets and parameters, and [`S3::losing`] a way to it on which answers get lost; [`Lab::lambda`] and
 //!   [`Lab::cargo_lambda`] start functions.
 //! - [`Lab::bare_registry`] is one with nothing in between, for measurements, and [`Lab::toxiproxy`] a slow way to it.
 //! - [`Dockerd`] is a daemon with Docker's API of its own: classic, with containerd's image store, or podman; [`Disk`] a small
@@ -41,6 +41,7 @@ mod front;
 pub mod images;
 mod lab;
 mod lambda;
+mod lossy;
 mod process;
 mod proxy;
 mod registry;
@@ -60,6 +61,7 @@ pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRec
 pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
 pub use lambda::{Invoked, LambdaApi};
+pub use lossy::Lossy;
 pub use proxy::Proxy;
 pub use registry::{ExtraRegistry, RegistryLogin, RegistryOptions, RegistryTls};
 pub use s3::S3;

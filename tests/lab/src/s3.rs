@@ -7,16 +7,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::chance;
 use crate::process::{Command, Supervised, until_ready};
 use crate::tools;
 
+/// How it is started.
+const MOTO: &str = include_str!("moto.py");
+
 /// A running S3. Dropping it ends it.
 #[derive(Debug)]
 pub struct S3 {
-    _server: Supervised,
+    server: Supervised,
     pub(crate) endpoint: String,
     pub(crate) client: Client,
 }
@@ -38,7 +42,10 @@ impl S3 {
 
     async fn start_once(home: &Path) -> Result<S3> {
         let port = chance::free_port()?.to_string();
-        let line = [&tools::program("moto")?, "-H", "127.0.0.1", "-p", &port];
+        // Beside the program, in the same environment of Python's.
+        let python = Path::new(&tools::program("moto")?).with_file_name("python");
+        let python = python.display().to_string();
+        let line = [&python, "-c", MOTO, "-H", "127.0.0.1", "-p", &port];
         let server = Supervised::start(Command::new(home, "moto", line.map(str::to_owned).to_vec()))?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let client = Client::builder().default_headers(signed()).build()?;
@@ -46,7 +53,7 @@ impl S3 {
         let ready = || async { client.get(&status).send().await.is_ok() };
         until_ready(&server, Duration::from_secs(60), ready).await?;
         Ok(S3 {
-            _server: server,
+            server,
             endpoint,
             client,
         })
@@ -55,6 +62,37 @@ impl S3 {
     /// `http://127.0.0.1:PORT`, as in `AWS_ENDPOINT_URL_S3`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Lets it stand still: nothing is answered any more.
+    ///
+    /// # Errors
+    /// When it has no process.
+    pub fn pause(&self) -> Result<()> {
+        self.server.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it has no process.
+    pub fn resume(&self) -> Result<()> {
+        self.server.signal(Signal::CONT)
+    }
+
+    /// Has the bucket encrypt what is put there by this algorithm, unless whoever puts it says otherwise.
+    ///
+    /// # Errors
+    /// When S3 refuses it.
+    pub async fn encrypt(&self, bucket: &str, algorithm: &str) -> Result<()> {
+        let rule = format!(
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>\
+             </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"
+        );
+        let request = self.client.put(format!("{}/{bucket}?encryption", self.endpoint));
+        let answer = request.body(rule).send().await?;
+        ensure!(answer.status().is_success(), "encrypt {bucket}: {}", answer.status());
+        Ok(())
     }
 
     /// Makes a bucket.

@@ -21,11 +21,26 @@ impl S3 {
     /// # Errors
     /// When SQS refuses it.
     pub async fn create_queue(&self, name: &str, times: u32) -> Result<Queues> {
-        let dead = self.queue(&format!("{name}-dead"), &json!({})).await?;
+        self.queues(name, "", times, &json!({})).await
+    }
+
+    /// The same, of queues that keep an order: NAME.fifo.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn create_fifo(&self, name: &str, times: u32) -> Result<Queues> {
+        self.queues(name, ".fifo", times, &json!({"FifoQueue": "true"})).await
+    }
+
+    async fn queues(&self, name: &str, suffix: &str, times: u32, attributes: &Value) -> Result<Queues> {
+        let dead = self.queue(&format!("{name}-dead{suffix}"), attributes).await?;
         let asked = json!({"QueueUrl": dead, "AttributeNames": ["QueueArn"]});
         let arn = self.ask_sqs("GetQueueAttributes", &asked).await?["Attributes"]["QueueArn"].clone();
-        let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": times}).to_string();
-        let url = self.queue(name, &json!({ "RedrivePolicy": redrive })).await?;
+        let mut attributes = attributes.clone();
+        attributes["RedrivePolicy"] = json!({"deadLetterTargetArn": arn, "maxReceiveCount": times})
+            .to_string()
+            .into();
+        let url = self.queue(&format!("{name}{suffix}"), &attributes).await?;
         Ok(Queues { url, dead })
     }
 
@@ -46,6 +61,25 @@ impl S3 {
     pub async fn send(&self, url: &str, body: &str) -> Result<()> {
         let message = json!({"QueueUrl": url, "MessageBody": body});
         self.ask_sqs("SendMessage", &message).await.map(drop)
+    }
+
+    /// The same to a queue that keeps an order.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn send_in_order(&self, url: &str, body: &str) -> Result<()> {
+        let id = crate::chance::hex(8);
+        let message = json!({"QueueUrl": url, "MessageBody": body, "MessageGroupId": id, "MessageDeduplicationId": id});
+        self.ask_sqs("SendMessage", &message).await.map(drop)
+    }
+
+    /// Shows a message that was taken to everybody again.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn show(&self, url: &str, message: &Value) -> Result<()> {
+        let shown = json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0});
+        self.ask_sqs("ChangeMessageVisibility", &shown).await.map(drop)
     }
 
     /// Takes all messages of a queue, with their attributes; they are hidden then.
