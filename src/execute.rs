@@ -129,12 +129,13 @@ pub async fn execute(
             }
         }
     }
-    // A run that copied nothing has nothing more to remember than what it saw.
-    let saved = match (execution.done.is_empty() && !ledger.is_changed(), conduct.remember) {
-        (true, _) | (false, Remember::NowAndThen) => Ok(()),
-        (false, Remember::AtTheEnd) => ledger.save().await,
+    let forgotten = book.forgotten.into_inner();
+    execution.forgotten = match conduct.remember {
+        Remember::NowAndThen => None,
+        // A run that copied nothing has nothing more to remember than what it saw.
+        Remember::AtTheEnd if execution.done.is_empty() && !ledger.is_changed() => forgotten,
+        Remember::AtTheEnd => forgotten.or(ledger.save().await.err()),
     };
-    execution.forgotten = book.forgotten.into_inner().or(saved.err());
     execution
 }
 

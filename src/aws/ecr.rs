@@ -211,7 +211,11 @@ impl Ecr {
             Err(error) => return Err(AwsError::of_sdk(CALL, on(), error)),
         };
         // Listings leave out what is archived, and so does this.
-        let is_there = |detail: &&ImageDetail| detail.image_status().is_none_or(|status| *status == ImageStatus::Active);
+        let is_there = |detail: &&ImageDetail| {
+            detail
+                .image_status()
+                .is_none_or(|status| *status == ImageStatus::Active)
+        };
         let detail = answer.image_details().iter().find(is_there);
         let image = detail.map(listed).transpose();
         image.map_err(|why| AwsError::odd_answer(CALL, on(), why))

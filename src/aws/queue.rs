@@ -337,6 +337,15 @@ fn region_of(url: &str) -> Option<String> {
     Some(region.to_owned())
 }
 
+/// Whether a URL and an ARN name one queue: by its account and name, and by the region where the URL says one.
+pub fn is_queue_of(url: &str, arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "sqs", region, account, name] = parts[..] else {
+        return false;
+    };
+    url.ends_with(&format!("/{account}/{name}")) && region_of(url).is_none_or(|of_url| of_url == region)
+}
+
 /// Without characters that SQS refuses (SQS API reference, SendMessage), and short.
 fn sendable(text: &str) -> String {
     const ENOUGH: usize = 1000;
@@ -366,6 +375,19 @@ mod tests {
             ("http://127.0.0.1:5000/123456789012/work", None),
         ] {
             assert_eq!(region_of(url).as_deref(), region);
+        }
+    }
+
+    #[test]
+    fn a_queue_is_the_one_of_an_arn_by_region_account_and_name() {
+        for (host, path, is_its) in [
+            ("sqs.eu-central-1.amazonaws.com", "123456789012/work", true),
+            ("127.0.0.1:5000", "123456789012/work", true),
+            ("sqs.us-east-1.amazonaws.com", "123456789012/work", false),
+            ("sqs.eu-central-1.amazonaws.com", "210987654321/work", false),
+        ] {
+            let url = format!("https://{host}/{path}");
+            assert_eq!(is_queue_of(&url, "arn:aws:sqs:eu-central-1:123456789012:work"), is_its);
         }
     }
 

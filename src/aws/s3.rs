@@ -116,16 +116,28 @@ impl Object {
         String::from_utf8(content.bytes).map_err(|_| odd("it holds no UTF-8 text"))
     }
 
+    /// Writes it whole, whatever is there. The bucket says how it is encrypted.
+    pub async fn put(&self, bytes: Vec<u8>, content_type: &str) -> Result<(), AwsError> {
+        self.put_as(bytes, content_type, None).await
+    }
+
     /// Writes it whole, whatever is there, and has S3 encrypt it with keys of its own (AES256).
     pub async fn put_encrypted(&self, bytes: Vec<u8>, content_type: &str) -> Result<(), AwsError> {
+        let own = Some(ServerSideEncryption::Aes256);
+        self.put_as(bytes, content_type, own).await
+    }
+
+    async fn put_as(
+        &self,
+        bytes: Vec<u8>,
+        content_type: &str,
+        encryption: Option<ServerSideEncryption>,
+    ) -> Result<(), AwsError> {
         const CALL: &str = "PutObject";
         tracing::debug!("ask AWS: {CALL} of {self}");
         let request = self.client.put_object().bucket(&self.bucket).key(&self.key);
         let request = request.content_type(content_type).body(ByteStream::from(bytes));
-        let answer = request
-            .server_side_encryption(ServerSideEncryption::Aes256)
-            .send()
-            .await;
+        let answer = request.set_server_side_encryption(encryption).send().await;
         answer
             .map(drop)
             .map_err(|error| AwsError::of_sdk(CALL, format!("of {self}"), error))

@@ -165,7 +165,7 @@ async fn attempt(
         &conduct,
         &Ecrs::new(),
         &session,
-        &mut Ledger::in_memory(),
+        &Ledger::in_memory(),
         stop,
         events,
     )

@@ -265,16 +265,7 @@ pub(super) async fn carry_out(
         attestations: settings.direct.attestations,
         remember: desk.remember,
     };
-    let execution = execute(
-        plan,
-        &conduct,
-        &desk.ecrs(),
-        &desk.session,
-        &desk.ledger,
-        stop,
-        events,
-    )
-    .await;
+    let execution = execute(plan, &conduct, &desk.ecrs(), &desk.session, &desk.ledger, stop, events).await;
     report.add_execution(&execution);
     report.limits.extend(desk.limits());
 }

@@ -301,17 +301,13 @@ impl Ledger {
             known.is_changed = false;
             known.entries.clone()
         };
-        match &mut *store {
+        let saved = match &mut *store {
             Store::File { path, is_other } => {
-                let failed = |source: io::Error| LedgerError::Write {
+                let written = write(path, is_other, &entries);
+                written.map_err(|source| LedgerError::Write {
                     path: path.clone(),
                     source: source.into(),
-                };
-                if *is_other {
-                    set_aside(path).map_err(failed)?;
-                    *is_other = false;
-                }
-                crate::atomic::write_json(path, &file(&entries)).map_err(failed)
+                })
             }
             Store::Object(shared) => {
                 let saved = shared.save(&mut entries).await;
@@ -319,7 +315,9 @@ impl Ledger {
                 saved
             }
             Store::Nowhere => Ok(()),
-        }
+        };
+        self.known().is_changed |= saved.is_err();
+        saved
     }
 }
 
@@ -347,6 +345,14 @@ fn read(path: &Path) -> Result<Entries, LedgerError> {
             source: source.into(),
         }),
     }
+}
+
+fn write(path: &Path, is_other: &mut bool, entries: &Entries) -> io::Result<()> {
+    if *is_other {
+        set_aside(path)?;
+        *is_other = false;
+    }
+    crate::atomic::write_json(path, &file(entries))
 }
 
 /// Gives what is at `path` another name beside it, one that nothing has yet.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, ImageRef};
 
@@ -11,8 +11,8 @@ use crate::image::{Digest, ImageRef};
 const MOST: u32 = 1000;
 
 /// `2/5`: the second of five parts. Every image is in exactly one of them, and in the same one in every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Shard {
     /// From 1.
     number: u32,
@@ -86,6 +86,14 @@ impl FromStr for Shard {
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl TryFrom<String> for Shard {
+    type Error = InvalidShard;
+
+    fn try_from(text: String) -> Result<Self, InvalidShard> {
+        text.parse()
     }
 }
 

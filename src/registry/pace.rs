@@ -21,7 +21,7 @@ pub enum OnLimit {
 }
 
 /// What a registry lets one pull (Docker Hub's `ratelimit-…` headers).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limit {
     /// Pulls that are left.
     pub remaining: u64,

@@ -167,6 +167,27 @@ impl Failure {
         }
     }
 
+    /// Of an image that did not get into the queue.
+    pub fn not_queued() -> Self {
+        Self {
+            message: "not done: it was not put into the queue".to_owned(),
+            causes: Vec::new(),
+            hint: Some("run `ecr-keeper work enqueue` again: what is current by then is not sent again".into()),
+        }
+    }
+
+    /// Of an image that nobody tries any more.
+    pub fn given_up(why: &str) -> Self {
+        Self {
+            message: "given up".to_owned(),
+            causes: vec![why.to_owned()],
+            hint: Some(
+                "the message is in the dead-letter queue: once the reason is gone, start its redrive, or enqueue anew"
+                    .into(),
+            ),
+        }
+    }
+
     /// Of a version whose tag moved upstream, and that was followed.
     pub(super) fn of_moved_version(copy: &Copy) -> Self {
         Self {

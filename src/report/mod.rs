@@ -361,7 +361,9 @@ impl ImageReport {
         }
     }
 
-    fn failed(mut self, failure: Failure) -> Self {
+    /// The same image, of which this is told.
+    #[must_use]
+    pub fn failed(mut self, failure: Failure) -> Self {
         self.reason = failure.message.clone().into();
         self.failure = Some(Box::new(failure));
         self

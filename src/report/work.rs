@@ -81,7 +81,9 @@ pub struct Worked {
     pub returned: usize,
     /// Messages that went to the dead-letter queue.
     pub buried: usize,
-    /// What failed, the latest last, and no more than a hundred of it.
+    /// How tries failed, the latest last, and no more than a hundred of them.
+    pub tries: Vec<Failure>,
+    /// What was given up or refused, and what failed that is not one image's: the latest last, and no more than a hundred of it.
     pub failures: Vec<Failure>,
 }
 
@@ -104,30 +106,47 @@ impl Worked {
         };
         *counter += 1;
         if let Some(failure) = &image.failure {
-            self.fail(Failure {
+            let failure = Failure {
                 message: format!("{}: {}", image.target, failure.message),
                 ..(**failure).clone()
-            });
+            };
+            match image.outcome {
+                Outcome::Failed | Outcome::NotAttempted => self.fail_try(failure),
+                Outcome::Updated | Outcome::Unchanged | Outcome::Refused => self.fail(failure),
+            }
         }
     }
 
     /// Adds what failed.
     pub fn fail(&mut self, failure: Failure) {
-        const MOST: usize = 100;
-        if self.failures.len() >= MOST {
-            self.failures.remove(0);
-        }
-        self.failures.push(failure);
+        push(&mut self.failures, failure);
     }
 
-    /// Whether nothing failed.
+    /// Adds what failed and is tried again.
+    pub fn fail_try(&mut self, failure: Failure) {
+        push(&mut self.tries, failure);
+    }
+
+    /// Adds what came of another message.
+    pub fn add(&mut self, other: Self) {
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.returned += other.returned;
+        self.buried += other.buried;
+        other.tries.into_iter().for_each(|failure| self.fail_try(failure));
+        other.failures.into_iter().for_each(|failure| self.fail(failure));
+    }
+
+    /// Whether nothing failed for good: what is tried again is somebody's who tries it.
     pub fn is_well(&self) -> bool {
         self.failures.is_empty()
     }
 
     /// What failed, then the counts.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
-        for failure in &self.failures {
+        for failure in self.tries.iter().chain(&self.failures) {
             failure.write_item(out)?;
         }
         writeln!(out, "{}", self.counted())
@@ -140,4 +159,13 @@ impl Worked {
             self.updated, self.unchanged, self.refused, self.failed, self.returned, self.buried
         )
     }
+}
+
+/// No more than anybody reads.
+fn push(failures: &mut Vec<Failure>, failure: Failure) {
+    const MOST: usize = 100;
+    if failures.len() >= MOST {
+        failures.remove(0);
+    }
+    failures.push(failure);
 }

@@ -13,7 +13,7 @@ pub(super) const OF_WORK: [Key; 3] = [
         .about("The queue of Amazon SQS that images are put into and taken from. It needs a dead-letter queue."),
     key("work.state", None, "s3://BUCKET or s3://BUCKET/PREFIX")
         .about("Where in Amazon S3 is kept who is at which image, and what became of each."),
-    key("work.lease", Some("2m"), "a duration from 3s to 12h, such as 2m")
+    key("work.lease", Some("2m"), "a duration from 15s to 12h, such as 2m")
         .about("How long an image stays with whoever took it and gives no sign of life; then somebody else does it."),
 ];
 
@@ -32,8 +32,8 @@ impl Reader {
     }
 }
 
-/// A third of it is the time between two signs of life.
-const LEAST: Duration = Duration::from_secs(3);
+/// A third of it is the time between two signs of life, in which S3 and SQS have to answer, if need be at the second try.
+const LEAST: Duration = Duration::from_secs(15);
 
 /// SQS hides no message for longer (SQS Developer Guide, "Visibility timeout").
 const MOST: Duration = Duration::from_secs(12 * 60 * 60);

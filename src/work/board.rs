@@ -1,102 +1,32 @@
 //! What became of each image of a run, as objects of Amazon S3 that everybody who works writes, and one reads together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::{Place, Task, WorkError, is_name};
+use super::sheet::{Sheet, Word};
+use super::{Place, WorkError, corrupt, is_name, moment};
 use crate::aws::AwsError;
-use crate::aws::s3::{Bucket, Object};
-use crate::report::{Failure, ImageReport, Report};
+use crate::aws::s3::{Bucket, Object, Written};
 
 /// Objects that are read at once.
 const AT_ONCE: usize = 32;
+
+/// A queue keeps no message for longer (SQS Developer Guide, "Message quotas": retention).
+const LONGEST_KEPT: Duration = Duration::from_hours(14 * 24);
+
+/// How often an outcome is written that others come before.
+const TRIES: usize = 5;
 
 /// Where runs and their outcomes are kept: `s3://BUCKET/PREFIX`.
 #[derive(Debug, Clone)]
 pub struct Board {
     bucket: Bucket,
     place: Place,
-}
-
-/// What a run is about, as it was when it was cut into messages.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Sheet {
-    /// Its name.
-    pub run: String,
-    /// When it began.
-    pub started: Timestamp,
-    /// The target registry's host.
-    pub registry: Option<String>,
-    /// Who copies, in words.
-    pub engine: Option<String>,
-    /// How many repositories it is about.
-    pub repositories: usize,
-    /// How many images without a tag were passed over.
-    pub untagged: usize,
-    /// How many tags of signatures were passed over.
-    pub signature_tags: usize,
-    /// How many backups were passed over.
-    pub backups: usize,
-    /// Every image, with what is known of it: those that are in the queue were not attempted yet.
-    pub images: Vec<ImageReport>,
-    /// By the ids of their messages, where in [`images`](Self::images) they are.
-    pub queued: BTreeMap<String, usize>,
-    /// What failed that is not one image's.
-    pub failures: Vec<Failure>,
-}
-
-impl Sheet {
-    /// Of a run whose messages are about to be sent; `report` tells of all its images.
-    pub fn new(run: &str, tasks: &[Task], report: &Report) -> Self {
-        let places: BTreeMap<_, usize> = report
-            .images
-            .iter()
-            .enumerate()
-            .map(|(at, image)| (&image.target, at))
-            .collect();
-        let queued = tasks.iter().filter_map(|task| {
-            let at = places.get(&task.copy()?.target)?;
-            Some((task.id.clone(), *at))
-        });
-        Self {
-            run: run.to_owned(),
-            started: report.started,
-            registry: report.registry.clone(),
-            engine: report.engine.clone(),
-            repositories: report.repositories,
-            untagged: report.untagged,
-            signature_tags: report.signature_tags,
-            backups: report.backups,
-            queued: queued.collect(),
-            images: report.images.clone(),
-            failures: report.failures.clone(),
-        }
-    }
-
-    /// The report of the run, with what became of those images of which somebody has told. Not finished yet.
-    pub fn report(mut self, outcomes: BTreeMap<String, ImageReport>) -> Report {
-        for (id, outcome) in outcomes {
-            if let Some(image) = self.queued.get(&id).and_then(|at| self.images.get_mut(*at)) {
-                *image = outcome;
-            }
-        }
-        Report {
-            started: self.started,
-            registry: self.registry,
-            engine: self.engine,
-            repositories: self.repositories,
-            untagged: self.untagged,
-            signature_tags: self.signature_tags,
-            backups: self.backups,
-            images: self.images,
-            failures: self.failures,
-            ..Report::begin()
-        }
-    }
 }
 
 impl Board {
@@ -108,9 +38,12 @@ impl Board {
         }
     }
 
-    /// Begins a run, before its first message is sent.
+    /// Begins a run, before its first message is sent; or says anew what it is about.
     pub async fn open(&self, sheet: &Sheet) -> Result<(), WorkError> {
-        self.write(&self.sheet_of(&sheet.run), sheet).await
+        self.put(&self.object("runs", &sheet.run), sheet).await?;
+        // By itself, for it is asked for more often, and of more runs.
+        let ids: Vec<&String> = sheet.queued.keys().collect();
+        self.put(&self.object("queued", &sheet.run), &ids).await
     }
 
     /// What a run is about.
@@ -120,64 +53,114 @@ impl Board {
             run: run.to_owned(),
         };
         match is_name(run) {
-            true => read(&self.sheet_of(run)).await?.ok_or_else(none),
+            true => read(&self.object("runs", run)).await?.ok_or_else(none),
             false => Err(none()),
         }
     }
 
     /// The name of the newest run, if there is any.
     pub async fn newest(&self) -> Result<Option<String>, WorkError> {
-        let folder = format!("{}runs/", self.place.prefix);
-        let keys = self.bucket.keys(&folder).await.map_err(reading)?;
         // Names begin with the moment.
-        let name = |key: &String| Some(key.strip_prefix(&folder)?.strip_suffix(".json")?.to_owned());
-        Ok(keys.iter().filter_map(name).max())
+        Ok(self.names("runs/").await?.into_iter().next_back())
     }
 
-    /// Notes what became of an image; a later word takes the place of an earlier one.
-    pub async fn tell(&self, run: &str, id: &str, image: &ImageReport) -> Result<(), WorkError> {
-        self.write(&self.outcome_of(run, id), image).await
+    /// Notes the outcome of an image. Nothing takes its place but the outcome of one that was given up.
+    pub async fn tell(&self, run: &str, id: &str, word: &Word) -> Result<(), WorkError> {
+        let object = self.object(&format!("outcomes/{run}"), id);
+        let bytes = serde_json::to_vec(word).map_err(|error| corrupt(&object, &error))?;
+        let mut known: Option<String> = None;
+        for _ in 0..TRIES {
+            let written = object.write(bytes.clone(), known.as_deref()).await;
+            if let Written::Done(_) = written.map_err(telling)? {
+                return Ok(());
+            }
+            let Some(there) = object.read().await.map_err(reading)? else {
+                known = None;
+                continue;
+            };
+            let first: Word = serde_json::from_slice(&there.bytes).map_err(|error| corrupt(&object, &error))?;
+            if !first.given_up || word.given_up {
+                return Ok(());
+            }
+            known = Some(there.etag);
+        }
+        Err(WorkError::Contended(object.to_string()))
     }
 
-    /// What became of an image, if anybody has told yet.
-    pub async fn outcome(&self, run: &str, id: &str) -> Result<Option<ImageReport>, WorkError> {
-        read(&self.outcome_of(run, id)).await
+    /// Notes how an image was tried that is tried again; a later word takes the place of an earlier one.
+    pub async fn tell_try(&self, run: &str, id: &str, word: &Word) -> Result<(), WorkError> {
+        self.put(&self.object(&format!("tries/{run}"), id), word).await
     }
 
-    /// What became of all images of a run that somebody has told of, by their ids.
-    pub async fn outcomes(&self, run: &str) -> Result<BTreeMap<String, ImageReport>, WorkError> {
-        let folder = format!("{}outcomes/{run}/", self.place.prefix);
-        let keys = self.bucket.keys(&folder).await.map_err(reading)?;
-        let one = |key: String| {
-            let object = self.bucket.object(&key);
-            let id = key.strip_prefix(&folder).and_then(|name| name.strip_suffix(".json"));
-            let id = id.unwrap_or_default().to_owned();
-            async move { Ok(read(&object).await?.map(|image| (id, image))) }
-        };
-        let all: Vec<Option<_>> = stream::iter(keys)
-            .map(one)
+    /// The outcome of an image, if there is one yet.
+    pub async fn outcome(&self, run: &str, id: &str) -> Result<Option<Word>, WorkError> {
+        read(&self.object(&format!("outcomes/{run}"), id)).await
+    }
+
+    /// What was told of the images of a run: their outcomes, and of the others how they were tried last.
+    pub async fn words(&self, run: &str) -> Result<BTreeMap<String, Word>, WorkError> {
+        let mut words = self.all(&format!("tries/{run}")).await?;
+        for (id, mut outcome) in self.all(&format!("outcomes/{run}")).await? {
+            let tried = words.remove(&id);
+            // What it was put into stays, although that try failed.
+            outcome.created.extend(tried.into_iter().flat_map(|word| word.created));
+            words.insert(id, outcome);
+        }
+        Ok(words)
+    }
+
+    async fn all(&self, folder: &str) -> Result<BTreeMap<String, Word>, WorkError> {
+        let ids = self.names(&format!("{folder}/")).await?.into_iter();
+        let objects: Vec<(String, Object)> = ids.map(|id| (id.clone(), self.object(folder, &id))).collect();
+        let words: Vec<Option<(String, Word)>> = stream::iter(objects)
+            .map(|(id, object)| async move { Ok::<_, WorkError>(read(&object).await?.map(|word| (id, word))) })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        Ok(all.into_iter().flatten().collect())
+        Ok(words.into_iter().flatten().collect())
     }
 
-    fn sheet_of(&self, run: &str) -> Object {
-        self.bucket.object(&format!("{}runs/{run}.json", self.place.prefix))
+    /// Whether all that a run put into the queue has its outcome.
+    pub async fn is_done(&self, run: &str) -> Result<bool, WorkError> {
+        // One that has just begun says so a moment later.
+        let Some(queued) = read::<BTreeSet<String>>(&self.object("queued", run)).await? else {
+            return Ok(false);
+        };
+        Ok(queued.is_subset(&self.names(&format!("outcomes/{run}/")).await?))
     }
 
-    fn outcome_of(&self, run: &str, id: &str) -> Object {
+    /// Whether that is so of all runs of which there may be messages. Of those in `known` it is known; what is found is added.
+    pub async fn is_all_done(&self, known: &mut BTreeSet<String>) -> Result<bool, WorkError> {
+        let oldest = moment(Timestamp::now() - LONGEST_KEPT);
+        let runs = self.names("runs/").await?;
+        let open = runs.into_iter().filter(|run| *run >= oldest && !known.contains(run));
+        let open: Vec<String> = open.collect();
+        let found: Vec<(String, bool)> = stream::iter(open)
+            .map(|run| async move { self.is_done(&run).await.map(|is_done| (run, is_done)) })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let is_all = found.iter().all(|(_, is_done)| *is_done);
+        known.extend(found.into_iter().filter(|(_, is_done)| *is_done).map(|(run, _)| run));
+        Ok(is_all)
+    }
+
+    fn object(&self, folder: &str, name: &str) -> Object {
         self.bucket
-            .object(&format!("{}outcomes/{run}/{id}.json", self.place.prefix))
+            .object(&format!("{}{folder}/{name}.json", self.place.prefix))
     }
 
-    async fn write(&self, object: &Object, what: &impl Serialize) -> Result<(), WorkError> {
+    /// The names of the objects of a folder.
+    async fn names(&self, folder: &str) -> Result<BTreeSet<String>, WorkError> {
+        let folder = format!("{}{folder}", self.place.prefix);
+        let keys = self.bucket.keys(&folder).await.map_err(reading)?;
+        let name = |key: &String| Some(key.strip_prefix(&folder)?.strip_suffix(".json")?.to_owned());
+        Ok(keys.iter().filter_map(name).collect())
+    }
+
+    async fn put(&self, object: &Object, what: &impl Serialize) -> Result<(), WorkError> {
         let bytes = serde_json::to_vec(what).map_err(|error| corrupt(object, &error))?;
-        let put = object.put_encrypted(bytes, "application/json").await;
-        put.map_err(|source| WorkError::Aws {
-            attempt: "note what became of the work",
-            source,
-        })
+        object.put(bytes, "application/json").await.map_err(telling)
     }
 }
 
@@ -195,10 +178,10 @@ async fn read<T: DeserializeOwned>(object: &Object) -> Result<Option<T>, WorkErr
     read.map(Some).map_err(|error| corrupt(object, &error))
 }
 
-fn corrupt(object: &Object, error: &serde_json::Error) -> WorkError {
-    WorkError::Corrupt {
-        object: object.to_string(),
-        why: error.to_string(),
+fn telling(source: AwsError) -> WorkError {
+    WorkError::Aws {
+        attempt: "note what became of the work",
+        source,
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod board;
 mod claim;
+mod sheet;
 
-pub use board::{Board, Sheet};
-pub use claim::{Claim, Claims, Taken};
+pub use board::Board;
+pub use claim::{Claim, Claims, Lost, Taken};
+pub use sheet::{Sheet, Word};
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,8 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::AwsError;
+use crate::aws::s3::Object;
 use crate::image::ImageRef;
-use crate::plan::{Action, Copy, Plan, SAVED_VERSION, Saved};
+use crate::plan::{Action, Copy, CreateRepository, Plan, SAVED_VERSION, Saved};
 use crate::report::Failure;
 
 /// How work is shared.
@@ -74,6 +77,9 @@ pub enum InvalidTask {
     /// It is about more than one image, or none.
     #[error("the message has {0} copies in it, and one belongs there")]
     Copies(usize),
+    /// It says more of its plan than a copy and where that goes to.
+    #[error("the message has more in it than one copy and its repository")]
+    More,
 }
 
 /// What is kept in S3 cannot be read or written.
@@ -96,6 +102,9 @@ pub enum WorkError {
         /// What is wrong with it.
         why: String,
     },
+    /// Each time that an object was to be written, somebody else had just done so.
+    #[error("write {0}: others wrote it meanwhile, each time that it was tried")]
+    Contended(String),
     /// There is no such run.
     #[error("{prefix} has no run {run}")]
     NoRun {
@@ -111,6 +120,7 @@ impl From<&WorkError> for Failure {
         let inner = match error {
             WorkError::Aws { source, .. } => Self::from(source).hint,
             WorkError::Corrupt { .. } => Some("name a prefix of its own in work.state".into()),
+            WorkError::Contended(_) => None,
             WorkError::NoRun { .. } => Some("name a run that `work enqueue` told, and the same work.state".into()),
         };
         Self {
@@ -186,9 +196,15 @@ impl Task {
         if !is_name(&task.run) || task.plan.plan.copies().map(id).any(|id| id != task.id) {
             return Err(InvalidTask::Other("its run or id is not its own".to_owned()));
         }
-        match task.plan.plan.copies().count() {
-            1 => Ok(task),
-            other => Err(InvalidTask::Copies(other)),
+        let copies = task.plan.plan.copies().count();
+        let (Some(copy), 1) = (task.copy(), copies) else {
+            return Err(InvalidTask::Copies(copies));
+        };
+        let of_other = |create: &CreateRepository| create.repository != copy.target.repository;
+        let is_its = !task.plan.plan.creates().any(of_other);
+        match is_its && task.plan.plan.listed_twice().is_none() {
+            true => Ok(task),
+            false => Err(InvalidTask::More),
         }
     }
 
@@ -200,8 +216,12 @@ impl Task {
 
 /// A name for a run that no other has; those of later runs come behind it.
 pub fn new_name() -> String {
-    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    format!("{now}-{:08x}", fastrand::u32(..))
+    format!("{}-{:08x}", moment(Timestamp::now()), fastrand::u32(..))
+}
+
+/// What the names of runs of this moment begin with.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// Whether this may be a run's name: it becomes a part of keys.
@@ -230,4 +250,11 @@ fn hashed(parts: &[&str]) -> String {
         text
     };
     sum.as_ref().iter().take(BYTES).fold(String::new(), hex)
+}
+
+fn corrupt(object: &Object, error: &serde_json::Error) -> WorkError {
+    WorkError::Corrupt {
+        object: object.to_string(),
+        why: error.to_string(),
+    }
 }

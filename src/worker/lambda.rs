@@ -32,6 +32,9 @@ enum Refused {
     /// What is asked for cannot be done.
     #[error("{}", with_hint(.0))]
     Unusable(Failure),
+    /// Some of it may be done; what is not comes again.
+    #[error("{}", with_hint(.0))]
+    OutOfTime(Failure),
 }
 
 impl From<Refused> for Diagnostic {
@@ -41,6 +44,7 @@ impl From<Refused> for Diagnostic {
             Refused::Settings(SettingsError::Invalid(mistakes)) if are_of_event(mistakes) => "InvalidEvent",
             Refused::Settings(_) => "InvalidSettings",
             Refused::Unusable(_) => "Unusable",
+            Refused::OutOfTime(_) => "OutOfTime",
         };
         Self {
             error_type: error_type.to_owned(),
@@ -136,7 +140,7 @@ async fn invoked(event: LambdaEvent<Value>) -> Result<Answered, Refused> {
         let answered = tokio::time::timeout_at(deadline.last.into(), carry_out(&payload, deadline)).await;
         let answered = answered.unwrap_or_else(|_| match payload.get("Records") {
             // What is not told to be undone would be taken out of the queue.
-            Some(_) => Err(Refused::Unusable(out_of_time())),
+            Some(_) => Err(Refused::OutOfTime(out_of_time())),
             None => {
                 let answer = Answer::of_failure(&out_of_time());
                 answer.log();

@@ -1,5 +1,9 @@
 //! `work`: a run that several share, with real SQS and S3 (moto).
 
+mod claims;
+mod returned;
+mod telling;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +14,7 @@ use serde_json::{Value, json};
 use crate::bad_input::contains;
 use crate::support::{Run, World};
 
+const MINUTE: Duration = Duration::from_secs(60);
 const BUCKET: &str = "shared";
 const NAME: &str = "base/image/app";
 
@@ -52,8 +57,20 @@ impl Shared {
             .env("AWS_ENDPOINT_URL_SQS", self.s3.endpoint())
             .env("ECR_KEEPER_WORK__QUEUE", &self.queues.url)
             .env("ECR_KEEPER_WORK__STATE", format!("s3://{BUCKET}/team"))
-            .env("ECR_KEEPER_WORK__LEASE", "6s")
+            .env("ECR_KEEPER_WORK__LEASE", "15s")
             .env("ECR_KEEPER_LEDGER", format!("s3://{BUCKET}/ledger.json"))
+    }
+
+    /// How ECR's front takes no manifest of this tag.
+    fn refuse(&self, tag: &str) -> Fault {
+        let full = Act::status(500, "UNKNOWN", "the disk is full");
+        Fault::new(&format!("/manifests/{tag}$"), full).method("PUT")
+    }
+
+    /// Lets the first push of this tag wait until it is released.
+    fn hold(&self, tag: &str) {
+        let held = Fault::new(&format!("/manifests/{tag}$"), Act::Hold);
+        self.world.lab.ecr().front().fault(held.method("PUT").times(1));
     }
 
     async fn enqueued(&self) -> Value {
@@ -151,95 +168,6 @@ async fn a_poisoned_message_goes_to_the_dead_letter_queue_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_fails_is_tried_again_and_given_up_with_its_reason() {
-    let shared = Shared::with(3).await;
-    shared.enqueued().await;
-    // 1.1 fails once, 1.2 each time.
-    let gone = || Act::status(500, "UNKNOWN", "the disk is full");
-    let ecr = shared.world.lab.ecr().front();
-    ecr.fault(Fault::new("/manifests/1.1$", gone()).method("PUT").times(1));
-    ecr.fault(Fault::new("/manifests/1.2$", gone()).method("PUT"));
-    let run = shared
-        .work(&["run", "--until-empty"])
-        .env("ECR_KEEPER_RETRY__TRIES", "1");
-    let worked = run.ran().await.code_is(1).json();
-    assert_eq!(
-        (&worked["updated"], &worked["failed"], &worked["buried"]),
-        (&json!(1), &json!(4), &json!(1)),
-        "{worked}"
-    );
-    assert!(shared.is_current("1.1") && !shared.is_current("1.2"));
-    let dead = shared.s3.messages(&shared.queues.dead).await.unwrap();
-    let reasons = reasons(&dead);
-    assert_eq!(reasons.len(), 1);
-    contains(&reasons[0], &["1.2", "the disk is full"]);
-    let report = shared.work(&["report", "--wait"]).ran().await.code_is(1).json();
-    assert_eq!(
-        (&report["totals"]["updated"], &report["totals"]["failed"]),
-        (&json!(1), &json!(1)),
-        "{report}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_at_an_image_that_somebody_else_is_at() {
-    let shared = Shared::with(2).await;
-    shared.enqueued().await;
-    let ecr = shared.world.lab.ecr().front();
-    ecr.fault(Fault::new("/manifests/1.1$", Act::Hold).method("PUT").times(1));
-    let first = shared.work(&["run", "--until-empty"]).started();
-    shared.world.held(ecr).await;
-    // The same image again, as another run queues it.
-    shared.enqueued().await;
-    let second = shared.work(&["run", "--until-empty", "--log-level", "debug"]);
-    let mut second = second.started();
-    second.said("is at ").await;
-    ecr.release();
-    let (first, second) = (first.end().await.well().json(), second.end().await.well().json());
-    let sum = |key: &str| first[key].as_u64().unwrap() + second[key].as_u64().unwrap();
-    assert_eq!((sum("updated"), sum("unchanged")), (1, 1), "{first} {second}");
-    assert!(shared.is_current("1.1"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_was_at_who_was_killed_is_done_by_another() {
-    let shared = Shared::with(2).await;
-    shared.enqueued().await;
-    let ecr = shared.world.lab.ecr().front();
-    ecr.fault(Fault::new("/manifests/1.1$", Act::Hold).method("PUT").times(1));
-    let killed = shared.work(&["run"]).started();
-    shared.world.held(ecr).await;
-    killed.signal("KILL");
-    killed.end().await;
-    ecr.release();
-    let worked = shared.work(&["run", "--until-empty"]).ran().await.well().json();
-    assert_eq!(
-        worked["updated"].as_u64().unwrap() + worked["unchanged"].as_u64().unwrap(),
-        1,
-        "{worked}"
-    );
-    assert!(shared.is_current("1.1"));
-    shared.work(&["report"]).ran().await.well();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_lets_an_image_end_and_leaves_the_others_in_the_queue() {
-    let shared = Shared::with(4).await;
-    shared.enqueued().await;
-    let ecr = shared.world.lab.ecr().front();
-    ecr.fault(Fault::new("/manifests/1", Act::Hold).method("PUT").times(1));
-    let run = shared.work(&["run"]).env("ECR_KEEPER_CONCURRENCY", "1").started();
-    shared.world.held(ecr).await;
-    run.signal("TERM");
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    ecr.release();
-    let worked = run.end().await.well().json();
-    assert_eq!(worked["updated"], 1, "{worked}");
-    let rest = shared.work(&["run", "--until-empty"]).ran().await.well().json();
-    assert_eq!(rest["updated"], 2, "{rest}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_is_told_before_anything_is_taken() {
     let shared = Shared::with(2).await;
     let lacking = shared
@@ -264,7 +192,7 @@ async fn what_cannot_be_used_is_told_before_anything_is_taken() {
         .await
         .code_is(1);
     contains(&none.stderr, &["has no run 20260101T000000Z-0"]);
-    for (name, value) in [("QUEUE", "images"), ("STATE", "shared"), ("LEASE", "1s")] {
+    for (name, value) in [("QUEUE", "images"), ("STATE", "shared"), ("LEASE", "14s")] {
         let run = shared.work(&["run"]).env(&format!("ECR_KEEPER_WORK__{name}"), value);
         let told = run.ran().await.code_is(2).stderr;
         contains(
@@ -273,4 +201,87 @@ async fn what_cannot_be_used_is_told_before_anything_is_taken() {
         );
     }
     assert_eq!(shared.world.pushes(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_keeps_an_order_has_each_image_once_and_its_poison_buried() {
+    let shared = Shared::with(3).await;
+    let fifo = shared.s3.create_fifo("ordered", 3).await.unwrap();
+    let queued = shared.work(&["enqueue", "--queue", &fifo.url]).ran().await.well();
+    assert_eq!(queued.json()["queued"], 2);
+    shared.s3.send_in_order(&fifo.url, "poison").await.unwrap();
+    let worked = shared.work(&["run", "--until-empty", "--queue", &fifo.url]).ran().await;
+    let worked = worked.code_is(1).json();
+    assert_eq!(
+        (&worked["updated"], &worked["buried"]),
+        (&json!(2), &json!(1)),
+        "{worked}"
+    );
+    let dead = shared.s3.messages(&fifo.dead).await.unwrap();
+    contains(&reasons(&dead)[0], &["expected value"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_image_does_not_wait_for_a_large_one() {
+    let shared = Shared::with(5).await;
+    shared.enqueued().await;
+    shared.s3.send(&shared.queues.url, "poison").await.unwrap();
+    shared.hold("1.1");
+    let run = shared
+        .work(&["run", "--until-empty"])
+        .env("ECR_KEEPER_CONCURRENCY", "2");
+    let running = run.started();
+    let ecr = shared.world.lab.ecr().front();
+    shared.world.held(ecr).await;
+    let others = async {
+        while !["1.2", "1.3", "1.4"].iter().all(|tag| shared.is_current(tag)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while shared.s3.messages(&shared.queues.dead).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(MINUTE, others)
+        .await
+        .expect("the others are done meanwhile");
+    assert!(!shared.is_current("1.1"));
+    ecr.release();
+    let worked = running.end().await.code_is(1).json();
+    assert_eq!(
+        (&worked["updated"], &worked["buried"]),
+        (&json!(4), &json!(1)),
+        "{worked}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_read_a_repository_the_worker_says_and_no_message() {
+    let shared = Shared::with(1).await;
+    let folder = shared.world.folder();
+    let settings = "images: [{upstream: app, repository: mirror/app, include_tags: ['1.0']}]\ncreate_repositories: settings\n\
+                    repositories: {policy: policy.json, tags: {team: platform}}\n";
+    std::fs::write(folder.join("settings.yaml"), settings).unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": []}"#;
+    std::fs::write(folder.join("policy.json"), policy).unwrap();
+    assert_eq!(shared.enqueued().await["queued"], 1);
+    // Somebody who may send messages writes another policy into one.
+    let taken = shared.s3.messages(&shared.queues.url).await.unwrap();
+    let mut task: Value = serde_json::from_str(taken[0]["Body"].as_str().unwrap()).unwrap();
+    let create = &mut task["plan"]["stages"][0][0];
+    assert_eq!(create["action"], "create-repository");
+    create["policy"] = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}]}"#.into();
+    create["tags"] = json!({"team": "nobody"});
+    let forged = shared.s3.create_queue("forged", 3).await.unwrap();
+    shared.s3.send(&forged.url, &task.to_string()).await.unwrap();
+    let worked = shared.work(&["run", "--until-empty", "--queue", &forged.url]);
+    assert_eq!(worked.ran().await.well().json()["updated"], 1);
+    let of = json!({"repositoryName": "mirror/app"});
+    let ecr = shared.world.lab.ecr();
+    assert_eq!(ecr.ask("GetRepositoryPolicy", &of).unwrap()["policyText"], policy);
+    let listed = ecr
+        .ask("DescribeRepositories", &json!({"repositoryNames": ["mirror/app"]}))
+        .unwrap();
+    let arn = json!({"resourceArn": listed["repositories"][0]["repositoryArn"]});
+    let tags = ecr.ask("ListTagsForResource", &arn).unwrap();
+    assert_eq!(tags["tags"], json!([{"Key": "team", "Value": "platform"}]));
 }

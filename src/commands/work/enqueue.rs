@@ -1,5 +1,7 @@
 //! `work enqueue`: cuts a plan into messages.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
 
 use super::{board, places};
@@ -42,7 +44,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
         let queue = Queue::connect(&settings.aws, queue)
             .await
             .map_err(|error| Failure::from(&error))?;
-        let (board, _) = board(&settings, state).await?;
+        let board = board(&settings, state).await?;
         let _alone = lock(&settings, None, &watch).await?;
         let (report, tasks) = cut(&settings, &range, &watch).await;
         send(&report, &tasks, &queue, &board, &watch).await
@@ -61,6 +63,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
 async fn cut(settings: &Settings, range: &Range, watch: &Watch) -> (Report, Vec<Task>) {
     let run = new_name();
     let (mut report, mut tasks) = (Report::begin(), Vec::new());
+    report.shard = range.shard;
     for settings in settings.by_engine() {
         let Some(range) = range.within(&settings) else { continue };
         match cut_of(&settings, range, &mut report, watch).await {
@@ -73,7 +76,7 @@ async fn cut(settings: &Settings, range: &Range, watch: &Watch) -> (Report, Vec<
 }
 
 async fn cut_of(settings: &Settings, range: Range, report: &mut Report, watch: &Watch) -> Result<Saved, Failure> {
-    let mut desk = Desk::open(settings, range, watch).await?;
+    let desk = Desk::open(settings, range, watch).await?;
     report.registry = Some(desk.registry.clone());
     report.add_engine(desk.session.describe());
     let mut survey = desk.survey(&watch.stop).await?;
@@ -84,6 +87,7 @@ async fn cut_of(settings: &Settings, range: Range, report: &mut Report, watch: &
     let plan = desk.plan(&mut survey);
     report.add_plan(&plan);
     plan.copies().for_each(|copy| report.add_queued(copy));
+    report.limits.extend(desk.limits());
     Ok(saved(settings, &desk.registry, plan))
 }
 
@@ -101,25 +105,40 @@ async fn send(
     let mut sent = Enqueued::new(queue.to_string(), report);
     let Some(first) = tasks.first() else { return Ok(sent) };
     sent.run = Some(first.run.clone());
-    let sheet = Sheet::new(&first.run, tasks, report);
+    let mut sheet = Sheet::new(&first.run, tasks, report);
     board.open(&sheet).await.map_err(|error| Failure::from(&error))?;
+    let mut unsent: BTreeSet<String> = tasks.iter().map(|task| task.id.clone()).collect();
+    // What is on its way arrives; a stop lets nothing more follow.
     let mut calls = stream::iter(tasks.chunks(BATCH))
-        .map(|some| async move { (some.len(), post(some, queue).await) })
-        .buffer_unordered(AT_ONCE);
-    while let Some((sent_now, posted)) = calls.next().await {
+        .take_until(watch.stop.soft.cancelled())
+        .map(|some| async move { (some, post(some, queue).await) })
+        .buffer_unordered(AT_ONCE)
+        .boxed();
+    while let Some((some, posted)) = calls.next().await {
         match posted {
             Ok(refused) => {
-                sent.queued += sent_now - refused.len();
-                sent.failures.extend(refused);
+                let is_sent = |id: &String| {
+                    some.iter().any(|task| task.id == *id) && !refused.iter().any(|(other, _)| other == id)
+                };
+                unsent.retain(|id| !is_sent(id));
+                sent.failures.extend(refused.into_iter().map(|(_, failure)| failure));
             }
             Err(failure) => sent.failures.push(failure),
         }
     }
+    sent.queued = tasks.len() - unsent.len();
+    if watch.stop.is_asked() && !unsent.is_empty() {
+        sent.failures.push(Failure::stopped("putting images into the queue"));
+    }
+    if !unsent.is_empty() {
+        sheet.leave_out(&unsent);
+        board.open(&sheet).await.map_err(|error| Failure::from(&error))?;
+    }
     Ok(sent)
 }
 
-/// Sends a few messages. Answers which the queue did not take.
-async fn post(tasks: &[Task], queue: &Queue) -> Result<Vec<Failure>, Failure> {
+/// Sends a few messages. Answers the ids of those that the queue did not take.
+async fn post(tasks: &[Task], queue: &Queue) -> Result<Vec<(String, Failure)>, Failure> {
     let outgoing = |task: &Task| {
         Ok(Outgoing {
             // What another run sends is work of its own.
@@ -130,7 +149,7 @@ async fn post(tasks: &[Task], queue: &Queue) -> Result<Vec<Failure>, Failure> {
     };
     let messages: Vec<Outgoing> = tasks.iter().map(outgoing).collect::<Result<_, Failure>>()?;
     let refused = queue.send(&messages).await.map_err(|error| Failure::from(&error))?;
-    let failure = |(at, why): (usize, String)| Some(unsent(tasks.get(at)?, &why));
+    let failure = |(at, why): (usize, String)| tasks.get(at).map(|task| (task.id.clone(), unsent(task, &why)));
     Ok(refused.into_iter().filter_map(failure).collect())
 }
 

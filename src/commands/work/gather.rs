@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
+use super::quiet::Quiet;
 use super::{board, places};
 use crate::aws::queue::Queue;
 use crate::commands::sync::{answer, conclude};
 use crate::commands::watch::Watch;
 use crate::commands::{CommandError, Context, ExitCode};
-use crate::report::{Failure, Outcome, Report};
+use crate::report::{Failure, Report};
 use crate::settings::Settings;
 use crate::work::{Board, WorkError};
 
@@ -20,9 +23,16 @@ pub struct Options {
     /// Which run, as work enqueue told it [default: the newest]
     #[arg(long, value_name = "NAME")]
     pub run: Option<String>,
-    /// Wait until every image is done, or nothing is left in the queue
-    #[arg(long)]
-    pub wait: bool,
+    /// Wait until every image is done or given up, or the queue has been empty for a minute; an hour at most unless said
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1h",
+        value_parser = humantime::parse_duration
+    )]
+    pub wait: Option<Duration>,
     /// The queue's URL [setting: work.queue]
     #[arg(long, value_name = "URL")]
     pub queue: Option<String>,
@@ -48,31 +58,33 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
 
 async fn gather(options: &Options, settings: &Settings) -> Result<Report, Failure> {
     let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
-    let (board, _) = board(settings, state).await?;
+    let board = board(settings, state).await?;
     let run = match &options.run {
         Some(run) => run.clone(),
         None => newest(&board).await?,
     };
     let of_work = |error: WorkError| Failure::from(&error);
     let sheet = board.sheet(&run).await.map_err(of_work)?;
-    let queue = Queue::connect(&settings.aws, queue)
-        .await
-        .map_err(|error| Failure::from(&error))?;
-    loop {
-        // The queue first: what leaves it was told before.
-        let is_empty = match options.wait {
-            true => {
-                let depth = queue.depth().await.map_err(|error| Failure::from(&error))?;
-                depth.visible + depth.hidden == 0
-            }
-            false => true,
-        };
-        let report = sheet.clone().report(board.outcomes(&run).await.map_err(of_work)?);
-        let is_open = |outcome| matches!(outcome, Outcome::Failed | Outcome::NotAttempted);
-        if is_empty || !report.images.iter().any(|image| is_open(image.outcome)) {
-            return Ok(report);
+    if let Some(wait) = options.wait {
+        let queue = Queue::connect(&settings.aws, queue).await;
+        let queue = queue.map_err(|error| Failure::from(&error))?;
+        // What is not done by then is told to be so.
+        if let Ok(waited) = timeout(wait, wait_for(&run, &board, &queue)).await {
+            waited?;
         }
-        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(sheet.report(board.words(&run).await.map_err(of_work)?))
+}
+
+/// Until each image of a run has its outcome, or there are no messages of it any more.
+async fn wait_for(run: &str, board: &Board, queue: &Queue) -> Result<(), Failure> {
+    let mut quiet = Quiet::default();
+    loop {
+        let is_done = board.is_done(run).await.map_err(|error| Failure::from(&error))?;
+        if is_done || quiet.is_believed(queue).await? {
+            return Ok(());
+        }
+        sleep(AGAIN).await;
     }
 }
 

@@ -1,7 +1,10 @@
 //! `work`: the images of a run as messages of a queue, for several who copy them at once.
 
+mod bench;
 mod enqueue;
 mod gather;
+mod message;
+mod quiet;
 mod run;
 mod worker;
 
@@ -61,46 +64,44 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     }
 }
 
-/// Does what a few messages of the queue of an ARN say. Answers those that are to come again, and what was done.
+/// Does what messages of a queue say that Lambda took. Answers those that are to come again, and what was done.
 pub(crate) async fn handed(
     messages: &[Received],
-    queue: &str,
     settings: &Settings,
     context: &Context,
     watch: &mut Watch,
 ) -> Result<(Vec<String>, Worked), Failure> {
-    let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
-    let queue = match &settings.work.queue {
-        Some(url) => Queue::connect(&settings.aws, url).await,
-        None => Queue::of_arn(&settings.aws, queue).await,
-    };
+    let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
+    let queue = Queue::connect(&settings.aws, queue).await;
     let queue = queue.map_err(|error| Failure::from(&error))?;
-    let mut worker = Worker::open(context, settings, queue, state).await?;
-    let again = worker.work(messages, watch).await;
-    worker.close().await;
+    let worker = Worker::open(context, settings, queue, state).await?;
+    let (again, mut worked) = worker.all(messages, watch).await;
+    worker.close(&mut worked).await;
     watch.end_view().await;
-    Ok((again, worker.worked))
-}
-
-fn lacking(what: &str) -> Failure {
-    Failure {
-        message: format!("{what} is not set"),
-        causes: Vec::new(),
-        hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
+    match worker.benches.trouble() {
+        // What could be done of it all the same is out of the queue.
+        Some(trouble) => Err(trouble.clone()),
+        None => Ok((again, worked)),
     }
 }
 
 /// The queue's URL, and where its state is kept. Both have to be said.
 fn places(settings: &Settings) -> Result<(&str, &Place), CommandError> {
-    let lacking = |what| CommandError::Unusable(lacking(what));
+    let lacking = |what| {
+        CommandError::Unusable(Failure {
+            message: format!("{what} is not set"),
+            causes: Vec::new(),
+            hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
+        })
+    };
     let queue = settings.work.queue.as_deref().ok_or_else(|| lacking("work.queue"))?;
     let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
     Ok((queue, state))
 }
 
-/// Where outcomes are, and the bucket that claims are in, too.
-async fn board(settings: &Settings, state: &Place) -> Result<(Board, Bucket), Failure> {
+/// Where runs and outcomes are.
+async fn board(settings: &Settings, state: &Place) -> Result<Board, Failure> {
     let bucket = Bucket::connect(&settings.aws, &state.bucket).await;
     let bucket = bucket.map_err(|error| Failure::from(&error))?;
-    Ok((Board::new(bucket.clone(), state), bucket))
+    Ok(Board::new(bucket, state))
 }

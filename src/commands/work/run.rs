@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use futures::future::{BoxFuture, pending};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+
 use super::places;
+use super::quiet::Quiet;
 use super::worker::Worker;
-use crate::aws::queue::{BATCH, LONGEST_WAIT, Queue};
+use crate::aws::queue::{LONGEST_WAIT, Queue, Received};
+use crate::commands::elsewhere::Opened;
 use crate::commands::sync::lock;
 use crate::commands::watch::Watch;
 use crate::commands::{CommandError, Context, ExitCode};
@@ -17,7 +23,7 @@ pub struct Options {
     /// The queue's URL [setting: work.queue]
     #[arg(long, value_name = "URL")]
     pub queue: Option<String>,
-    /// End once the queue has no more messages, and nobody is at any; else it waits for more
+    /// End once every image is done that was queued, or the queue has been empty for a minute; else it waits for more
     #[arg(long)]
     pub until_empty: bool,
 }
@@ -42,43 +48,79 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
     let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
     // One daemon takes one run at a time.
     let _alone = lock(settings, None, watch).await?;
+    // Who cannot log in takes nothing.
+    let own = Opened::open(&settings.aws, settings.account.clone(), settings.registry.clone());
+    own.await.map_err(|error| Failure::from(&error))?;
     let queue = Queue::connect(&settings.aws, queue).await;
     let queue = queue.map_err(|error| Failure::from(&error))?;
-    let mut worker = Worker::open(context, settings, queue, state).await?;
-    let most = settings.concurrency.min(BATCH);
+    let worker = Worker::open(context, settings, queue, state).await?;
+    let mut worked = shift(&worker, options.until_empty, watch).await;
+    worker.close(&mut worked).await;
+    Ok(worked)
+}
+
+/// Takes messages for as long as there are any to take, and lets those end that it has.
+async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked {
+    let (mut worked, mut quiet) = (Worked::begin(), Quiet::default());
+    let mut at_work = FuturesUnordered::new();
+    // It is not dropped while somebody else is waited for: what it is about to bring would be hidden from all.
+    let mut asking: Option<Asking<'_>> = None;
+    while worker.benches.trouble().is_none() {
+        let room = worker.settings.concurrency - at_work.len();
+        // A call costs the same for one message and for ten.
+        if asking.is_none() && room * 2 >= worker.settings.concurrency {
+            asking = Some(receive(worker, room, until_empty).boxed());
+        }
+        tokio::select! {
+            () = watch.stop.soft.cancelled() => break,
+            Some(lived) = at_work.next() => worked.add(lived),
+            received = next(&mut asking) => match received {
+                Ok(messages) if !messages.is_empty() => {
+                    quiet.broken();
+                    at_work.extend(messages.into_iter().map(|message| async move { worker.live(&message, watch).await.worked }));
+                }
+                Ok(_) if !until_empty || !at_work.is_empty() => {}
+                Ok(_) => match quiet.is_over(&worker.queue, &worker.board).await {
+                    Ok(false) => {}
+                    Ok(true) => break,
+                    Err(failure) => {
+                        worked.fail(failure);
+                        break;
+                    }
+                }
+                // What was done until then is kept and told.
+                Err(failure) => {
+                    worked.fail(failure);
+                    break;
+                }
+            },
+        }
+    }
+    while let Some(lived) = at_work.next().await {
+        worked.add(lived);
+    }
+    if let Some(trouble) = worker.benches.trouble() {
+        worked.fail(trouble.clone());
+    }
+    worked
+}
+
+type Asking<'a> = BoxFuture<'a, Result<Vec<Received>, Failure>>;
+
+async fn receive(worker: &Worker<'_>, most: usize, until_empty: bool) -> Result<Vec<Received>, Failure> {
     // A queue that is to be emptied is asked again sooner.
-    let wait = match options.until_empty {
+    let wait = match until_empty {
         true => Duration::from_secs(2),
         false => LONGEST_WAIT,
     };
-    while !watch.stop.is_asked() {
-        let received = worker.queue().receive(most, wait, settings.work.lease);
-        let Some(received) = watch.stop.soft.run_until_cancelled(received).await else {
-            break;
-        };
-        let received = match received {
-            Ok(received) => received,
-            // What was done until then is kept and told.
-            Err(error) => {
-                worker.worked.fail(Failure::from(&error));
-                break;
-            }
-        };
-        if !received.is_empty() {
-            worker.work(&received, watch).await;
-            continue;
-        }
-        if options.until_empty {
-            match worker.queue().depth().await {
-                Ok(depth) if depth.visible + depth.hidden == 0 => break,
-                Ok(_) => {}
-                Err(error) => {
-                    worker.worked.fail(Failure::from(&error));
-                    break;
-                }
-            }
-        }
-    }
-    worker.close().await;
-    Ok(worker.worked)
+    let received = worker.queue.receive(most, wait, worker.settings.work.lease).await;
+    received.map_err(|error| Failure::from(&error))
+}
+
+/// What the queue answers, once it was asked.
+async fn next(asking: &mut Option<Asking<'_>>) -> Result<Vec<Received>, Failure> {
+    let Some(asked) = asking else { return pending().await };
+    let answer = asked.await;
+    *asking = None;
+    answer
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Refused;
 use crate::aws::ecr::account_and_region;
+use crate::aws::queue::is_queue_of;
 use crate::commands::teller::{self, with_hint};
 use crate::commands::work::handed;
 use crate::commands::{CommandError, Context, Output, Range, Watch, plan, sync};
@@ -35,14 +36,28 @@ pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answe
 /// What is not done when the time is over comes again.
 async fn work(batch: &Batch, deadline: Deadline) -> Result<PartialFailure, Refused> {
     let (settings, context) = settings(&Run::default()).await?;
+    is_own_queue(batch, &settings)?;
     let mut watch = Watch::until(deadline, &context);
-    let handed = handed(&batch.messages, &batch.queue, &settings, &context, &mut watch).await;
+    let handed = handed(&batch.messages, &settings, &context, &mut watch).await;
     let (again, worked) = handed.map_err(Refused::Unusable)?;
-    for failure in &worked.failures {
+    for failure in worked.tries.iter().chain(&worked.failures) {
         tracing::error!("failed — {}", with_hint(failure));
     }
     tracing::info!("{}", worked.counted());
     Ok(PartialFailure::of(again))
+}
+
+/// Whoever may invoke the function writes its events: which queue it works for, its settings alone say.
+fn is_own_queue(batch: &Batch, settings: &Settings) -> Result<(), Refused> {
+    match &settings.work.queue {
+        Some(url) if !is_queue_of(url, &batch.queue) => Err(Refused::Event(vec![Mistake {
+            origin: ORIGIN.to_owned(),
+            key: "Records".to_owned(),
+            problem: format!("they are of {}, and work.queue is {url}", batch.queue),
+        }])),
+        // That it has to be set is told with what else has to be.
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {

@@ -16,6 +16,10 @@ async fn queues(world: &World) -> (S3, Queues) {
 fn of_work(run: Run, s3: &S3) -> Run {
     run.env("AWS_ENDPOINT_URL_S3", s3.endpoint())
         .env("AWS_ENDPOINT_URL_SQS", s3.endpoint())
+        .env(
+            "ECR_KEEPER_WORK__QUEUE",
+            format!("{}/123456789012/images", s3.endpoint()),
+        )
         .env("ECR_KEEPER_WORK__STATE", format!("s3://{BUCKET}/work"))
         .env("ECR_KEEPER_LEDGER", format!("s3://{BUCKET}/ledger.json"))
 }
@@ -43,7 +47,7 @@ async fn a_batch_with_a_poisoned_message_is_done_but_for_what_comes_again() {
     let world = world().await;
     world.ecr(REPOSITORY, "1.1", tiny("old")).await;
     let (s3, queues) = queues(&world).await;
-    let enqueue = of_work(world.keeper(&["work", "enqueue", "--queue", &queues.url]), &s3);
+    let enqueue = of_work(world.keeper(&["work", "enqueue"]), &s3);
     enqueue.ran().await.well();
     s3.send(&queues.url, "poison").await.unwrap();
     let taken = s3.messages(&queues.url).await.unwrap();
@@ -76,10 +80,7 @@ async fn a_batch_with_a_poisoned_message_is_done_but_for_what_comes_again() {
     ecr.clear_faults();
     let answer = function.answered(event(std::slice::from_ref(of_1_1))).await;
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    let report = of_work(
-        world.keeper(&["work", "report", "--queue", &queues.url, "--output", "json"]),
-        &s3,
-    );
+    let report = of_work(world.keeper(&["work", "report", "--output", "json"]), &s3);
     let report = report.ran().await.well().json();
     assert_eq!(
         (&report["totals"]["updated"], &report["totals"]["not_attempted"]),
@@ -89,19 +90,79 @@ async fn a_batch_with_a_poisoned_message_is_done_but_for_what_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_taken_on_goes_back_to_the_queue_as_a_whole() {
+async fn messages_of_another_queue_or_of_nobody_are_no_event() {
     let world = world().await;
     let (s3, queues) = queues(&world).await;
     s3.send(&queues.url, "poison").await.unwrap();
     let taken = s3.messages(&queues.url).await.unwrap();
-    let function = Function::with(&world, |run| of_work(run, &s3).without("ECR_KEEPER_WORK__STATE")).await;
-    let (error, message) = function.refused(event(&taken)).await;
-    assert_eq!(error, "Unusable");
-    assert!(message.starts_with("work.state is not set"), "{message}");
+    let function = Function::with(&world, |run| of_work(run, &s3)).await;
+    let mut forged = event(&taken);
+    forged["Records"][0]["eventSourceARN"] = "arn:aws:sqs:eu-central-1:123456789012:orders".into();
+    let (error, message) = function.refused(forged).await;
+    assert_eq!(error, "InvalidEvent");
+    assert!(
+        message.contains("Records: they are of arn:aws:sqs:eu-central-1:123456789012:orders, and work.queue is http"),
+        "{message}"
+    );
     let (error, message) = function.refused(json!({"Records": [{"eventSource": "aws:s3"}]})).await;
     assert_eq!(error, "InvalidEvent");
     assert!(
         message.contains("Records: are no messages that Lambda took out of one queue"),
         "{message}"
+    );
+    for name in ["QUEUE", "STATE"] {
+        let without = |run| of_work(run, &s3).without(&format!("ECR_KEEPER_WORK__{name}"));
+        let function = Function::with(&world, without).await;
+        let (error, message) = function.refused(event(&taken)).await;
+        assert_eq!(error, "Unusable");
+        let expected = format!("work.{} is not set", name.to_lowercase());
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_s_own_trouble_is_an_error_and_no_image_s() {
+    let world = world().await;
+    let (s3, queues) = queues(&world).await;
+    of_work(world.keeper(&["work", "enqueue"]), &s3).ran().await.well();
+    let taken = s3.messages(&queues.url).await.unwrap();
+    let elsewhere = |run: Run| of_work(run, &s3).env("ECR", "registry.example.com");
+    let function = Function::with(&world, elsewhere).await;
+    let (error, message) = function.refused(event(&taken)).await;
+    assert_eq!(error, "Unusable");
+    assert!(
+        message.contains("the settings (ecr) name registry.example.com"),
+        "{message}"
+    );
+    // At once.
+    let again = s3.messages(&queues.url).await.unwrap();
+    assert_eq!(again.len(), taken.len());
+    assert_eq!(s3.messages(&queues.dead).await.unwrap(), [Value::Null; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_done_in_time_comes_again() {
+    let world = world().await;
+    world.ecr(REPOSITORY, "1.1", tiny("old")).await;
+    let (s3, queues) = queues(&world).await;
+    of_work(world.keeper(&["work", "enqueue"]), &s3).ran().await.well();
+    let taken = s3.messages(&queues.url).await.unwrap();
+    assert_eq!(taken.len(), 2);
+    let held = Fault::new("/manifests/1.1$", Act::Hold).method("PUT");
+    world.lab.ecr().front().fault(held);
+    let function = Function::with(&world, |run| of_work(run, &s3)).await;
+    let invoked = function
+        .api
+        .invoke(&event(&taken), Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert!(invoked.took < Duration::from_secs(5), "{:?}", invoked.took);
+    let of_1_1 = taken
+        .iter()
+        .find(|message| message["Body"].as_str().unwrap().contains("app:1.1"))
+        .unwrap();
+    assert_eq!(
+        invoked.answer.expect("no error"),
+        json!({"batchItemFailures": [{"itemIdentifier": of_1_1["MessageId"]}]})
     );
 }

@@ -1,0 +1,310 @@
+//! The life of one message: it is taken on, what it says is carried out, and the queue is told what is to become of it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::bench::Bench;
+use super::worker::Worker;
+use crate::aws::queue::{Queue, Received};
+use crate::commands::watch::Watch;
+use crate::image::ImageRef;
+use crate::report::{Failure, Outcome, Report, Worked};
+use crate::retry::Retry;
+use crate::stop::Stop;
+use crate::work::{Claim, Lost, Taken, Task, Word, WorkError};
+
+/// When a message comes again that S3 stood in the way of.
+const AFTER_TROUBLE: Duration = Duration::from_secs(30);
+
+/// The shortest time after which it is looked again whether somebody else is still at an image.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is to become of a message.
+#[derive(Debug)]
+enum Verdict {
+    /// Nobody needs it any more.
+    Done,
+    /// Somebody is to have it again.
+    Again {
+        /// After this; none where it is no longer ours to say.
+        after: Option<Duration>,
+        /// Why it is not done.
+        why: String,
+    },
+    /// Nobody can do anything with it.
+    Hopeless(String),
+}
+
+impl Verdict {
+    fn again(after: Duration, why: impl ToString) -> Self {
+        Self::Again {
+            after: Some(after),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// What came of a message.
+pub(super) struct Lived {
+    pub(super) comes_again: bool,
+    pub(super) worked: Worked,
+}
+
+struct Life<'a> {
+    worker: &'a Worker<'a>,
+    message: &'a Received,
+    watch: &'a Watch,
+    /// How its image failed this time.
+    failed: Option<Word>,
+    worked: Worked,
+}
+
+impl Worker<'_> {
+    /// Does what a message says, and tells the queue what became of it.
+    pub(super) async fn live(&self, message: &Received, watch: &Watch) -> Lived {
+        let mut life = Life {
+            worker: self,
+            message,
+            watch,
+            failed: None,
+            worked: Worked::begin(),
+        };
+        let verdict = match Task::read(&message.body) {
+            Ok(task) => life.of_task(&task).await,
+            Err(error) => Verdict::Hopeless(error.to_string()),
+        };
+        Lived {
+            comes_again: life.settle(verdict).await,
+            worked: life.worked,
+        }
+    }
+}
+
+impl Life<'_> {
+    async fn of_task(&mut self, task: &Task) -> Verdict {
+        let (queue, receipt) = (&self.worker.queue, &self.message.receipt);
+        let lease = self.worker.settings.work.lease;
+        let verdict = tokio::select! {
+            verdict = self.attempt(task) => verdict,
+            never = hide(queue, receipt, lease) => match never {},
+        };
+        match verdict {
+            // SQS would not hand it out again, and put it aside without a reason.
+            Verdict::Again { why, .. } if self.is_last_time() => self.give_up(task, why).await,
+            verdict => verdict,
+        }
+    }
+
+    fn is_last_time(&self) -> bool {
+        self.message.times >= self.worker.dead.after
+    }
+
+    async fn attempt(&mut self, task: &Task) -> Verdict {
+        let Some(target) = task.copy().map(|copy| &copy.target) else {
+            return Verdict::Hopeless("it has no copy".to_owned());
+        };
+        if self.watch.stop.is_asked() {
+            self.worked.returned += 1;
+            return Verdict::again(Duration::ZERO, "stopped before it was begun");
+        }
+        let bench = match self.worker.benches.of(&task.plan, self.watch).await {
+            Ok(bench) => bench,
+            Err(failure) => {
+                self.worked.returned += 1;
+                return Verdict::again(Duration::ZERO, failure.in_one_line());
+            }
+        };
+        let mut claim = match self.claim(target).await {
+            Ok(claim) => claim,
+            Err(verdict) => return verdict,
+        };
+        let verdict = self.under(&mut claim, task, &bench).await;
+        if let Err(error) = claim.release().await {
+            tracing::debug!("{error}");
+        }
+        verdict
+    }
+
+    /// Claims the target, unless somebody else is at it.
+    async fn claim(&mut self, target: &ImageRef) -> Result<Claim, Verdict> {
+        loop {
+            let (by, left) = match self.worker.claims.take(target).await {
+                Ok(Taken::Claim(claim)) => return Ok(claim),
+                Ok(Taken::Held { by, left }) => (by, left.max(LOOK_AGAIN)),
+                Err(error) => return Err(self.trouble(&error)),
+            };
+            let why = format!("{by} is at {target}, for {} s at most", left.as_secs());
+            tracing::debug!("{why}");
+            if !self.is_last_time() {
+                self.worked.returned += 1;
+                return Err(Verdict::again(left, why));
+            }
+            // There is no other time: whoever is at it is waited for.
+            let wait = sleep(left.min(self.worker.settings.work.lease / 3));
+            if self.watch.stop.soft.run_until_cancelled(wait).await.is_none() {
+                self.worked.returned += 1;
+                return Err(Verdict::again(Duration::ZERO, format!("stopped while {why}")));
+            }
+        }
+    }
+
+    /// Under the claim: whoever was at it before has told.
+    async fn under(&mut self, claim: &mut Claim, task: &Task, bench: &Bench) -> Verdict {
+        match self.worker.board.outcome(&task.run, &task.id).await {
+            Ok(Some(known)) if !known.given_up => {
+                self.worked.returned += 1;
+                return Verdict::Done;
+            }
+            Ok(_) => {}
+            Err(error) => return self.trouble(&error),
+        }
+        let stop = Stop {
+            soft: self.watch.stop.soft.child_token(),
+            hard: self.watch.stop.hard.child_token(),
+        };
+        let (report, lost) = self.carry_out(claim, task, bench, &stop).await;
+        if let Some(lost) = lost.or_else(|| (!claim.is_live()).then_some(Lost::NotRenewed)) {
+            self.worked.returned += 1;
+            // Whoever has it now decides.
+            return Verdict::Again {
+                after: None,
+                why: lost.to_string(),
+            };
+        }
+        match Word::of(report) {
+            Some(word) => self.told(task, word).await,
+            None => Verdict::again(Duration::ZERO, "nothing came of it"),
+        }
+    }
+
+    /// Two at one target would overtake each other: a claim that is lost cuts off what is done under it.
+    async fn carry_out(&self, claim: &mut Claim, task: &Task, bench: &Bench, stop: &Stop) -> (Report, Option<Lost>) {
+        let benches = &self.worker.benches;
+        let mut work = std::pin::pin!(benches.carry_out(bench, &task.plan.plan, stop, self.watch));
+        let lost = tokio::select! {
+            report = &mut work => return (report, None),
+            lost = claim.keep() => lost,
+        };
+        tracing::warn!("{lost}: what is done under it is cut off");
+        stop.hard.cancel();
+        (work.await, Some(lost))
+    }
+
+    /// Tells everybody what became of the image.
+    async fn told(&mut self, task: &Task, word: Word) -> Verdict {
+        let image = &word.image;
+        let board = &self.worker.board;
+        if is_last(image.outcome) {
+            self.worked.count(image);
+            word.failures
+                .iter()
+                .for_each(|failure| self.worked.fail(failure.clone()));
+            return match board.tell(&task.run, &task.id, &word).await {
+                Ok(()) => Verdict::Done,
+                Err(error) => self.trouble(&error),
+            };
+        }
+        let is_left = image.outcome == Outcome::NotAttempted;
+        if is_left && (self.watch.stop.is_asked() || self.worker.benches.trouble().is_some()) {
+            self.worked.returned += 1;
+            return Verdict::again(Duration::ZERO, image.why());
+        }
+        self.worked.count(image);
+        let why = image.why();
+        if !self.is_last_time()
+            && let Err(error) = board.tell_try(&task.run, &task.id, &word).await
+        {
+            tracing::warn!("{}", Failure::from(&error).in_one_line());
+        }
+        self.failed = Some(word);
+        Verdict::again(self.wait_before(), why)
+    }
+
+    /// Tells everybody that nobody tries it any more. Whoever has done it all the same is believed.
+    async fn give_up(&mut self, task: &Task, why: String) -> Verdict {
+        if let Some(word) = Word::given_up(task, self.failed.take(), &why)
+            && let Err(error) = self.worker.board.tell(&task.run, &task.id, &word).await
+        {
+            self.worked.fail(Failure::from(&error));
+        }
+        Verdict::Hopeless(why)
+    }
+
+    /// Tells the queue. Answers whether the message comes again.
+    async fn settle(&mut self, verdict: Verdict) -> bool {
+        let Worker { queue, dead, .. } = self.worker;
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Hopeless(reason) => {
+                if let Err(error) = dead.queue.bury(self.message, &reason).await {
+                    self.worked.fail(Failure::from(&error));
+                    return true;
+                }
+                self.worked.buried += 1;
+                self.worked.fail(buried(self.message, reason));
+            }
+            Verdict::Again { after, .. } => {
+                if let Some(after) = after
+                    && let Err(error) = queue.hide(&self.message.receipt, after).await
+                {
+                    // Then it comes again when it is no longer hidden.
+                    tracing::debug!("{error}");
+                }
+                return true;
+            }
+        }
+        match queue.delete(&[&self.message.receipt]).await {
+            // They come again, and turn out to be done.
+            Ok(left) => left
+                .iter()
+                .for_each(|why| tracing::warn!("a message stays in the queue: {why}")),
+            Err(error) => self.worked.fail(Failure::from(&error)),
+        }
+        false
+    }
+
+    /// What is kept in S3 could not be read or written.
+    fn trouble(&mut self, error: &WorkError) -> Verdict {
+        let failure = Failure::from(error);
+        let why = failure.in_one_line();
+        self.worked.fail_try(failure);
+        Verdict::again(AFTER_TROUBLE, why)
+    }
+
+    /// How long an image rests that was tried so often.
+    fn wait_before(&self) -> Duration {
+        let retry = Retry {
+            tries: usize::MAX,
+            ..self.worker.settings.aws.retry
+        };
+        retry.delay(self.message.times as usize).unwrap_or(retry.longest)
+    }
+}
+
+/// Whether nothing more is to be done about an image that ended so. One that is refused has moved since, which a new plan has to see.
+fn is_last(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Updated | Outcome::Unchanged | Outcome::Refused => true,
+        Outcome::Failed | Outcome::NotAttempted => false,
+    }
+}
+
+/// Hides a message from everybody else until this is dropped.
+async fn hide(queue: &Queue, receipt: &str, lease: Duration) -> Infallible {
+    loop {
+        sleep(lease / 3).await;
+        if let Err(error) = queue.hide(receipt, lease).await {
+            tracing::debug!("{error}");
+        }
+    }
+}
+
+fn buried(message: &Received, reason: String) -> Failure {
+    Failure {
+        message: format!("message {} went to the dead-letter queue", message.id),
+        causes: vec![reason],
+        hint: None,
+    }
+}
