@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use ecr_lab::images::{Image, Layer, Place, Platform};
-use ecr_lab::{Act, Fault, LabOptions, S3};
+use ecr_lab::{Act, Fault, LabOptions, Logged, S3};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -38,7 +38,6 @@ impl Many {
             .unwrap();
         }
         std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
-        let each = (0..REPOSITORIES).flat_map(|repository| (0..TAGS).map(move |tag| (repository, tag)));
         let place = Place::of(world.lab.upstream());
         let push = async |(repository, tag): (usize, usize)| {
             let image = Image::new(Platform::amd64()).layer(Layer::new().file("etc/lab", b"all of them"));
@@ -50,7 +49,17 @@ impl Many {
                 .expect("it is pushed");
             (format!("mirror/app{repository}:1.{tag}"), pushed.digest().to_owned())
         };
-        let expected = stream::iter(each).then(push).collect().await;
+        // Within one repository one after the other: the registry does not like the same layer twice at once.
+        let all = async |repository: usize| -> Vec<(String, String)> {
+            let tags = stream::iter(0..TAGS).then(|tag| push((repository, tag)));
+            tags.collect().await
+        };
+        let pushed: Vec<_> = stream::iter(0..REPOSITORIES)
+            .map(all)
+            .buffer_unordered(4)
+            .collect()
+            .await;
+        let expected = pushed.into_iter().flatten().collect();
         let s3 = world.lab.s3().await.expect("moto starts");
         s3.create_bucket(BUCKET).await.unwrap();
         for front in [world.lab.upstream(), world.lab.ecr().front()] {
@@ -66,8 +75,7 @@ impl Many {
         run.env("AWS_ENDPOINT_URL_S3", self.s3.endpoint())
             .env("AWS_ENDPOINT_URL_SQS", self.s3.endpoint())
             .env("ECR_KEEPER_WORK__STATE", format!("s3://{BUCKET}/work"))
-            .env("ECR_KEEPER_WORK__LEASE", "10s")
-            // moto looks at every message for each that is asked for: few calls for many.
+            .env("ECR_KEEPER_WORK__LEASE", "15s")
             .env("ECR_KEEPER_CONCURRENCY", "10")
             .env("ECR_KEEPER_LEDGER", format!("s3://{BUCKET}/ledger.json"))
     }
@@ -97,6 +105,20 @@ impl Many {
             killed.end().await;
         }
         running
+    }
+
+    /// No two workers brought the same image, nor one twice.
+    fn each_was_pushed_once(&self) {
+        let log = self.world.lab.ecr().front().requests();
+        let is_taken = |request: &&Logged| request.method == "PUT" && request.status == 201;
+        let mut pushed: Vec<String> = log
+            .iter()
+            .filter(is_taken)
+            .filter_map(|request| request.path.strip_prefix("/v2/")?.split_once("/manifests/"))
+            .map(|(repository, tag)| format!("{repository}:{tag}"))
+            .collect();
+        pushed.sort();
+        assert_eq!(pushed, self.targets());
     }
 
     /// Every target once.
@@ -140,10 +162,14 @@ async fn by_a_queue_every_image_is_there_once_and_in_the_report() {
     let workers = (0..WORKERS)
         .map(|_| work(&["run", "--until-empty"]).started())
         .collect();
+    let mut updated = 0;
     for worker in many.kill_two(workers).await {
-        worker.end().await;
+        let worked = worker.end().await.well().json();
+        updated += worked["updated"].as_u64().unwrap();
     }
+    assert!(updated > 0);
     assert_eq!(many.current(), ALL);
+    many.each_was_pushed_once();
     let report = work(&["report", "--wait"]).ran().await.well().json();
     assert_eq!(sorted(brought(&report, &many.host())), many.targets());
     assert_eq!(many.s3.messages(&queue.dead).await.unwrap(), [Value::Null; 0]);
@@ -163,6 +189,7 @@ async fn by_shards_every_image_is_there_once_and_in_one_report() {
         reports.push(shard(at).ran().await.well().json());
     }
     assert_eq!(many.current(), ALL);
+    many.each_was_pushed_once();
     let told = reports.iter().flat_map(|report| brought(report, &many.host()));
     assert_eq!(sorted(told.collect()), many.targets());
 }
