@@ -116,6 +116,22 @@ SIGTERM and Ctrl-C let a run that is at work end as in sync. Exit codes: 0 where
 address cannot be listened on; 2 usage or settings."
     )]
     Serve(commands::serve::Options),
+    /// Log Docker in at registries of ECR
+    #[command(
+        after_help = "Example: ecr-keeper login 123456789012.dkr.ecr.eu-central-1.amazonaws.com public.ecr.aws\n\nThe login is kept where \
+Docker's configuration says: by a helper or store, or else in the file itself, unencrypted. It is good for 12 hours. Under the name \
+docker-credential-ecr-keeper this program is such a helper, and no login is needed. Exit code 1: one of them came to nothing."
+    )]
+    Login(commands::login::Options),
+    /// Have Docker forget logins
+    #[command(after_help = "Example: ecr-keeper logout 123456789012.dkr.ecr.eu-central-1.amazonaws.com")]
+    Logout(commands::login::LogoutOptions),
+    /// Print a password for a registry of ECR, good for 12 hours
+    #[command(
+        after_help = "Example: ecr-keeper get-login-password REGISTRY | docker login --username AWS --password-stdin REGISTRY\n\nThe user is \
+always AWS."
+    )]
+    GetLoginPassword(commands::login::PasswordOptions),
     /// Try the chats and webhooks that are told of runs
     #[command(subcommand, after_help = "Example: ecr-keeper notify test")]
     Notify(commands::notify::Options),
@@ -185,6 +201,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Rollback(options) => commands::rollback::run(options, &context).await,
         Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Work(options) => commands::work::run(options, &context).await,
+        Command::Login(options) => commands::login::login(options, &context).await,
+        Command::Logout(options) => commands::login::logout(options, &context).await,
+        Command::GetLoginPassword(options) => commands::login::password(options, &context).await,
         Command::Notify(options) => commands::notify::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context).await,
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
@@ -277,6 +296,12 @@ impl Global {
             _ => None,
         };
         flag("--engine", "engine", engine);
+        let role_arn = match command {
+            Command::Login(options) => options.role_arn.clone(),
+            Command::GetLoginPassword(options) => options.role_arn.clone(),
+            _ => None,
+        };
+        flag("--role-arn", "aws.role_arn", role_arn);
         if let Command::Work(options) = command {
             flag("--queue", "work.queue", options.queue());
         }

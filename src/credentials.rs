@@ -1,5 +1,8 @@
 //! Who we are at a registry: ECR's tokens, the settings, Docker's own configuration file and its helpers.
 
+pub mod docker;
+pub mod helper;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
@@ -306,6 +309,12 @@ impl Credentials for Keyring {
     }
 }
 
+/// The registry's `host[:port]` in what Docker calls it: with a scheme or a path, too.
+pub fn host_of(server: &str) -> &str {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
 /// Docker files Docker Hub's credential under the address of its first index.
 fn server_name(host: &str) -> &str {
     match host {
@@ -353,5 +362,22 @@ fn of_docker_config(host: &str) -> Result<Option<Credential>, CredentialError> {
             Err(failed(format!("the helper {helper} failed")))
         }
         Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_known_by_its_host() {
+        for server in [
+            "reg.example.com:5000",
+            "https://reg.example.com:5000",
+            "http://reg.example.com:5000/v2/",
+        ] {
+            assert_eq!(host_of(server), "reg.example.com:5000", "{server}");
+        }
+        assert_eq!(host_of("https://index.docker.io/v1/"), "index.docker.io");
     }
 }

@@ -66,22 +66,28 @@ impl Opened {
     }
 
     async fn elsewhere(elsewhere: &Elsewhere, settings: &Settings) -> Result<Self, AwsError> {
-        let host = elsewhere.registry.as_deref();
-        let of_host = host.and_then(account_and_region).map(|(account, _)| account.to_owned());
-        // Who assumes a role is of that role's account.
-        let own = settings.account.clone().filter(|_| elsewhere.role_arn.is_none());
-        let aws = &settings.aws;
-        let region = elsewhere.region.clone().or_else(|| aws.region.clone());
-        // The run's own is of its region; AWS's own variables hold everywhere.
-        let own_endpoint = aws.endpoint_url.clone().filter(|_| region == aws.region);
-        let options = AwsOptions {
-            role_arn: elsewhere.role_arn.clone().or_else(|| aws.role_arn.clone()),
-            endpoint_url: elsewhere.endpoint_url.clone().or(own_endpoint),
-            region,
-            ..aws.clone()
-        };
-        Self::open(&options, of_host.or(own), elsewhere.registry.clone()).await
+        let (options, account) = who_we_are(elsewhere, settings);
+        Self::open(&options, account, elsewhere.registry.clone()).await
     }
+}
+
+/// Who we are at the registry that a target names, and whose that is, where it is not ours.
+pub(super) fn who_we_are(elsewhere: &Elsewhere, settings: &Settings) -> (AwsOptions, Option<String>) {
+    let host = elsewhere.registry.as_deref();
+    let of_host = host.and_then(account_and_region).map(|(account, _)| account.to_owned());
+    // Who assumes a role is of that role's account.
+    let own = settings.account.clone().filter(|_| elsewhere.role_arn.is_none());
+    let aws = &settings.aws;
+    let region = elsewhere.region.clone().or_else(|| aws.region.clone());
+    // The run's own is of its region; AWS's own variables hold everywhere.
+    let own_endpoint = aws.endpoint_url.clone().filter(|_| region == aws.region);
+    let options = AwsOptions {
+        role_arn: elsewhere.role_arn.clone().or_else(|| aws.role_arn.clone()),
+        endpoint_url: elsewhere.endpoint_url.clone().or(own_endpoint),
+        region,
+        ..aws.clone()
+    };
+    (options, of_host.or(own))
 }
 
 /// What an entry of `images` names for a registry that cannot be reached.

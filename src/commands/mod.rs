@@ -5,6 +5,7 @@ pub mod config;
 pub mod copy;
 pub mod explain;
 pub mod import;
+pub mod login;
 pub mod notify;
 pub mod plan;
 pub mod rollback;
@@ -14,6 +15,7 @@ pub mod shell;
 pub mod sync;
 pub mod tags;
 pub(crate) mod teller;
+pub(crate) mod tokens;
 pub mod work;
 
 mod desk;

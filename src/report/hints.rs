@@ -3,6 +3,8 @@
 use super::Failure;
 use crate::aws::{AwsError, Trouble as AwsTrouble};
 use crate::credentials::CredentialError;
+use crate::credentials::docker::DockerConfigError;
+use crate::credentials::helper::HelperError;
 use crate::engine::{DaemonTrouble, EngineError, Side, Trouble};
 use crate::ledger::{LedgerError, LockError};
 use crate::survey::SurveyError;
@@ -110,6 +112,35 @@ impl From<&CredentialError> for Failure {
                 Some("run `docker login` for this registry again, or mend ~/.docker/config.json (DOCKER_CONFIG)"),
             ),
         }
+    }
+}
+
+impl From<&DockerConfigError> for Failure {
+    fn from(error: &DockerConfigError) -> Self {
+        let hint = match error {
+            DockerConfigError::Nowhere => "name a folder in DOCKER_CONFIG",
+            DockerConfigError::Unreadable { .. } => {
+                "it has to be a file that this user may read; DOCKER_CONFIG names another folder"
+            }
+            DockerConfigError::Malformed { .. } => {
+                "mend the file, or move it away; nothing was written. DOCKER_CONFIG names another folder"
+            }
+            DockerConfigError::Unwritten { .. } => {
+                "the folder has to be one that this user may write to; DOCKER_CONFIG names another one"
+            }
+        };
+        Self::new(error, Some(hint))
+    }
+}
+
+impl From<&HelperError> for Failure {
+    fn from(error: &HelperError) -> Self {
+        Self::new(
+            error,
+            Some(
+                "it is named in credHelpers or credsStore of Docker's configuration; by hand, with `list`, it says itself what is wrong",
+            ),
+        )
     }
 }
 

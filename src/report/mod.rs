@@ -3,6 +3,7 @@
 mod explanation;
 mod failure;
 mod hints;
+mod logins;
 mod preview;
 mod rollback;
 mod sample;
@@ -12,6 +13,7 @@ mod work;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
+pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Preview, copied_because};
 pub use rollback::Rollback;
 pub use tags::Tags;

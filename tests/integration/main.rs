@@ -17,6 +17,7 @@ mod import;
 mod lambda;
 mod ledger;
 mod listing;
+mod login;
 mod logins;
 mod long_night;
 mod many;

@@ -14,7 +14,7 @@ use ecr_lab::images::{Image, Index, Place, Pushed};
 use ecr_lab::{Dockerd, DockerdOptions, Front, Lab, LabOptions, Logged, Store};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
 /// What the repositories of these tests have in their name.
@@ -314,6 +314,22 @@ impl Run {
         self.handed_to(command)
     }
 
+    /// Another program in the same folder and environment.
+    pub fn of(self, program: &OsStr, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let given = self.0.as_std();
+        command
+            .args(arguments)
+            .current_dir(given.get_current_dir().expect("a folder"))
+            .env_clear()
+            .envs(given.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self(command)
+    }
+
     /// The same arguments, folder and environment for another command.
     fn handed_to(self, mut command: Command) -> Self {
         let given = self.0.as_std();
@@ -331,6 +347,16 @@ impl Run {
 
     pub async fn ran(mut self) -> Ran {
         Ran::of(self.0.output().await.expect("the program starts"))
+    }
+
+    /// To its end, with this as its standard input.
+    pub async fn given(mut self, input: &str) -> Ran {
+        let mut child = self.0.stdin(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // One that does not read tells by how it ends.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        Ran::of(child.wait_with_output().await.expect("its end"))
     }
 
     pub fn started(mut self) -> Running {
