@@ -1,5 +1,5 @@
-//! The `ecr-keeper` program: carries out what its command line says and answers with an exit code, or, started by Lambda's runtime, answers
-//! that one's events.
+//! The `ecr-keeper` program: carries out what its command line says and answers with an exit code; or, started by Lambda's runtime, answers
+//! that one's events; or, under the name of a credential helper, tells Docker a login.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,8 @@ use ecr_keeper::cli::{Cli, run};
 use ecr_keeper::worker;
 
 fn main() -> ExitCode {
-    let cli = (!worker::is_function()).then(Cli::parse);
+    let is_helper = worker::is_helper();
+    let cli = (!is_helper && !worker::is_function()).then(Cli::parse);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli {
             Some(cli) => run(cli).await,
+            None if is_helper => worker::help().await,
             None => worker::serve().await,
         }
     });

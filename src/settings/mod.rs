@@ -261,11 +261,14 @@ pub fn named_file() -> Option<PathBuf> {
 
 /// The file that is read when none is named: `./settings.yaml`, else the one in the user's configuration folder.
 pub fn usual_file() -> Option<PathBuf> {
-    let in_home = dirs::config_dir().map(|folder| folder.join("ecr-keeper/settings.yaml"));
-    [Some(PathBuf::from("settings.yaml")), in_home]
-        .into_iter()
-        .flatten()
-        .find(|path| path.is_file())
+    let here = PathBuf::from("settings.yaml");
+    Some(here).filter(|path| path.is_file()).or_else(own_file)
+}
+
+/// The file in the user's configuration folder, which nobody else has put there.
+pub fn own_file() -> Option<PathBuf> {
+    let folder = dirs::config_dir()?;
+    Some(folder.join("ecr-keeper/settings.yaml")).filter(|path| path.is_file())
 }
 
 /// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.

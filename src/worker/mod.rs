@@ -2,6 +2,8 @@
 
 mod answer;
 mod event;
+mod helper;
 mod lambda;
 
+pub use helper::{help, is_helper};
 pub use lambda::{is_function, serve};

@@ -1,5 +1,7 @@
 //! `login`, `logout`, `get-login-password`: what they leave in Docker's configuration, and what Docker makes of it.
 
+mod helper;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
