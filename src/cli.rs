@@ -116,6 +116,12 @@ SIGTERM and Ctrl-C let a run that is at work end as in sync. Exit codes: 0 where
 address cannot be listened on; 2 usage or settings."
     )]
     Serve(commands::serve::Options),
+    /// List, create and delete repositories of the registry
+    #[command(subcommand, after_help = "Example: ecr-keeper repositories list")]
+    Repositories(commands::repositories::Options),
+    /// List the images of repositories, or print the newest
+    #[command(subcommand, after_help = "Example: ecr-keeper images latest --all")]
+    Images(commands::images::Options),
     /// Log Docker in at registries of ECR
     #[command(
         after_help = "Example: ecr-keeper login 123456789012.dkr.ecr.eu-central-1.amazonaws.com public.ecr.aws\n\nThe login is kept where \
@@ -201,6 +207,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Rollback(options) => commands::rollback::run(options, &context).await,
         Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Work(options) => commands::work::run(options, &context).await,
+        Command::Repositories(options) => commands::repositories::run(options, &context).await,
+        Command::Images(options) => commands::images::run(options, &context).await,
         Command::Login(options) => commands::login::login(options, &context).await,
         Command::Logout(options) => commands::login::logout(options, &context).await,
         Command::GetLoginPassword(options) => commands::login::password(options, &context).await,

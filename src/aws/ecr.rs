@@ -1,9 +1,11 @@
 //! Amazon ECR: repositories, images, manifests and login tokens of one registry in one region.
 
 mod creation;
+mod details;
 mod hosts;
 
-pub use creation::{NotCreated, is_created_on_push};
+pub use creation::{Contents, NotCreated, is_created_on_push};
+pub use details::{ImageDetails, RepositoryDetails, Status};
 pub use hosts::{account_and_region, host_and_name};
 
 use std::collections::BTreeMap;
@@ -137,17 +139,12 @@ impl Ecr {
         Ok(repositories)
     }
 
-    /// A repository's resource tags.
-    pub async fn resource_tags(&self, repository: &ListedRepository) -> Result<BTreeMap<String, String>, AwsError> {
+    /// The resource tags of the repository `name`, whose Amazon Resource Name this is.
+    pub async fn resource_tags(&self, name: &str, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
         const CALL: &str = "ListTagsForResource";
-        tracing::debug!("ask AWS: {CALL} of {}", repository.name);
-        let answer = self
-            .client
-            .list_tags_for_resource()
-            .resource_arn(&repository.arn)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {}", repository.name), error))?;
+        tracing::debug!("ask AWS: {CALL} of {name}");
+        let answer = self.client.list_tags_for_resource().resource_arn(arn).send().await;
+        let answer = answer.map_err(|error| AwsError::of_sdk(CALL, format!("of {name}"), error))?;
         let tags = answer.tags().iter();
         Ok(tags.map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect())
     }

@@ -4,10 +4,12 @@ pub mod apply;
 pub mod config;
 pub mod copy;
 pub mod explain;
+pub mod images;
 pub mod import;
 pub mod login;
 pub mod notify;
 pub mod plan;
+pub mod repositories;
 pub mod rollback;
 pub mod rules;
 pub mod serve;
@@ -18,6 +20,7 @@ pub(crate) mod teller;
 pub(crate) mod tokens;
 pub mod work;
 
+mod ask;
 mod desk;
 mod elsewhere;
 mod input;
@@ -25,6 +28,7 @@ mod listing;
 mod page;
 mod signals;
 mod watch;
+mod which;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -166,7 +166,7 @@ async fn followed(path: &str, settings: &Settings, ecr: &Ecr) -> Option<Reposito
     if settings.resource_tags {
         let listed = ecr.repositories().await.ok()?;
         let own = listed.iter().find(|one| one.name == path)?;
-        let tags = ecr.resource_tags(own).await.ok()?;
+        let tags = ecr.resource_tags(&own.name, &own.arn).await.ok()?;
         if let Ok(Some(named)) = named_by_tags(path, &tags) {
             return Some(named.upstream);
         }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use super::Context;
 use super::signals::{Asked, Signals};
 use crate::events::{Event, Events};
+use crate::report::Failure;
 use crate::stop::{Deadline, Stop};
 
 /// A run that people watch and may stop.
@@ -49,6 +50,18 @@ impl Watch {
         Self {
             telling,
             ..Self::within(signals, context, grace)
+        }
+    }
+
+    /// What may be dropped at any point, up to the first signal.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        at: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match self.stop.soft.run_until_cancelled(work).await {
+            Some(done) => done,
+            None => Err(Failure::stopped(at)),
         }
     }
 

@@ -2,11 +2,13 @@
 
 mod backup;
 mod creation;
+mod environment;
 mod resource_tags;
 mod shard;
 
 pub use backup::{Backup, InvalidBackup, another};
 pub use creation::{Creation, Encryption, Mutability, NewRepository};
+pub use environment::{EnvironmentMatch, RESOURCE_TAG};
 pub use resource_tags::{TagMistake, named_by_tags};
 pub use shard::{InvalidShard, Shard};
 

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,6 @@ use crate::aws::Trouble as AwsTrouble;
 use crate::aws::ecr::NotCreated;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
-use crate::image::Repository;
 use crate::plan::{Copy, Refused, RefusedBecause};
 use crate::survey::{Absent, Closed, PassedOver, Survey, Unmatched};
 
@@ -202,7 +202,8 @@ impl Failure {
         }
     }
 
-    pub(super) fn of_creation(repository: &Repository, why: &NotCreated) -> Self {
+    /// Of a repository that did not come about as it should.
+    pub fn of_creation(repository: &impl Display, why: &NotCreated) -> Self {
         let inner = Self::from(&why.source);
         let invalid = match why.source.call {
             "CreateRepository" => {

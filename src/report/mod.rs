@@ -3,8 +3,10 @@
 mod explanation;
 mod failure;
 mod hints;
+mod images;
 mod logins;
 mod preview;
+mod repositories;
 mod rollback;
 mod sample;
 mod tags;
@@ -13,8 +15,12 @@ mod work;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
+pub use images::{ImageLine, Images, ImagesOfOne, Sort};
 pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Preview, copied_because};
+pub use repositories::{
+    Goes, OneRepository, Repositories, RepositoryLine, RepositoryList, RepositoryOutcome, bytes_of, so_many_images,
+};
 pub use rollback::Rollback;
 pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};

@@ -6,6 +6,7 @@
 mod access;
 mod engines;
 mod fetch;
+mod files;
 mod images;
 mod keys;
 mod layers;
@@ -24,6 +25,7 @@ mod work_keys;
 
 pub use engines::repositories;
 pub use fetch::Secrets;
+pub use files::{named_file, own_file, usual_file};
 pub use images::Entry;
 pub use keys::{Key, Shape, keys};
 pub use layers::Given;
@@ -45,7 +47,7 @@ use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
 use crate::ledger::Place;
-use crate::mapping::{Creation, Naming};
+use crate::mapping::{Creation, EnvironmentMatch, Naming, NewRepository};
 use crate::notify::Notify;
 use crate::plan::{EngineKind, Safety};
 use crate::record::Results;
@@ -78,6 +80,10 @@ pub struct Settings {
     pub max_results: usize,
     /// What is done about a repository that is named and not there.
     pub creation: Creation,
+    /// What one is like that is created.
+    pub new_repository: NewRepository,
+    /// Where in a repository's name its environment stands.
+    pub environment_match: EnvironmentMatch,
     /// What must hold before an image takes another's place.
     pub safety: Safety,
     /// Which platforms are wanted, where that is said.
@@ -250,25 +256,6 @@ impl Settings {
         let places = layers::read(file, given)?;
         read::settings(places)
     }
-}
-
-/// The file, or other place, that ECR_KEEPER_CONFIG names.
-pub fn named_file() -> Option<PathBuf> {
-    std::env::var_os("ECR_KEEPER_CONFIG")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-}
-
-/// The file that is read when none is named: `./settings.yaml`, else the one in the user's configuration folder.
-pub fn usual_file() -> Option<PathBuf> {
-    let here = PathBuf::from("settings.yaml");
-    Some(here).filter(|path| path.is_file()).or_else(own_file)
-}
-
-/// The file in the user's configuration folder, which nobody else has put there.
-pub fn own_file() -> Option<PathBuf> {
-    let folder = dirs::config_dir()?;
-    Some(folder.join("ecr-keeper/settings.yaml")).filter(|path| path.is_file())
 }
 
 /// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.

@@ -48,7 +48,9 @@ impl Reader {
         let keyword = self.parse("keyword", |text| (!text.is_empty()).then(|| text.to_owned()));
         let naming = self.naming();
         let resource_tags = self.parse("discovery.resource_tags", flag);
-        let creation = self.creation();
+        let new_repository = self.new_repository();
+        let creation = self.creation(new_repository.clone());
+        let environment_match = self.environment_match();
         let max_results = self.parse("discovery.max_results", |text| within(text, 0..=MOST_TAGS));
         let allow_no_match = self.parse("discovery.allow_no_match", flag);
         let safety = self.safety();
@@ -92,6 +94,8 @@ impl Reader {
             resource_tags: resource_tags?,
             max_results: max_results?,
             creation: creation?,
+            new_repository: new_repository?,
+            environment_match: environment_match?,
             safety: safety?,
             platforms,
             part: Part::All,

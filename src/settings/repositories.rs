@@ -1,12 +1,12 @@
-//! `create_repositories` and `repositories`: what is done about a repository that is not there.
+//! `create_repositories` and `repositories`: what is done about a repository that is not there. `environment`: which ones belong together.
 
 use super::keys::{Key, key};
 use super::reader::Reader;
 use super::values::{choice, content, flag, text};
-use crate::mapping::{Creation, Encryption, Mutability, NewRepository};
+use crate::mapping::{Creation, Encryption, EnvironmentMatch, Mutability, NewRepository};
 
 /// In the order of `settings.yaml`.
-pub(super) const OF_REPOSITORIES: [Key; 9] = [
+pub(super) const OF_REPOSITORIES: [Key; 10] = [
     key("create_repositories", Some("never"), "never or settings or template")
         .choice(&["never", "settings", "template"])
         .about(
@@ -37,6 +37,9 @@ pub(super) const OF_REPOSITORIES: [Key; 9] = [
         .about("The repository policy of a new repository: who else may pull from it."),
     key("repositories.tags.*", None, "text of up to 256 characters")
         .about("Resource tags of a new repository, by their keys."),
+    key("environment.match", Some("part"), "part or prefix or suffix")
+        .choice(&["part", "prefix", "suffix"])
+        .about("Where in a repository's name --environment is looked for: a whole part of its path, its beginning, or its end."),
 ];
 
 /// The most exclusion filters of a repository (API reference, CreateRepository).
@@ -55,8 +58,7 @@ enum Word {
 }
 
 impl Reader {
-    pub(super) fn creation(&mut self) -> Option<Creation> {
-        let new = self.new_repository();
+    pub(super) fn creation(&mut self, new: Option<NewRepository>) -> Option<Creation> {
         let word = self.parse("create_repositories", |text| {
             choice(
                 text,
@@ -74,7 +76,16 @@ impl Reader {
         })
     }
 
-    fn new_repository(&mut self) -> Option<NewRepository> {
+    pub(super) fn environment_match(&mut self) -> Option<EnvironmentMatch> {
+        let choices = [
+            ("part", EnvironmentMatch::Part),
+            ("prefix", EnvironmentMatch::Prefix),
+            ("suffix", EnvironmentMatch::Suffix),
+        ];
+        self.parse("environment.match", |text| choice(text, &choices))
+    }
+
+    pub(super) fn new_repository(&mut self) -> Option<NewRepository> {
         let mutability = [("MUTABLE", Mutability::Mutable), ("IMMUTABLE", Mutability::Immutable)];
         let image_tag_mutability = self.parse("repositories.image_tag_mutability", |text| choice(text, &mutability));
         let filters = self.parse_told("repositories.mutability_exclusion_filters", filters);

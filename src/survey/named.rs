@@ -86,7 +86,7 @@ impl Survey {
         let mut all = scope.images.clone();
         if scope.resource_tags {
             let mut answers = stream::iter(listed.iter().filter(|one| scope.is_about(&one.name)))
-                .map(|one| async move { (one, ecr.resource_tags(one).await) })
+                .map(|one| async move { (one, ecr.resource_tags(&one.name, &one.arn).await) })
                 .buffer_unordered(scope.at_once)
                 .take_until(stop.soft.cancelled())
                 .boxed_local();

@@ -350,13 +350,27 @@ impl Run {
     }
 
     /// To its end, with this as its standard input.
-    pub async fn given(mut self, input: &str) -> Ran {
-        let mut child = self.0.stdin(Stdio::piped()).spawn().expect("the program starts");
+    pub async fn given(self, input: &str) -> Ran {
+        let mut child = self.listening();
         let mut stdin = child.stdin.take().expect("a pipe");
         // One that does not read tells by how it ends.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         Ran::of(child.wait_with_output().await.expect("its end"))
+    }
+
+    /// With pipes to and from it.
+    pub fn listening(mut self) -> Child {
+        self.0.stdin(Stdio::piped()).spawn().expect("the program starts")
+    }
+
+    /// The same at a terminal, whose output is all that is said.
+    pub fn at_a_terminal(self) -> Self {
+        let given = self.0.as_std();
+        let words = [given.get_program()].into_iter().chain(given.get_args());
+        let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
+        let line = words.join(" ");
+        self.of("script".as_ref(), &["-qec", &line, "/dev/null"])
     }
 
     pub fn started(mut self) -> Running {

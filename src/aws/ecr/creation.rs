@@ -20,6 +20,15 @@ pub struct NotCreated {
     pub left: Option<AwsError>,
 }
 
+/// What goes with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// Nothing: it has no images.
+    None,
+    /// All its images.
+    All,
+}
+
 impl From<AwsError> for NotCreated {
     fn from(source: AwsError) -> Self {
         Self { source, left: None }
@@ -44,7 +53,7 @@ impl Ecr {
             Ok(()) => Ok(true),
             Err(source) => Err(NotCreated {
                 source,
-                left: self.delete_empty(name).await.err(),
+                left: self.delete_repository(name, Contents::None).await.err(),
             }),
         }
     }
@@ -127,15 +136,19 @@ impl Ecr {
         Ok(())
     }
 
-    /// Without `force`: whoever pushed there meanwhile keeps it.
-    async fn delete_empty(&self, name: &str) -> Result<(), AwsError> {
+    /// Deletes a repository. One that is to be empty and is not stays: whoever pushed there meanwhile keeps it.
+    ///
+    /// # Errors
+    /// What AWS does not do.
+    pub async fn delete_repository(&self, name: &str, contents: Contents) -> Result<(), AwsError> {
         const CALL: &str = "DeleteRepository";
         tracing::debug!("ask AWS: {CALL} {name}");
         let call = self
             .client
             .delete_repository()
             .set_registry_id(self.account.clone())
-            .repository_name(name);
+            .repository_name(name)
+            .force(contents == Contents::All);
         let deleted = call.send().await;
         deleted.map_err(|error| AwsError::of_sdk(CALL, format!("of {name}"), error))?;
         Ok(())

@@ -1,0 +1,128 @@
+//! Which repositories a command is about: named ones, those of an environment, or all.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::aws::AwsError;
+use crate::aws::ecr::{Ecr, RepositoryDetails};
+use crate::mapping::{Only, RESOURCE_TAG};
+use crate::report::Failure;
+use crate::settings::Settings;
+
+/// What says it.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Repositories of the registry, by their names
+    #[arg(value_name = "REPOSITORY", value_parser = repository)]
+    pub repositories: Vec<Only>,
+    /// Those of an environment, such as prod: with it as a whole part of their name, or else with the resource tag environment=prod
+    /// [setting: environment.match]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub environment: Option<String>,
+    /// All of the registry
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Those that are meant, by name, and what is meant and not there.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) repositories: Vec<RepositoryDetails>,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// A repository's name, with or without its registry before it.
+pub(super) fn repository(text: &str) -> Result<Only, String> {
+    match text.parse::<Only>() {
+        Ok(Only { tag: Some(_), .. }) => Err("it names a tag; write the repository alone".to_owned()),
+        Ok(only) => Ok(only),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Which {
+    /// Finds them.
+    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, Failure> {
+        let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
+        match (&self.environment, self.all) {
+            (Some(environment), _) => of_environment(environment, all, ecr, settings).await,
+            (None, true) => Ok(Found::of(all)),
+            (None, false) => Ok(named(&self.repositories, all)),
+        }
+    }
+}
+
+impl Found {
+    fn of(mut repositories: Vec<RepositoryDetails>) -> Self {
+        repositories.sort_by(|one, other| one.name.cmp(&other.name));
+        Self {
+            repositories,
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Those of these names.
+pub(super) fn named(names: &[Only], all: Vec<RepositoryDetails>) -> Found {
+    let is = |only: &Only, one: &RepositoryDetails| only.repository == one.name || only.repository == one.uri;
+    let every: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let absent = names.iter().filter(|only| !all.iter().any(|one| is(only, one)));
+    let failures = absent.map(|only| absent_one(only, &all, &every)).collect();
+    let meant = all.into_iter().filter(|one| names.iter().any(|only| is(only, one)));
+    Found {
+        failures,
+        ..Found::of(meant.collect())
+    }
+}
+
+fn absent_one(only: &Only, all: &[RepositoryDetails], names: &[String]) -> Failure {
+    let host = all.first().and_then(|one| one.uri.strip_suffix(&one.name));
+    let host = host.map_or("", |host| host.trim_end_matches('/'));
+    let meant = match only.nearest(host, names) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => String::new(),
+    };
+    Failure {
+        message: format!("there is no repository {}{meant}", only.repository),
+        causes: Vec::new(),
+        hint: Some(
+            "`ecr-keeper repositories list` lists those that are there; check the region and the account".into(),
+        ),
+    }
+}
+
+/// By their names; where none says it, by the resource tag.
+async fn of_environment(
+    environment: &str,
+    all: Vec<RepositoryDetails>,
+    ecr: &Ecr,
+    settings: &Settings,
+) -> Result<Found, Failure> {
+    let how = settings.environment_match;
+    let by_name = |one: &&RepositoryDetails| how.is_of(environment, &one.name);
+    let found: Vec<RepositoryDetails> = all.iter().filter(by_name).cloned().collect();
+    if !found.is_empty() {
+        return Ok(Found::of(found));
+    }
+    let tagged = stream::iter(all)
+        .map(async |one| {
+            let tags = ecr.resource_tags(&one.name, &one.arn).await?;
+            let is_of = tags.get(RESOURCE_TAG).is_some_and(|value| value == environment);
+            Ok::<_, AwsError>(Some(one).filter(|_| is_of))
+        })
+        .buffer_unordered(settings.concurrency)
+        .try_collect::<Vec<Option<RepositoryDetails>>>();
+    let tagged = tagged.await.map_err(|error| Failure::from(&error))?;
+    let found: Vec<RepositoryDetails> = tagged.into_iter().flatten().collect();
+    match found.is_empty() {
+        false => Ok(Found::of(found)),
+        true => Err(Failure {
+            message: format!(
+                "no repository in {} is of the environment {environment:?}, by its name or by the resource tag {RESOURCE_TAG}",
+                ecr.region()
+            ),
+            causes: Vec::new(),
+            hint: Some("check the word (letter case counts), environment.match, the region and the account".into()),
+        }),
+    }
+}
