@@ -1,0 +1,203 @@
+//! The policies of `deploy/iam`: everything that a command asks AWS for is in its policy, and nothing else is.
+
+mod policies;
+mod seen;
+mod work;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use ecr_lab::images::tiny;
+use ecr_lab::{LabOptions, S3};
+
+use crate::support::{Run, World};
+use policies::allowed;
+use seen::Seen;
+
+const BUCKET: &str = "team-state";
+const NAME: &str = "base/image/app";
+
+/// Two repositories whose images have the same layers, and both have moved upstream.
+async fn moved(world: &World) {
+    for (upstream, name) in [("library/app", NAME), ("library/twin", "base/image/twin")] {
+        for tag in ["1.0", "1.1"] {
+            world.upstream(upstream, tag, tiny(tag)).await;
+            world.ecr(name, tag, tiny(&format!("old {tag}"))).await;
+        }
+    }
+    world.forget_requests();
+}
+
+async fn direct() -> World {
+    let world = World::without_daemon(LabOptions::default()).await;
+    moved(&world).await;
+    world
+}
+
+async fn aws(world: &World) -> S3 {
+    let aws = world.lab.s3().await.expect("moto starts");
+    aws.create_bucket(BUCKET).await.expect("a bucket");
+    aws
+}
+
+fn at(aws: &S3, run: Run) -> Run {
+    run.env("AWS_ENDPOINT_URL_S3", aws.endpoint())
+        .env("AWS_ENDPOINT_URL_SQS", aws.endpoint())
+        .env("AWS_ENDPOINT_URL_SSM", aws.endpoint())
+        .env("AWS_ENDPOINT_URL_SECRETSMANAGER", aws.endpoint())
+}
+
+/// All that was asked for is in one of these policies, and all of the first was asked for.
+#[track_caller]
+fn is_least(seen: &Seen, policy: &str, beside: &[&str]) {
+    let own = allowed(policy);
+    let others: BTreeSet<String> = beside.iter().flat_map(|name| allowed(name)).collect();
+    let missing: Vec<_> = seen
+        .actions
+        .iter()
+        .filter(|one| !own.contains(*one) && !others.contains(*one))
+        .collect();
+    let unseen: Vec<_> = own.difference(&seen.actions).collect();
+    assert!(
+        missing.is_empty() && unseen.is_empty(),
+        "deploy/iam/{policy}.json lacks {missing:?}, and nobody asked for {unseen:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_and_sync_from_registry_to_registry() {
+    let world = direct().await;
+    world.keeper(&["plan"]).ran().await.well();
+    is_least(&Seen::of(&world), "plan-direct", &[]);
+    // An empty repository is asked for its tags.
+    world.lab.ecr().create_repository("base/image/empty");
+    let images = "engine: direct\nimages: [{upstream: app, repository: base/image/empty, tags: ['1.0']}]\n";
+    fs::write(world.folder().join("settings.yaml"), images).unwrap();
+    world.forget_requests();
+    world.sync().await.well();
+    is_least(&Seen::of(&world), "sync-direct", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_and_sync_through_a_daemon() {
+    let world = World::new().await;
+    moved(&world).await;
+    world.keeper(&["plan"]).ran().await.well();
+    is_least(&Seen::of(&world), "plan-docker", &[]);
+    world.forget_requests();
+    world.sync().await.well();
+    is_least(&Seen::of(&world), "sync-docker", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_compared_by_a_pull() {
+    let world = World::new().await;
+    moved(&world).await;
+    let sync = world.keeper(&["sync"]).env("ECR_KEEPER_DOCKER__COMPARE", "pull");
+    sync.ran().await.well();
+    is_least(&Seen::of(&world), "compare-pull", &["sync-docker"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_image_is_copied_by_hand() {
+    let world = direct().await;
+    world.lab.ecr().create_repository("by/hand");
+    let target = world.target("by/hand:1");
+    world.keeper(&["copy", "library/app:1.0", &target]).ran().await.well();
+    is_least(&Seen::of(&world), "copy", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_is_put_back() {
+    let world = direct().await;
+    let policy = "engine: direct\npolicy: {backup: '{tag}-before-{date}'}\n";
+    fs::write(world.folder().join("settings.yaml"), policy).unwrap();
+    world.sync().await.well();
+    is_least(&Seen::of(&world), "sync-direct", &["sync-direct"]);
+    world.forget_requests();
+    world.keeper(&["rollback", &format!("{NAME}:1.0")]).ran().await.well();
+    is_least(&Seen::of(&world), "rollback", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_read_with_their_resource_tags() {
+    let world = direct().await;
+    let plan = world
+        .keeper(&["plan"])
+        .env("ECR_KEEPER_DISCOVERY__RESOURCE_TAGS", "true");
+    plan.ran().await.well();
+    is_least(&Seen::of(&world), "resource-tags", &["plan-direct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_created_by_the_settings() {
+    let world = direct().await;
+    let settings = "engine: direct\nimages: [{upstream: app, repository: mirror/app}]\ncreate_repositories: settings\n\
+                    repositories: {lifecycle_policy: lifecycle.json, policy: policy.json, tags: {team: platform}}\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    fs::write(
+        world.folder().join("policy.json"),
+        r#"{"Version": "2012-10-17", "Statement": []}"#,
+    )
+    .unwrap();
+    let sync = || world.keeper(&["sync", "--output", "json"]).without("KEYWORD").ran();
+    // ECR refuses this one, and the repository is taken back.
+    fs::write(world.folder().join("lifecycle.json"), "{}").unwrap();
+    sync().await.code_is(1);
+    let rule = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 9}, "action": {"type": "expire"}}]}"#;
+    fs::write(world.folder().join("lifecycle.json"), rule).unwrap();
+    sync().await.well();
+    is_least(&Seen::of(&world), "create-settings", &["sync-direct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_created_by_a_template() {
+    let world = direct().await;
+    world.lab.ecr().creation_template("mirror", &["CREATE_ON_PUSH"]);
+    let settings = "engine: direct\nimages: [{upstream: app, repository: mirror/app}]\ncreate_repositories: template\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    world.sync().await.well();
+    is_least(&Seen::of(&world), "create-template", &["sync-direct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_and_a_list_are_in_s3() {
+    let world = direct().await;
+    let aws = aws(&world).await;
+    aws.record().await.unwrap();
+    let list = world.keeper(&["sync", "--action", "s3"]).env("BUCKET_NAME", BUCKET);
+    at(&aws, list).ran().await.well();
+    is_least(&Seen::with(&world, &aws).await, "list-s3", &["plan-direct"]);
+    aws.record().await.unwrap();
+    world.forget_requests();
+    let sync = world
+        .keeper(&["sync"])
+        .env("ECR_KEEPER_LEDGER", format!("s3://{BUCKET}/ledger.json"));
+    at(&aws, sync).ran().await.well();
+    let seen = Seen::with(&world, &aws).await.and("s3:ListBucket", "s3:GetObject");
+    is_least(&seen, "ledger-s3", &["sync-direct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_and_secrets_are_kept_at_aws() {
+    let world = direct().await;
+    let aws = aws(&world).await;
+    let settings = "engine: direct\n";
+    aws.put(BUCKET, "settings.yaml", settings).await.unwrap();
+    aws.keep_parameter("/ecr-keeper/settings", settings).await.unwrap();
+    let secret = aws.keep_secret("ecr-keeper/slack", "xoxb-1").await.unwrap();
+    let check = |place: &str| at(&aws, world.keeper(&["config", "check", "-c", place]));
+    for (place, policy) in [
+        ("s3://team-state/settings.yaml", "settings-s3"),
+        ("ssm:/ecr-keeper/settings", "settings-ssm"),
+    ] {
+        aws.record().await.unwrap();
+        check(place).ran().await.well();
+        is_least(&Seen::with(&world, &aws).await, policy, &[]);
+    }
+    aws.record().await.unwrap();
+    let with_secret = check("s3://team-state/settings.yaml").env("ECR_KEEPER_WEBHOOK__URL", &secret);
+    // The secret is no URL, and was read.
+    with_secret.ran().await.code_is(2);
+    is_least(&Seen::with(&world, &aws).await, "secrets", &["settings-s3"]);
+}
