@@ -46,7 +46,12 @@ impl S3 {
         let python = Path::new(&tools::program("moto")?).with_file_name("python");
         let python = python.display().to_string();
         let line = [&python, "-c", MOTO, "-H", "127.0.0.1", "-p", &port];
-        let server = Supervised::start(Command::new(home, "moto", line.map(str::to_owned).to_vec()))?;
+        let mut command = Command::new(home, "moto", line.map(str::to_owned).to_vec());
+        // Where it was started, unless told: one file for all of them.
+        command
+            .environment
+            .push(("MOTO_RECORDER_FILEPATH", home.join("recording")));
+        let server = Supervised::start(command)?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let client = Client::builder().default_headers(signed()).build()?;
         let status = format!("{endpoint}/moto-api/data.json");
