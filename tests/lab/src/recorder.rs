@@ -1,9 +1,9 @@
-//! What moto was asked by the AWS SDK, from moto's own recorder.
+//! What moto was asked by the programs that are tried, from moto's own recorder.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::s3::S3;
+use crate::s3::{OWN_KEY, S3};
 
 /// A call of AWS's API, other than ECR's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl S3 {
         Ok(())
     }
 
-    /// What programs with the AWS SDK have asked for; the lab's own requests are not among it.
+    /// What was asked for; the lab's own requests are not among it.
     ///
     /// # Errors
     /// When moto does not tell.
@@ -52,20 +52,20 @@ impl S3 {
 }
 
 impl AwsCall {
-    /// None where it was not the SDK that asked.
+    /// None where it was the lab that asked.
     fn read(entry: &Value) -> Result<Option<AwsCall>> {
         let header = |wanted: &str| {
             let headers = entry["headers"].as_object()?;
             let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
             found.1.as_str()
         };
-        if !header("User-Agent").is_some_and(|agent| agent.starts_with("aws-sdk-rust")) {
+        let scope = header("Authorization").and_then(|signed| signed.split_once("Credential="));
+        // KEY/DATE/REGION/SERVICE/aws4_request
+        let mut scope = scope.context("a call that is not signed")?.1.split('/');
+        if scope.next() == Some(OWN_KEY) {
             return Ok(None);
         }
-        let scope = header("Authorization").and_then(|signed| signed.split_once("Credential="));
-        let scope = scope.context("a call that is not signed")?.1;
-        // KEY/DATE/REGION/SERVICE/aws4_request
-        let service = scope.split('/').nth(3).context("a scope without a service")?;
+        let service = scope.nth(2).context("a scope without a service")?;
         let operation = match header("X-Amz-Target").and_then(|target| target.split_once('.')) {
             Some((_, operation)) => operation.to_owned(),
             None => of_s3(entry),

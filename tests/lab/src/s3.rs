@@ -204,8 +204,11 @@ fn signed() -> HeaderMap {
     HeaderMap::from_iter(value.map(|value| (AUTHORIZATION, value)))
 }
 
-fn credential(region: &str, service: &str) -> String {
+/// Whose requests are the lab's own: no program that it tries has this key.
+pub(crate) const OWN_KEY: &str = "LABITSELF";
+
+pub(crate) fn credential(region: &str, service: &str) -> String {
     format!(
-        "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        "AWS4-HMAC-SHA256 Credential={OWN_KEY}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
     )
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::s3::S3;
+use crate::s3::{S3, credential};
 
 /// A queue and its dead-letter queue.
 #[derive(Debug, Clone)]
@@ -100,13 +100,11 @@ impl S3 {
 
     /// A call in AWS's JSON 1.0.
     async fn ask_sqs(&self, action: &str, body: &Value) -> Result<Value> {
-        const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=LABACCESSKEY/20260101/eu-central-1/sqs/aws4_request, \
-                              SignedHeaders=host, Signature=0";
         let request = self.client.post(&self.endpoint).body(body.to_string());
         let request = request
             .header("X-Amz-Target", format!("AmazonSQS.{action}"))
             .header(CONTENT_TYPE, "application/x-amz-json-1.0")
-            .header(AUTHORIZATION, SIGNED);
+            .header(AUTHORIZATION, credential("eu-central-1", "sqs"));
         let answer = request.send().await?;
         let status = answer.status();
         let text = answer.text().await?;
