@@ -1,6 +1,7 @@
 //! The program as a function of AWS Lambda, started by the runtime API: events, their answers, and the time that there is.
 
 mod cargo_lambda;
+mod chat;
 mod deadline;
 mod events;
 mod own;
