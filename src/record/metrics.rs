@@ -81,7 +81,7 @@ fn add_success(page: &mut Page, success: Option<f64>) {
 }
 
 fn last_success(report: &Report, before: &Before) -> Option<f64> {
-    if report.is_well() && report.stopped_by.is_none() {
+    if report.ended_well() {
         return Some(seconds(report.ended));
     }
     // Another registry's success is not this one's.

@@ -8,11 +8,11 @@ use crate::aws::Trouble as AwsTrouble;
 use crate::aws::ecr::NotCreated;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
-use crate::plan::{Copy, Refused, RefusedBecause};
+use crate::plan::Copy;
 use crate::survey::{Absent, Closed, PassedOver, Survey, Unmatched};
 
 use super::hints::trouble_hint;
-use super::text::{listed, one_line};
+use super::text::one_line;
 
 /// What went wrong, in words: what was tried, on what, on which side; what came back; what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -286,109 +286,6 @@ impl Failure {
             message: "something that the run brought into the daemon could not be removed".to_owned(),
             causes: std::iter::once(inner.message).chain(inner.causes).collect(),
             hint: Some("`docker images` shows it; remove it by hand".into()),
-        }
-    }
-
-    pub(super) fn of_refusal(refused: &Refused) -> Self {
-        let (message, hint) = match &refused.because {
-            RefusedBecause::UpstreamGone => (
-                format!("upstream {} does not exist", refused.upstream),
-                "remove the tag from ECR, or set missing_upstream: keep to leave such tags as they are",
-            ),
-            RefusedBecause::WouldLosePlatforms { kind, platforms } => {
-                let holds = match platforms.is_empty() {
-                    true => String::new(),
-                    false => format!(" of {}", listed(platforms)),
-                };
-                (
-                    format!("the target is a multi-platform {kind}{holds}; one platform alone would take its place"),
-                    "set `platforms` to the one platform that is wanted, if the others may go; or use a daemon with the \
-                     containerd image store, or --engine direct, which keep indexes",
-                )
-            }
-            RefusedBecause::ImmutableTag => (
-                "the upstream's image is another one, and the repository does not let its tags move".to_owned(),
-                "allow this tag in the repository's mutability exclusion filters, or leave it out with immutable_tags",
-            ),
-            RefusedBecause::VersionMoved { was } => (
-                match was {
-                    Some(was) => format!(
-                        "the version {} has moved upstream, from {was}, and policy.retag is freeze",
-                        refused.upstream
-                    ),
-                    None => format!(
-                        "the version {} is another image upstream than here, and policy.retag is freeze",
-                        refused.upstream
-                    ),
-                },
-                "find out why it moved; then name the tag in policy.retag_except, or delete it from ECR, to take the new image",
-            ),
-            RefusedBecause::Requirements { unmet } => (
-                format!(
-                    "policy.require asks of {} for {}",
-                    refused.upstream,
-                    unmet.join("; and for ")
-                ),
-                "leave the tag out by rules, or ask for less in policy.require",
-            ),
-            RefusedBecause::NoBackup => (
-                "its backup would have a longer tag than the 128 characters that there may be".to_owned(),
-                "choose a shorter policy.backup",
-            ),
-            RefusedBecause::UpstreamMoved { planned } => (
-                format!(
-                    "upstream {} has moved since the plan was made, from {planned}",
-                    refused.upstream
-                ),
-                "make a new plan",
-            ),
-            RefusedBecause::TargetMoved { planned, now } => (
-                match (planned, now) {
-                    (Some(planned), Some(now)) => {
-                        format!("the target has moved since the plan was made, from {planned} to {now}")
-                    }
-                    (Some(planned), None) => {
-                        format!("the target's tag has gone since the plan was made; it named {planned}")
-                    }
-                    (None, Some(now)) => format!("the target has the tag since the plan was made; it names {now}"),
-                    (None, None) => "the target has moved since the plan was made".to_owned(),
-                },
-                "make a new plan",
-            ),
-            RefusedBecause::OnePlatformAtATime => (
-                "several platforms are asked for, and this daemon pushes one at a time".to_owned(),
-                "use a daemon with the containerd image store, --engine direct, or set `platforms` to one platform",
-            ),
-            RefusedBecause::OtherEngine => (
-                "the plan was made for a daemon with another image store, and this one cannot bring what it says"
-                    .to_owned(),
-                "apply it through a daemon like the one that it was made with, or make a new plan",
-            ),
-            RefusedBecause::PlatformsMissing { missing, there } => (
-                match there.is_empty() {
-                    true => format!("upstream {} has no image for {}", refused.upstream, listed(missing)),
-                    false => format!(
-                        "upstream {} has no image for {}, but for {}",
-                        refused.upstream,
-                        listed(missing),
-                        listed(there)
-                    ),
-                },
-                "set `platforms` to what it has",
-            ),
-            RefusedBecause::IndexHasOthers { others } => (
-                format!(
-                    "upstream {} is also for {}, and an index is brought whole",
-                    refused.upstream,
-                    listed(others)
-                ),
-                "set `platforms` to all, or to one platform, or use --engine direct, which cuts an index",
-            ),
-        };
-        Self {
-            message,
-            causes: Vec::new(),
-            hint: Some(hint.into()),
         }
     }
 }

@@ -180,69 +180,58 @@ impl From<&LedgerError> for Failure {
 
 impl From<&EngineError> for Failure {
     fn from(error: &EngineError) -> Self {
-        match error {
-            EngineError::Credential(error) => Self::from(error),
-            EngineError::NoDaemon { trouble, .. } => Self::new(error, Some(daemon_hint(*trouble))),
-            EngineError::StoreNotHandled { .. } => Self::new(
-                error,
-                Some(
-                    "update to Docker 28 or newer, or use the classic store (\"containerd-snapshotter\": false in daemon.json)",
-                ),
+        let hint = match error {
+            EngineError::Credential(error) => return Self::from(error),
+            EngineError::NoDaemon { trouble, .. } => Some(daemon_hint(*trouble)),
+            EngineError::StoreNotHandled { .. } => Some(
+                "update to Docker 28 or newer, or use the classic store (\"containerd-snapshotter\": false in daemon.json)",
             ),
-            EngineError::Refused { trouble, side, .. } => Self::new(error, hint_at(*side, *trouble)),
+            EngineError::Refused { trouble, side, .. } => hint_at(*side, *trouble),
             EngineError::Registry {
-                attempt: "tag",
-                trouble: Trouble::Broken,
-                ..
-            } => Self::new(
-                error,
-                Some("the tag may have moved to something else than was put: look at it, and run again"),
-            ),
-            EngineError::Registry {
-                attempt: "check",
-                trouble: Trouble::Gone,
-                ..
-            } => Self::new(
-                error,
-                Some(
-                    "the registry said that it took the image, and has not got it: it, or a proxy before it, is broken",
-                ),
-            ),
-            EngineError::Registry { trouble, side, .. } => Self::new(error, direct_hint(*side, *trouble)),
+                attempt, trouble, side, ..
+            } => registry_hint(attempt, *side, *trouble),
             EngineError::Tags {
                 trouble: Trouble::Gone, ..
-            } => Self::new(
-                error,
-                Some("check the repository's name: its registry knows none of that name"),
-            ),
-            EngineError::Tags { trouble, .. } => Self::new(error, direct_hint(Side::Upstream, *trouble)),
+            } => Some("check the repository's name: its registry knows none of that name"),
+            EngineError::Tags { trouble, .. } => direct_hint(Side::Upstream, *trouble),
             EngineError::Login {
                 trouble: Some(trouble), ..
-            } if !trouble.is_of_login() => Self::new(error, direct_hint(Side::Target, *trouble)),
-            EngineError::Login { .. } => Self::new(
-                error,
-                Some("check `ecr`, the region, the account and the login, and whether the registry can be reached"),
-            ),
-            EngineError::OtherPlatform { .. } => Self::new(error, trouble_hint(Trouble::NoPlatform)),
-            EngineError::NotChecked { .. } => Self::new(error, Some("run again: it compares anew")),
-            EngineError::Moved { .. } => Self::new(error, Some("run again")),
-            EngineError::PushNotConfirmed { .. } => Self::new(
-                error,
-                Some("somebody else may push this tag at the same time; the next run compares again"),
-            ),
+            } if !trouble.is_of_login() => direct_hint(Side::Target, *trouble),
+            EngineError::Login { .. } => {
+                Some("check `ecr`, the region, the account and the login, and whether the registry can be reached")
+            }
+            EngineError::OtherPlatform { .. } => trouble_hint(Trouble::NoPlatform),
+            EngineError::NotChecked { .. } => Some("run again: it compares anew"),
+            EngineError::Moved { .. } => Some("run again"),
+            EngineError::PushNotConfirmed { .. } => {
+                Some("somebody else may push this tag at the same time; the next run compares again")
+            }
             EngineError::Daemon { trouble, .. } if matches!(trouble, Trouble::DaemonGone | Trouble::DaemonLost) => {
-                Self::new(error, trouble_hint(*trouble))
+                trouble_hint(*trouble)
             }
             EngineError::PushWithoutDigest { .. } | EngineError::Daemon { .. } => {
-                Self::new(error, Some("the daemon's own log tells more"))
+                Some("the daemon's own log tells more")
             }
-            EngineError::Incomplete { .. } => Self::new(error, trouble_hint(Trouble::Incomplete)),
-            EngineError::PushedAnother { .. } => Self::new(
-                error,
-                Some("the tag holds what was pushed: run again; if it stays so, the daemon's own log tells more"),
-            ),
-            EngineError::Stopped => Self::new(error, None),
+            EngineError::Incomplete { .. } => trouble_hint(Trouble::Incomplete),
+            EngineError::PushedAnother { .. } => {
+                Some("the tag holds what was pushed: run again; if it stays so, the daemon's own log tells more")
+            }
+            EngineError::Stopped => None,
+        };
+        Self::new(error, hint)
+    }
+}
+
+/// What the direct engine could not do.
+fn registry_hint(attempt: &str, side: Side, trouble: Trouble) -> Option<&'static str> {
+    match (attempt, trouble) {
+        ("tag", Trouble::Broken) => {
+            Some("the tag may have moved to something else than was put: look at it, and run again")
         }
+        ("check", Trouble::Gone) => {
+            Some("the registry said that it took the image, and has not got it: it, or a proxy before it, is broken")
+        }
+        _ => direct_hint(side, trouble),
     }
 }
 

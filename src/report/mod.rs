@@ -3,9 +3,11 @@
 mod explanation;
 mod failure;
 mod hints;
+mod image;
 mod images;
 mod logins;
 mod preview;
+mod refusal;
 mod repositories;
 mod rollback;
 mod sample;
@@ -15,6 +17,7 @@ mod work;
 
 pub use explanation::Explanation;
 pub use failure::Failure;
+pub use image::ImageReport;
 pub use images::{ImageLine, Images, ImagesOfOne, Sort};
 pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Preview, copied_because};
@@ -26,19 +29,18 @@ pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};
 pub use work::{Enqueued, Worked};
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineError;
-use crate::execute::{Done, Ended, Execution, NotAttempted};
-use crate::image::{Digest, ImageRef, Platform, Repository};
+use crate::execute::{Ended, Execution, NotAttempted};
+use crate::image::{ImageRef, Repository};
 use crate::mapping::Shard;
-use crate::plan::{Copy, CopyBecause, Kept, Plan, Refused};
+use crate::plan::{Copy, Plan};
 use crate::registry::Limit;
-use crate::survey::{Followed, Survey, SurveyError, Unread};
+use crate::survey::{Survey, SurveyError};
 
 /// The version of [`Report`]'s and [`Preview`]'s JSON: raised when a field changes its meaning or goes, not when one comes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -105,45 +107,6 @@ pub struct Totals {
     pub not_attempted: usize,
 }
 
-/// One image of a report.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImageReport {
-    /// The target's tag.
-    pub target: ImageRef,
-    /// The upstream's tag.
-    pub upstream: ImageRef,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Whether it is unchanged although the upstream has another image, which does not come for now.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub held: bool,
-    /// What the target's tag named before; none where there was no such tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest_before: Option<Digest>,
-    /// What it names now, where the run pushed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest_after: Option<Digest>,
-    /// What the upstream's tag named, where it answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upstream_digest: Option<Digest>,
-    /// The platforms that were brought, where the run brought any and they are known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub platforms: Vec<Platform>,
-    /// All platforms that the upstream has, where the run brought any of them and they are known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub upstream_platforms: Vec<Platform>,
-    /// What a person should know of it although it is well.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// Why, in words; with an error, what was tried.
-    pub reason: Cow<'static, str>,
-    /// What was refused or failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Box<Failure>>,
-    /// How long the copy took, in seconds; 0 where none was needed.
-    pub seconds: f64,
-}
-
 /// How an image ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -161,6 +124,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The ways to end that are not well.
+    pub const UNWELL: &[Self] = &[Self::Failed, Self::Refused, Self::NotAttempted];
+
     /// Its word, as in the JSON.
     pub fn word(self) -> &'static str {
         match self {
@@ -304,6 +270,10 @@ impl Report {
     pub fn finish(&mut self) {
         self.ended = Timestamp::now();
         self.images.sort_by(|one, other| one.target.cmp(&other.target));
+        self.count();
+    }
+
+    fn count(&mut self) {
         let count = |outcome| self.images.iter().filter(|image| image.outcome == outcome).count();
         self.totals = Totals {
             updated: count(Outcome::Updated),
@@ -334,141 +304,9 @@ impl Report {
     pub fn is_well(&self) -> bool {
         self.failures.is_empty() && self.images.iter().all(|image| image.failure.is_none())
     }
-}
 
-impl ImageReport {
-    /// Why it ended so, on one line: of a failure also the causes.
-    pub fn why(&self) -> String {
-        match &self.failure {
-            Some(failure) => failure.in_one_line(),
-            None => one_line(&self.reason),
-        }
-    }
-
-    fn of(
-        target: &ImageRef,
-        upstream: &ImageRef,
-        before: Option<&Digest>,
-        outcome: Outcome,
-        reason: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            target: target.clone(),
-            upstream: upstream.clone(),
-            outcome,
-            held: false,
-            digest_before: before.cloned(),
-            digest_after: None,
-            upstream_digest: None,
-            platforms: Vec::new(),
-            upstream_platforms: Vec::new(),
-            notes: Vec::new(),
-            reason: reason.into(),
-            failure: None,
-            seconds: 0.0,
-        }
-    }
-
-    /// The same image, of which this is told.
-    #[must_use]
-    pub fn failed(mut self, failure: Failure) -> Self {
-        self.reason = failure.message.clone().into();
-        self.failure = Some(Box::new(failure));
-        self
-    }
-
-    fn unread(unread: &Unread) -> Self {
-        let one = &unread.target;
-        Self::of(&one.target, &one.follows, one.digest.as_ref(), Outcome::Failed, "")
-            .failed(Failure::from(&*unread.why))
-    }
-
-    fn unasked(one: &Followed) -> Self {
-        Self::of(
-            &one.target,
-            &one.follows,
-            one.digest.as_ref(),
-            Outcome::NotAttempted,
-            "",
-        )
-        .failed(Failure::not_attempted(NotAttempted::Stopped))
-    }
-
-    fn kept(kept: &Kept) -> Self {
-        let reason = preview::kept(kept);
-        Self {
-            held: kept.because.holds_back(),
-            upstream_digest: kept.upstream_digest.clone(),
-            ..Self::of(
-                &kept.target,
-                &kept.upstream,
-                kept.target_digest.as_ref(),
-                Outcome::Unchanged,
-                reason,
-            )
-        }
-    }
-
-    fn refused(refused: &Refused) -> Self {
-        Self {
-            upstream_digest: refused.upstream_digest.clone(),
-            ..Self::of(
-                &refused.target,
-                &refused.upstream,
-                refused.target_digest.as_ref(),
-                Outcome::Refused,
-                "",
-            )
-        }
-        .failed(Failure::of_refusal(refused))
-    }
-
-    fn done(done: &Done) -> Self {
-        let copy = &done.copy;
-        let (outcome, reason): (_, Cow<'static, str>) = match &done.ended {
-            Ended::Updated(_) if copy.target_digest.is_none() => {
-                (Outcome::Updated, "the target had no such tag".into())
-            }
-            Ended::Updated(_) if copy.because == CopyBecause::ReferrersMissing => (
-                Outcome::Updated,
-                "the same image, and what refers to it upstream was brought".into(),
-            ),
-            Ended::Updated(_) => (Outcome::Updated, "the upstream's image is another one".into()),
-            Ended::Unneeded(likeness) => (Outcome::Unchanged, likeness.to_string().into()),
-            Ended::Failed(_) => (Outcome::Failed, "".into()),
-            Ended::NotAttempted(_) | Ended::CutOff => (Outcome::NotAttempted, "".into()),
-        };
-        let image = Self {
-            upstream_digest: Some(copy.upstream_digest.clone()),
-            platforms: match copy.brings.is_of_all() {
-                true => copy.upstream_platforms.clone(),
-                // A single image is for one of those that were asked for; which, is not told.
-                false if !copy.upstream_kind.is_index() && copy.brings.platforms().len() > 1 => Vec::new(),
-                false => copy.brings.platforms().to_vec(),
-            },
-            upstream_platforms: copy.upstream_platforms.clone(),
-            seconds: (done.took.as_secs_f64() * 1000.0).round() / 1000.0,
-            digest_after: match &done.ended {
-                Ended::Updated(receipt) => Some(receipt.digest.clone()),
-                _ => None,
-            },
-            notes: match &done.ended {
-                Ended::Updated(receipt) => receipt.notes.iter().map(ToString::to_string).collect(),
-                _ => Vec::new(),
-            },
-            ..Self::of(
-                &copy.target,
-                &copy.upstream,
-                copy.target_digest.as_ref(),
-                outcome,
-                reason,
-            )
-        };
-        match &done.ended {
-            Ended::Failed(error) => image.failed(Failure::from(error)),
-            Ended::NotAttempted(why) => image.failed(Failure::not_attempted(*why)),
-            Ended::CutOff => image.failed(Failure::cut_off()),
-            Ended::Updated(_) | Ended::Unneeded(_) => image,
-        }
+    /// Whether that is so, and the run was not stopped before its end.
+    pub fn ended_well(&self) -> bool {
+        self.is_well() && self.stopped_by.is_none()
     }
 }
