@@ -44,12 +44,16 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 }
 
 async fn check(context: &Context) -> Result<ExitCode, CommandError> {
-    context.settings().await?;
+    let settings = context.settings().await?;
+    let notes: Vec<String> = settings.without_effect.iter().map(ToString::to_string).collect();
     let file = context.file.as_ref().map(|file| file.display().to_string());
-    let answer = serde_json::json!({ "file": file, "valid": true });
-    context.print(&answer, |_, out| match &file {
-        Some(file) => writeln!(out, "the settings in {file} and the environment are valid"),
-        None => writeln!(out, "there is no settings file; the environment's settings are valid"),
+    let answer = serde_json::json!({ "file": file, "valid": true, "notes": notes });
+    context.print(&answer, |_, out| {
+        match &file {
+            Some(file) => writeln!(out, "the settings in {file} and the environment are valid")?,
+            None => writeln!(out, "there is no settings file; the environment's settings are valid")?,
+        }
+        notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
     })?;
     Ok(0)
 }

@@ -40,6 +40,9 @@ fn named(text: &str) -> Result<PlaceName, String> {
 struct Tried {
     schema_version: u32,
     places: Vec<One>,
+    /// What is set and comes to nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// What became of one.
@@ -57,12 +60,15 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let settings = context.settings().await?;
     let wanted = |one: &&Place| place.is_none_or(|name| one.name() == name);
     let places: Vec<&Place> = settings.notify.places.iter().filter(wanted).collect();
+    let notes = notes(&settings, *place);
     if places.is_empty() {
-        return Err(CommandError::Unusable(nowhere(*place)));
+        return Err(CommandError::Unusable(nowhere(*place, notes)));
     }
     let mut watch = Watch::begin(context, settings.grace)?;
     let soft = watch.stop.soft.clone();
-    let tried = soft.run_until_cancelled(attempt(&places, &settings, &watch)).await;
+    let tried = soft
+        .run_until_cancelled(attempt(&places, &settings, &watch, notes))
+        .await;
     let asked = watch.end_view().await;
     let stopped = || CommandError::without_an_answer(Failure::stopped("posting a test"), asked);
     let tried = tried.ok_or_else(stopped)?;
@@ -70,7 +76,18 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     Ok(u8::from(tried.places.iter().any(|one| !one.arrived)))
 }
 
-async fn attempt(places: &[&Place], settings: &Settings, watch: &Watch) -> Tried {
+/// What is set of these places and comes to nothing.
+fn notes(settings: &Settings, place: Option<PlaceName>) -> Vec<String> {
+    let is_of = |key: &str, name: PlaceName| key.split('.').next() == Some(name.word());
+    let is_asked = |key: &str| match place {
+        Some(name) => is_of(key, name),
+        None => PlaceName::ALL.into_iter().any(|name| is_of(key, name)),
+    };
+    let notes = settings.without_effect.iter().filter(|note| is_asked(&note.key));
+    notes.map(ToString::to_string).collect()
+}
+
+async fn attempt(places: &[&Place], settings: &Settings, watch: &Watch, notes: Vec<String>) -> Tried {
     let report = Report::sample();
     let tests = places.iter().map(|place| async {
         let failure = settings.notify.post_to(place, &report, &watch.stop).await;
@@ -83,10 +100,11 @@ async fn attempt(places: &[&Place], settings: &Settings, watch: &Watch) -> Tried
     Tried {
         schema_version: SCHEMA_VERSION,
         places: join_all(tests).await,
+        notes,
     }
 }
 
-fn nowhere(place: Option<PlaceName>) -> Failure {
+fn nowhere(place: Option<PlaceName>, notes: Vec<String>) -> Failure {
     let (message, hint) = match place {
         None => (
             "there is no place to post to".to_owned(),
@@ -106,7 +124,7 @@ fn nowhere(place: Option<PlaceName>) -> Failure {
     };
     Failure {
         message: format!("post a test: {message}"),
-        causes: Vec::new(),
+        causes: notes,
         hint: Some(hint.into()),
     }
 }
@@ -124,6 +142,6 @@ impl Tried {
                 writeln!(out, "{:<9} hint: {hint}", "")?;
             }
         }
-        Ok(())
+        self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
     }
 }

@@ -132,9 +132,11 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// How long a run of its may be due, or at work, without an end.
     pub overdue: Duration,
+    /// What is set and comes to nothing, since something else is not.
+    pub without_effect: Vec<Mistake>,
 }
 
-/// One thing that is wrong with the settings.
+/// One thing that is wrong with the settings, or that comes to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The file, variable or flag that it is in.

@@ -135,6 +135,9 @@ impl Reader {
         if template.is_some() && is_generic == Some(false) {
             self.lacks(&["webhook", "template"], "webhook.kind: generic");
         }
+        if template.is_some() && self.find("webhook.url").is_none() {
+            self.waits_for(&["webhook", "template"], "webhook.url (DISCORD_WEBHOOK)");
+        }
         let kind = match (is_generic?, template) {
             (false, _) => WebhookKind::Discord {
                 send_empty: send_empty?,
@@ -213,6 +216,8 @@ impl Reader {
                 &["slack", "channel"],
                 "slack.token: an incoming webhook has its channel",
             );
+        } else if channel.is_some() && self.find("slack.webhook_url").is_none() {
+            self.waits_for(&["slack", "channel"], "slack.token (SLACK_OAUTH_TOKEN)");
         }
         let way = match is_bot {
             true => SlackWay::Bot {

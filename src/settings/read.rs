@@ -120,6 +120,7 @@ impl Reader {
             schedule,
             listen: listen?,
             overdue: overdue?,
+            without_effect: std::mem::take(&mut self.without_effect),
         })
     }
 

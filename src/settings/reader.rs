@@ -36,6 +36,7 @@ pub(super) type Why = Option<String>;
 
 pub(super) struct Reader {
     pub(super) mistakes: Vec<Mistake>,
+    pub(super) without_effect: Vec<Mistake>,
     pub(super) places: Places,
 }
 
@@ -51,6 +52,7 @@ impl Reader {
     pub(super) fn new(places: Places) -> Self {
         Self {
             mistakes: unknown(&places),
+            without_effect: Vec::new(),
             places,
         }
     }
@@ -182,13 +184,24 @@ impl Reader {
 
     /// Notes that the setting at `place` makes no sense without another.
     pub(super) fn lacks(&mut self, place: &[&str], what: &str) {
+        let mistake = self.mistake_at(place, format!("needs {what}"));
+        self.mistakes.push(mistake);
+    }
+
+    /// Notes that the setting at `place` comes to nothing as long as another is not set: a secret may be there in another place than this.
+    pub(super) fn waits_for(&mut self, place: &[&str], what: &str) {
+        let note = self.mistake_at(place, format!("has no effect without {what}"));
+        self.without_effect.push(note);
+    }
+
+    fn mistake_at(&self, place: &[&str], problem: String) -> Mistake {
         let place: Vec<String> = place.iter().map(|&part| part.to_owned()).collect();
         let origin = self.places.get(&place).map(|found| found.origin.clone());
-        self.mistakes.push(Mistake {
+        Mistake {
             origin: origin.unwrap_or_default(),
             key: place.join("."),
-            problem: format!("needs {what}"),
-        });
+            problem,
+        }
     }
 }
 

@@ -63,6 +63,9 @@ fn is_own_queue(batch: &Batch, settings: &Settings) -> Result<(), Refused> {
 async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
     let (mut settings, context) = settings(run).await?;
     let only = narrowed(run, &mut settings)?;
+    for note in &settings.without_effect {
+        tracing::warn!("{note}");
+    }
     if let Place::File(path) = &settings.ledger {
         let path = path.display();
         tracing::warn!(

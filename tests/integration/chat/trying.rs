@@ -174,3 +174,30 @@ async fn incoming_webhooks_and_flows_that_are_gone_are_told_as_that() {
     }
     assert_eq!(sink.attempts().len(), 5, "a no is taken for one");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_without_a_token_is_told_of() {
+    let world = empty_world().await;
+    let sink = world.lab.webhook();
+    let note = "environment variable ECR_KEEPER_SLACK__CHANNEL: slack.channel: has no effect without slack.token (SLACK_OAUTH_TOKEN)";
+    let run = |arguments: &[&str]| world.keeper(arguments).env("ECR_KEEPER_SLACK__CHANNEL", "C0IMAGES");
+    let checked = run(&["config", "check"]).ran().await.code_is(0);
+    contains(&checked.stdout, &["settings are valid\n", &format!("note: {note}\n")]);
+    let checked = run(&["config", "check", "--output", "json"]).ran().await.code_is(0);
+    assert_eq!(checked.json()["notes"], json!([note]));
+
+    let nowhere = run(&["notify", "test"]).ran().await.code_is(2);
+    contains(&nowhere.stderr, &["there is no place to post to", note]);
+    let beside = run(&["notify", "test"])
+        .env("DISCORD_WEBHOOK", sink.url())
+        .ran()
+        .await
+        .code_is(0);
+    assert_eq!(beside.stdout, format!("webhook   arrived\nnote: {note}\n"));
+    let other = run(&["notify", "test", "--place", "webhook"]).env("DISCORD_WEBHOOK", sink.url());
+    assert_eq!(other.ran().await.code_is(0).stdout, "webhook   arrived\n");
+
+    // With a token there is nothing to tell.
+    let checked = by_bot(&world, &["config", "check"]).ran().await.code_is(0);
+    assert!(!checked.stdout.contains("note"), "{}", checked.stdout);
+}
