@@ -1,6 +1,7 @@
 //! What people read in a chat, whichever it is: what was updated, what failed, how many, when.
 
 use super::fit::cut;
+use crate::image::ImageRef;
 use crate::report::{ImageReport, Outcome, Report};
 
 /// The words around what happened, and when there is a message at all.
@@ -55,11 +56,9 @@ pub(super) struct Line {
 }
 
 /// Who has more than these in a chat does not read them: the others are counted.
-const MOST_LINES: usize = 500;
+pub(super) const MOST_LINES: usize = 500;
 /// The longest reason, in UTF-16 units.
 const LONGEST_REASON: usize = 600;
-
-const UNWELL: &[Outcome] = &[Outcome::Failed, Outcome::Refused, Outcome::NotAttempted];
 
 impl Chat {
     /// The most characters of a header: Slack's limit (Block Kit, "Header block").
@@ -71,37 +70,26 @@ impl Chat {
     pub(super) fn story<'a>(&'a self, report: &Report) -> Option<Story<'a>> {
         let is_changed = report.ended(&[Outcome::Updated]).next().is_some();
         let is_told = match self.when {
-            Occasion::Unwell => !report.is_well(),
-            Occasion::Changed => is_changed || !report.is_well(),
+            Occasion::Unwell => !report.ended_well(),
+            Occasion::Changed => is_changed || !report.ended_well(),
             Occasion::Always => true,
         };
         if !is_told {
             return None;
         }
-        let of_run = report.failures.iter().map(|failure| Line {
-            mark: "❌",
-            names: Vec::new(),
-            why: Some(cut(&failure.in_one_line(), LONGEST_REASON)),
-        });
-        let of_images = report.ended(UNWELL).map(|image| Line {
-            mark: "❌",
-            names: vec![report.name_of(&image.target)],
-            why: Some(cut(&image.why(), LONGEST_REASON)),
-        });
         let updated = |image: &ImageReport| Line {
             mark: "✅",
             names: vec![image.upstream.to_string(), report.name_of(&image.target)],
             why: None,
         };
-        let failed = Part::of(&self.error_subject, of_run.chain(of_images), MOST_LINES);
+        let name = |image: &ImageRef| report.name_of(image);
+        let failed = Part::of(&self.error_subject, unwell(report, "❌", name), MOST_LINES);
         let room = MOST_LINES - failed.lines.len();
         let updated = Part::of(&self.subject, report.ended(&[Outcome::Updated]).map(updated), room);
         let parts = [failed, updated].into_iter();
         Some(Story {
             header: &self.header,
-            parts: parts
-                .filter(|part| !part.lines.is_empty() || part.left_out > 0)
-                .collect(),
+            parts: parts.filter(|part| !part.is_empty()).collect(),
             end: format!(
                 "{} · {}",
                 report.counted(),
@@ -109,6 +97,29 @@ impl Chat {
             ),
         })
     }
+}
+
+/// What did not go well: that the run was stopped, what failed that is no image's, then images.
+pub(super) fn unwell(
+    report: &Report,
+    mark: &'static str,
+    name: impl Fn(&ImageRef) -> String,
+) -> impl Iterator<Item = Line> {
+    let line = move |names, why: &str| Line {
+        mark,
+        names,
+        why: Some(cut(why, LONGEST_REASON)),
+    };
+    let stop = report
+        .stopped_by
+        .map(|by| line(Vec::new(), &format!("stopped by {by}")));
+    let of_run = report
+        .failures
+        .iter()
+        .map(move |failure| line(Vec::new(), &failure.in_one_line()));
+    let of_images = report.ended(Outcome::UNWELL);
+    let of_images = of_images.map(move |image| line(vec![name(&image.target)], &image.why()));
+    stop.into_iter().chain(of_run).chain(of_images)
 }
 
 impl Line {
@@ -122,12 +133,16 @@ impl Line {
 }
 
 impl<'a> Part<'a> {
-    fn of(subject: &'a str, mut lines: impl Iterator<Item = Line>, most: usize) -> Self {
+    pub(super) fn of(subject: &'a str, mut lines: impl Iterator<Item = Line>, most: usize) -> Self {
         Self {
             subject,
             lines: lines.by_ref().take(most).collect(),
             left_out: lines.count(),
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.left_out == 0
     }
 
     /// What is said of lines that are left out.
@@ -170,6 +185,19 @@ mod tests {
             [&unwell, &updated, &idle].map(|it| is_told(Occasion::Always, it)),
             [true, true, true]
         );
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_is_told_although_nothing_failed() {
+        let mut report = Report::begin();
+        report.stopped_by = Some("SIGTERM");
+        for when in [Occasion::Unwell, Occasion::Changed, Occasion::Always] {
+            let chat = chat(when);
+            let story = chat.story(&report).unwrap();
+            let lines: Vec<_> = story.parts.iter().flat_map(|part| &part.lines).collect();
+            let [line] = lines[..] else { panic!("{lines:?}") };
+            assert_eq!(line.why.as_deref(), Some("stopped by SIGTERM"));
+        }
     }
 
     #[test]

@@ -2,38 +2,101 @@
 
 use serde_json::{Value, json};
 
-use super::fit::joined;
+use super::chat::{Line, MOST_LINES, Part, unwell};
+use super::fit::headed;
+use crate::image::ImageRef;
 use crate::report::{Outcome, Report};
 
 /// Discord's limit for a message's content (Discord API, "Create Message").
 const MESSAGE_LIMIT: usize = 2000;
 
-/// One list each of updated, unchanged and failed images; an empty one is told where `send_empty` says so.
+/// One list each of updated, unchanged and failed images; an empty one is told where `send_empty` says so. Where there are more lines
+/// than anybody reads, those of what failed are kept first, then those of what was updated.
 pub(super) fn messages(report: &Report, send_empty: bool) -> Vec<Value> {
-    let list = |outcomes, mark: &'static str| -> Vec<String> {
-        report
-            .ended(outcomes)
-            .map(|image| format!("{mark} {}", image.target))
-            .collect()
+    let list = |subject, outcomes, mark, most| {
+        let lines = report.ended(outcomes).map(|image| Line {
+            mark,
+            names: vec![image.target.to_string()],
+            why: None,
+        });
+        Part::of(subject, lines, most)
     };
-    let mut failed: Vec<String> = report
-        .failures
+    let failed = Part::of("Failed images!", unwell(report, ":x:", ImageRef::to_string), MOST_LINES);
+    let room = MOST_LINES - failed.lines.len();
+    let updated = list("Updated images!", &[Outcome::Updated], ":white_check_mark:", room);
+    let room = room - updated.lines.len();
+    let unchanged = list("Images not updated!", &[Outcome::Unchanged], ":warning:", room);
+    [updated, unchanged, failed]
         .iter()
-        .map(|failure| format!(":x: {}", failure.in_one_line()))
-        .collect();
-    let unwell: &[Outcome] = &[Outcome::Failed, Outcome::Refused, Outcome::NotAttempted];
-    failed.extend(report.ended(unwell).map(|image| {
-        let cause = image.failure.as_ref().map(|failure| failure.in_one_line());
-        format!(":x: {} — {}", image.target, cause.unwrap_or_default())
-    }));
-    [
-        ("Updated images!", list(&[Outcome::Updated], ":white_check_mark:")),
-        ("Images not updated!", list(&[Outcome::Unchanged], ":warning:")),
-        ("Failed images!", failed),
-    ]
-    .into_iter()
-    .filter(|(_, lines)| send_empty || !lines.is_empty())
-    .flat_map(|(head, lines)| joined([head.to_owned()].into_iter().chain(lines), MESSAGE_LIMIT))
-    .map(|content| json!({ "content": content, "allowed_mentions": { "parse": [] } }))
-    .collect()
+        .filter(|part| send_empty || !part.is_empty())
+        .flat_map(texts)
+        .map(|content| json!({ "content": content, "allowed_mentions": { "parse": [] } }))
+        .collect()
+}
+
+fn texts(part: &Part) -> Vec<String> {
+    let lines = part.lines.iter().map(|line| line.told(str::to_owned, str::to_owned));
+    headed(part.subject, lines.chain(part.rest()), MESSAGE_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(report: &Report) -> Vec<String> {
+        let content = |message: &Value| message["content"].as_str().unwrap().to_owned();
+        messages(report, false).iter().map(content).collect()
+    }
+
+    #[test]
+    fn more_lines_than_anybody_reads_are_counted() {
+        let mut report = Report::sample();
+        let of = |outcome| {
+            report
+                .images
+                .iter()
+                .find(|image| image.outcome == outcome)
+                .unwrap()
+                .clone()
+        };
+        let (updated, unchanged) = (of(Outcome::Updated), of(Outcome::Unchanged));
+        report.images.extend(vec![updated; 400]);
+        report.images.extend(vec![unchanged; 400]);
+        let all = contents(&report).join("\n");
+        let lines = |mark: &str| all.lines().filter(|line| line.starts_with(mark)).count();
+        // One image that failed, and what the sample says of itself.
+        assert_eq!(
+            (lines(":x:"), lines(":white_check_mark:"), lines(":warning:")),
+            (2, 401, 97)
+        );
+        assert!(
+            all.contains("\nand 304 more, which the result files (result.json) have"),
+            "{all}"
+        );
+    }
+
+    #[test]
+    fn each_of_several_messages_of_a_list_has_its_head() {
+        let mut report = Report::sample();
+        let updated = report.images[1].clone();
+        report.images = vec![updated; 100];
+        report.failures.clear();
+        let contents = contents(&report);
+        let of = contents.len();
+        assert!(of > 1);
+        for (at, content) in contents.iter().enumerate() {
+            assert!(
+                content.starts_with(&format!("Updated images! ({} of {of})\n", at + 1)),
+                "{content}"
+            );
+            assert!(content.encode_utf16().count() <= 2000);
+        }
+    }
+
+    #[test]
+    fn a_stop_is_told_with_what_failed() {
+        let mut report = Report::begin();
+        report.stopped_by = Some("SIGTERM");
+        assert_eq!(contents(&report), ["Failed images!\n:x: stopped by SIGTERM"]);
+    }
 }

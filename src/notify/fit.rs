@@ -25,19 +25,45 @@ pub(super) fn joined(lines: impl IntoIterator<Item = String>, limit: usize) -> V
 
 /// A text that is too long loses its end.
 pub(super) fn cut(text: &str, limit: usize) -> String {
-    if length(text) <= limit {
+    cut_by(text, limit, char::len_utf16)
+}
+
+/// The same where characters have other lengths.
+pub(super) fn cut_by(text: &str, limit: usize, size: impl Fn(char) -> usize) -> String {
+    if text.chars().map(&size).sum::<usize>() <= limit {
         return text.to_owned();
     }
     let mut left = limit.saturating_sub(1);
     let kept: String = text
         .chars()
-        .take_while(|char| {
-            let fits = left >= char.len_utf16();
-            left = left.saturating_sub(char.len_utf16());
+        .take_while(|&char| {
+            let fits = left >= size(char);
+            left = left.saturating_sub(size(char));
             fits
         })
         .collect();
     kept + "…"
+}
+
+/// The head of one of several texts says which one it is; that of an only one stays as it is.
+pub(super) fn numbered(head: &str, at: usize, of: usize, limit: usize) -> String {
+    if of == 1 {
+        return head.to_owned();
+    }
+    let number = format!(" ({at} of {of})");
+    cut(head, limit.saturating_sub(length(&number))) + &number
+}
+
+/// Lines below a head, in as few texts as the limit allows.
+pub(super) fn headed(head: &str, lines: impl IntoIterator<Item = String>, limit: usize) -> Vec<String> {
+    let room = limit.saturating_sub(length(head) + length(" (9999 of 9999)\n"));
+    let texts = joined(lines, room);
+    if texts.is_empty() {
+        return vec![head.to_owned()];
+    }
+    let of = texts.len();
+    let below = |(at, text)| format!("{}\n{text}", numbered(head, at + 1, of, limit));
+    texts.into_iter().enumerate().map(below).collect()
 }
 
 /// Puts parts into as few messages as two limits allow: so many parts, and so much of `size` in all. One that is too big by
@@ -97,6 +123,21 @@ mod tests {
         assert_eq!(joined([exact.clone(), exact.clone()], 10), [exact.clone(), exact]);
         assert_eq!(joined([longer], 10), ["aaaaaaaaa…"]);
         assert_eq!(joined(["aaaa".to_owned(), "bbbbb".to_owned()], 10), ["aaaa\nbbbbb"]);
+    }
+
+    #[test]
+    fn a_head_says_which_of_several_texts_it_is_of() {
+        let lines = |count: usize| (0..count).map(|_| "a".repeat(20));
+        assert_eq!(headed("Head", lines(0), 70), ["Head"]);
+        assert_eq!(headed("Head", lines(1), 70), [format!("Head\n{}", "a".repeat(20))]);
+        let texts = headed("Head", lines(5), 70);
+        let heads: Vec<&str> = texts.iter().filter_map(|text| text.lines().next()).collect();
+        assert_eq!(heads, ["Head (1 of 3)", "Head (2 of 3)", "Head (3 of 3)"]);
+        assert!(texts.iter().all(|text| length(text) <= 70), "{texts:?}");
+        assert_eq!(
+            numbered(&"a".repeat(20), 2, 5, 20),
+            format!("{}… (2 of 5)", "a".repeat(10))
+        );
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use super::error::{NotifyError, Trouble};
+use super::secrets::Secrets;
 use super::{Notify, PlaceName};
-use crate::retry::{is_passing, retry_after};
+use crate::retry::retry_after;
 
 /// What is posted.
 #[derive(Debug, Clone)]
@@ -26,19 +27,74 @@ impl From<Value> for Message {
     }
 }
 
-/// What came back.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) text: String,
+impl Message {
+    /// JSON that says its charset: Slack warns where it does not, and Teams may count it as UTF-16.
+    pub(super) fn with_charset(json: Value) -> Self {
+        Self {
+            content_type: HeaderValue::from_static("application/json; charset=utf-8"),
+            ..Self::from(json)
+        }
+    }
 }
 
-impl Answer {
-    /// The body, where it is JSON; null where it is none.
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_default()
+/// What came back.
+pub(super) struct Answer<'a> {
+    pub(super) status: StatusCode,
+    retry_after: Option<Duration>,
+    text: String,
+    /// Null where it is none.
+    json: Value,
+    secrets: &'a Secrets,
+}
+
+impl<'a> Answer<'a> {
+    async fn read(answer: Response, secrets: &'a Secrets) -> Self {
+        let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+        let text = beginning(answer).await;
+        Self {
+            status,
+            retry_after,
+            json: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+            secrets,
+        }
     }
+
+    /// The body, without what is secret.
+    pub(super) fn text(&self) -> String {
+        self.secrets.taken_out_of(&self.text)
+    }
+
+    /// A text of the body's JSON, by its pointer (RFC 6901), without what is secret; empty where there is none.
+    pub(super) fn text_at(&self, pointer: &str) -> String {
+        let text = self.json.pointer(pointer).and_then(Value::as_str);
+        self.secrets.taken_out_of(text.unwrap_or_default())
+    }
+
+    /// A yes or no of the body's JSON.
+    pub(super) fn flag_at(&self, pointer: &str) -> Option<bool> {
+        self.json.pointer(pointer)?.as_bool()
+    }
+
+    /// How long it asks to be left alone. Discord also says it in the body, in seconds (Discord API, "Rate Limits").
+    fn wait(&self) -> Option<Duration> {
+        let in_body = || Duration::try_from_secs_f64(self.json.get("retry_after")?.as_f64()?).ok();
+        self.retry_after.or_else(in_body)
+    }
+}
+
+/// As much of an answer as is worth reading.
+async fn beginning(mut answer: Response) -> String {
+    const ENOUGH: usize = 16 << 10;
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = answer.chunk().await {
+        body.extend_from_slice(&piece);
+        if body.len() > ENOUGH {
+            body.truncate(ENOUGH);
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// A no, as who was asked means it.
@@ -53,7 +109,9 @@ impl Refusal {
     pub(super) fn of(status: StatusCode, said: String) -> Self {
         let trouble = match status {
             StatusCode::TOO_MANY_REQUESTS => Trouble::Limit,
-            status if is_passing(status) => Trouble::Ill,
+            StatusCode::INTERNAL_SERVER_ERROR | StatusCode::SERVICE_UNAVAILABLE => Trouble::Ill,
+            // Of something between, which has passed the message on (RFC 9110, sections 15.6.3 and 15.6.5), or has not.
+            status if status.is_server_error() => Trouble::Unsure,
             _ => Trouble::Other,
         };
         Self { said, trouble }
@@ -68,8 +126,7 @@ pub(super) fn said(status: StatusCode, code: &str) -> String {
     }
 }
 
-/// A code for programs, as services answer it; none where it is something else: anybody may answer, and may repeat the path that was
-/// asked for, which here is a secret.
+/// A code for programs, as services answer it; none where it is something else, such as a page.
 pub(super) fn code(text: &str) -> Option<&str> {
     const LONGEST: usize = 60;
     let is_one = |char: char| char.is_ascii_alphanumeric() || char == '_';
@@ -82,10 +139,12 @@ pub(super) struct Post<'a> {
     client: Client,
     notify: &'a Notify,
     place: PlaceName,
+    secrets: Secrets,
 }
 
 impl<'a> Post<'a> {
-    pub(super) fn to(place: PlaceName, notify: &'a Notify) -> Result<Self, NotifyError> {
+    /// To a place whose answers may hold these secrets.
+    pub(super) fn to(place: PlaceName, notify: &'a Notify, secrets: Secrets) -> Result<Self, NotifyError> {
         let client = Client::builder()
             .connect_timeout(notify.timeouts.connect)
             .timeout(notify.timeouts.answer)
@@ -97,7 +156,12 @@ impl<'a> Post<'a> {
                 place,
                 source: error.without_url(),
             })?;
-        Ok(Self { client, notify, place })
+        Ok(Self {
+            client,
+            notify,
+            place,
+            secrets,
+        })
     }
 
     /// Posts messages one after the other, so long apart. One that is refused does not keep the next from being tried, unless that
@@ -142,23 +206,14 @@ impl<'a> Post<'a> {
                 source: error.without_url(),
             },
         })?;
-        let answer = Answer {
-            status: answer.status(),
-            retry_after: retry_after(answer.headers()),
-            text: answer.text().await.unwrap_or_default(),
-        };
+        let answer = Answer::read(answer, &self.secrets).await;
         judge(&answer).map_err(|Refusal { said, trouble }| NotifyError::Refused {
             place,
             said,
             trouble,
-            retry_after: answer.retry_after.or_else(|| wait_in(&answer)),
+            retry_after: answer.wait(),
         })
     }
-}
-
-/// Discord also says it in the body, in seconds (Discord API, "Rate Limits").
-fn wait_in(answer: &Answer) -> Option<Duration> {
-    Duration::try_from_secs_f64(answer.json().get("retry_after")?.as_f64()?).ok()
 }
 
 #[cfg(test)]
@@ -166,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_holds_nothing_that_could_be_a_secret_s_path() {
+    fn a_code_is_one_word() {
         assert_eq!(code("not_in_channel\n"), Some("not_in_channel"));
         assert_eq!(code("WorkflowNotFound"), Some("WorkflowNotFound"));
         for text in ["", "Cannot POST /services/T0/B0/secret", "a b", &"x".repeat(61)] {

@@ -41,11 +41,11 @@ struct Known<'a> {
 }
 
 impl Template {
-    /// Reads a template, and tries it with a report that has some of everything and one that has nothing: what is wrong shows before
+    /// Reads a template, and tries it with reports that have some of everything, and one that has nothing: what is wrong shows before
     /// anything is done.
     pub fn new(source: String, content_type: HeaderValue) -> Result<Self, TemplateError> {
         let template = Self { source, content_type };
-        for report in [Report::sample(), Report::begin()] {
+        for report in Report::trials() {
             template.render(&report)?;
         }
         Ok(template)
@@ -99,7 +99,8 @@ mod tests {
     fn a_template_knows_the_report_and_writes_json() {
         let source = r#"{"text": {{ summary | tojson }}, "well": {{ well | tojson }}, "failed": [
             {%- for failure in failures %}{{ failure.message | tojson }}{{ "," if not loop.last }}{% endfor %}],
-            "why": [{% for image in images if image.failure %}{{ image.failure.message | tojson }}{% endfor %}]}"#;
+            "why": [
+            {%- for image in images if image.failure %}{{ image.failure.message | tojson }}{{ "," if not loop.last }}{% endfor %}]}"#;
         let json: serde_json::Value = serde_json::from_str(&made(source, "application/json").unwrap()).unwrap();
         assert_eq!(json["text"], "1 updated, 1 unchanged, 1 failed, 1 other failure");
         assert_eq!(json["well"], false);
@@ -121,8 +122,27 @@ mod tests {
     }
 
     #[test]
+    fn a_template_is_tried_with_every_way_to_end() {
+        for source in [
+            "{% for image in images if image.outcome == 'not-attempted' %}{{ image.digest }}{% endfor %}",
+            "{% for image in images if image.outcome == 'refused' %}{{ image.digest }}{% endfor %}",
+            "{% for image in images if image.held %}{{ image.digest }}{% endfor %}",
+            "{% if totals.held %}{{ totals.heldback }}{% endif %}",
+            "{% if stopped_by %}{{ stopped_by_whom }}{% endif %}",
+            // There on some alone.
+            "{% for image in images %}{{ image.failure.message }}{% endfor %}",
+            "{% for image in images %}{{ image.digest_after }}{% endfor %}",
+            "{{ shard }}",
+        ] {
+            assert!(made(source, "text/plain").is_err(), "{source}");
+        }
+        let unquoted = r#"[{% for image in images if image.failure %}"{{ image.failure.message }}",{% endfor %} ""]"#;
+        assert!(made(unquoted, "application/json").is_err());
+    }
+
+    #[test]
     fn json_is_made_sure_of_where_it_is_promised() {
-        // The sample's failure has quotation marks in it.
+        // What others say has quotation marks in it.
         let unquoted = r#"{"text": "{% for failure in failures %}{{ failure.message }}{% endfor %}"}"#;
         for kind in ["application/json", "application/cloudevents+json; charset=utf-8"] {
             let why = made(unquoted, kind).unwrap_err();

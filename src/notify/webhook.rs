@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
+use super::error::Trouble;
 use super::post::{Answer, Message, Post, Refusal, said};
+use super::secrets::Secrets;
 use super::{Notify, NotifyError, PlaceName, Template, discord};
 use crate::report::Report;
 
@@ -40,7 +42,7 @@ pub enum WebhookKind {
 impl Webhook {
     /// Posts a report.
     pub(super) async fn post(&self, report: &Report, notify: &Notify) -> Result<(), NotifyError> {
-        if self.errors_only && report.is_well() {
+        if self.errors_only && report.ended_well() {
             return Ok(());
         }
         let messages = match &self.kind {
@@ -48,32 +50,48 @@ impl Webhook {
                 let messages = discord::messages(report, *send_empty);
                 messages.into_iter().map(Message::from).collect()
             }
-            WebhookKind::Generic => serde_json::to_value(report).into_iter().map(Message::from).collect(),
+            WebhookKind::Generic => {
+                let json = serde_json::to_value(report);
+                vec![
+                    json.map_err(|why| NotifyError::Unwritable(PlaceName::Webhook, why))?
+                        .into(),
+                ]
+            }
             WebhookKind::Template(template) => vec![Message {
                 body: template.render(report).map_err(NotifyError::Template)?,
                 content_type: template.content_type().clone(),
             }],
         };
         let request = |client: &reqwest::Client| client.post(self.url.expose_secret()).headers(self.headers.clone());
-        Post::to(PlaceName::Webhook, notify)?
+        Post::to(PlaceName::Webhook, notify, self.secrets())?
             .all(messages, Duration::ZERO, request, judge)
             .await
+    }
+
+    fn secrets(&self) -> Secrets {
+        let values = self.headers.values().filter_map(|value| value.to_str().ok());
+        values.fold(Secrets::of_url(self.url.expose_secret()), Secrets::and)
     }
 }
 
 fn judge(answer: &Answer) -> Result<(), Refusal> {
-    match answer.status.is_success() {
-        true => Ok(()),
-        false => Err(Refusal::of(answer.status, said(answer.status, &reason(answer)))),
+    if answer.status.is_success() {
+        return Ok(());
     }
+    let refusal = Refusal::of(answer.status, said(answer.status, &reason(answer)));
+    let trouble = match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Login,
+        StatusCode::NOT_FOUND | StatusCode::GONE => Trouble::Gone,
+        _ => refusal.trouble,
+    };
+    Err(Refusal { trouble, ..refusal })
 }
 
 /// What a JSON answer says is wrong. A page, or what holds a path, is left out: servers like to repeat the path that they
 /// were asked for, and here it is the secret.
 fn reason(answer: &Answer) -> String {
     const ENOUGH: usize = 200;
-    let body = answer.json();
-    let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
+    let message = answer.text_at("/message");
     match message.contains('/') {
         true => String::new(),
         false => message.chars().take(ENOUGH).collect(),

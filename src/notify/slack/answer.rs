@@ -1,25 +1,23 @@
 //! What Slack answers: codes, in JSON of its API and as plain text of its incoming webhooks.
 
-use serde_json::Value;
-
 use crate::notify::Trouble;
 use crate::notify::post::{Answer, Refusal, code, said};
 
 /// chat.postMessage answers 200 also where it refuses, and says so in `ok`.
 pub(super) fn of_api(answer: &Answer) -> Result<(), Refusal> {
-    let body = answer.json();
-    let error = body.get("error").and_then(Value::as_str).and_then(code);
-    match (body.get("ok").and_then(Value::as_bool), error) {
+    let error = answer.text_at("/error");
+    match (answer.flag_at("/ok"), code(&error)) {
         (Some(true), _) if answer.status.is_success() => Ok(()),
         (Some(false), Some(error)) => {
-            let needed = body
-                .get("needed")
-                .and_then(Value::as_str)
-                .filter(|scope| is_scope(scope));
+            let needed = Some(answer.text_at("/needed")).filter(|scope| is_scope(scope));
             let needed = needed.map(|scope| format!(" ({scope} is needed)")).unwrap_or_default();
+            let said = match answer.status.is_success() {
+                true => error.to_owned(),
+                false => said(answer.status, error),
+            };
             Err(Refusal {
-                said: format!("{error}{needed}"),
-                trouble: trouble(error),
+                said: said + &needed,
+                trouble: both(answer, trouble(error)),
             })
         }
         _ if answer.status.is_success() => Err(Refusal {
@@ -35,13 +33,13 @@ pub(super) fn of_webhook(answer: &Answer) -> Result<(), Refusal> {
     if answer.status.is_success() {
         return Ok(());
     }
-    let Some(code) = code(&answer.text) else {
+    let text = answer.text();
+    let Some(code) = code(&text) else {
         return Err(Refusal::of(answer.status, answer.status.to_string()));
     };
-    let trouble = match (Refusal::of(answer.status, String::new()).trouble, trouble(code)) {
-        (Trouble::Other, Trouble::NoChannel | Trouble::Archived | Trouble::Login) => Trouble::Gone,
-        (Trouble::Other, of_code) => of_code,
-        (of_status, _) => of_status,
+    let trouble = match both(answer, trouble(code)) {
+        Trouble::NoChannel | Trouble::Archived | Trouble::Login => Trouble::Gone,
+        other => other,
     };
     Err(Refusal {
         said: said(answer.status, code),
@@ -49,9 +47,17 @@ pub(super) fn of_webhook(answer: &Answer) -> Result<(), Refusal> {
     })
 }
 
+/// What the status means, which may be another's than Slack's; where it says nothing, what the code does.
+fn both(answer: &Answer, of_code: Trouble) -> Trouble {
+    match Refusal::of(answer.status, String::new()).trouble {
+        Trouble::Other => of_code,
+        of_status => of_status,
+    }
+}
+
 /// One or more, such as `chat:write,chat:write.public`.
 fn is_scope(text: &str) -> bool {
-    text.len() <= 100
+    (1..=100).contains(&text.len())
         && text
             .chars()
             .all(|char| char.is_ascii_alphanumeric() || "_:.,-".contains(char))
@@ -67,6 +73,7 @@ fn trouble(code: &str) -> Trouble {
         "is_archived" | "channel_is_archived" => Trouble::Archived,
         "ratelimited" | "rate_limited" => Trouble::Limit,
         "service_unavailable" => Trouble::Ill,
+        "fatal_error" | "internal_error" => Trouble::Unsure,
         "no_service"
         | "no_active_hooks"
         | "invalid_token"

@@ -4,14 +4,14 @@ mod answer;
 
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::chat::Story;
-use super::fit::{joined, length, packed};
+use super::fit::{cut_by, joined, length, numbered, packed};
 use super::post::{Message, Post};
+use super::secrets::Secrets;
 use super::{Chat, Notify, NotifyError, PlaceName};
 use crate::report::Report;
 
@@ -48,6 +48,8 @@ const LONGEST_SECTION: usize = 3000;
 const LONGEST_BLOCKS: usize = 10_000;
 /// Slack takes a message a second for a channel ("Rate limits").
 const APART: Duration = Duration::from_secs(1);
+/// The longest reason as it is escaped: with two names it is a line that no section has to cut.
+const LONGEST_REASON: usize = 1500;
 
 impl Slack {
     /// Posts a report.
@@ -57,10 +59,17 @@ impl Slack {
         };
         let messages = messages(&story).into_iter().map(|json| self.message(json)).collect();
         let request = |client: &Client| self.request(client);
-        let post = Post::to(PlaceName::Slack, notify)?;
+        let post = Post::to(PlaceName::Slack, notify, self.secrets())?;
         match &self.way {
             SlackWay::Bot { .. } => post.all(messages, APART, request, answer::of_api).await,
             SlackWay::Webhook(_) => post.all(messages, APART, request, answer::of_webhook).await,
+        }
+    }
+
+    fn secrets(&self) -> Secrets {
+        match &self.way {
+            SlackWay::Bot { token, .. } => Secrets::default().and(token.expose_secret()),
+            SlackWay::Webhook(url) => Secrets::of_url(url.expose_secret()),
         }
     }
 
@@ -68,11 +77,7 @@ impl Slack {
         if let SlackWay::Bot { channel, .. } = &self.way {
             json["channel"] = channel.as_str().into();
         }
-        Message {
-            // Slack warns of JSON that does not say its charset.
-            content_type: HeaderValue::from_static("application/json; charset=utf-8"),
-            ..Message::from(json)
-        }
+        Message::with_charset(json)
     }
 
     fn request(&self, client: &Client) -> RequestBuilder {
@@ -87,32 +92,41 @@ impl Slack {
 
 /// A story in as few messages as Slack's limits allow.
 fn messages(story: &Story) -> Vec<Value> {
-    // What notifications and screen readers have; it is not shown beside blocks.
-    let short = escaped(&format!("{}: {}", story.header, story.end));
     let size = |block: &Value| length(&block.to_string()) + 1;
-    packed(blocks(story), MOST_BLOCKS, LONGEST_BLOCKS, size)
-        .into_iter()
-        .map(|blocks| json!({ "text": short, "blocks": blocks, "unfurl_links": false, "unfurl_media": false }))
-        .collect()
+    let longest = size(&header(story.header)) + length(" (9999 of 9999)");
+    let bodies = packed(blocks(story), MOST_BLOCKS - 1, LONGEST_BLOCKS - longest, size);
+    let of = bodies.len();
+    let message = |(at, body): (usize, Vec<Value>)| {
+        let title = numbered(story.header, at + 1, of, Chat::LONGEST_HEADER);
+        // What notifications and screen readers have; it is not shown beside blocks.
+        let short = escaped(&format!("{title}: {}", story.end));
+        let blocks: Vec<Value> = [header(&title)].into_iter().chain(body).collect();
+        json!({ "text": short, "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
+    };
+    bodies.into_iter().enumerate().map(message).collect()
 }
 
+/// All but the header.
 fn blocks(story: &Story) -> Vec<Value> {
-    let header = json!({ "type": "plain_text", "text": story.header });
-    let mut blocks = vec![json!({ "type": "header", "text": header })];
+    let mut blocks = Vec::new();
     for part in &story.parts {
         // The user's own words may mention people and have links, as Slack writes them.
         blocks.push(section(part.subject));
         let name = |name: &str| format!("`{}`", escaped(name));
-        let lines = part
-            .lines
-            .iter()
-            .map(|line| line.told(name, escaped))
-            .chain(part.rest());
-        blocks.extend(joined(lines, LONGEST_SECTION).iter().map(|text| section(text)));
+        let lines = part.lines.iter().map(|line| line.told(name, reason));
+        blocks.extend(
+            joined(lines.chain(part.rest()), LONGEST_SECTION)
+                .iter()
+                .map(|text| section(text)),
+        );
     }
     let end = json!({ "type": "mrkdwn", "text": escaped(&story.end) });
     blocks.push(json!({ "type": "context", "elements": [end] }));
     blocks
+}
+
+fn header(title: &str) -> Value {
+    json!({ "type": "header", "text": { "type": "plain_text", "text": title } })
 }
 
 fn section(text: &str) -> Value {
@@ -123,6 +137,16 @@ fn section(text: &str) -> Value {
 /// The three characters that Slack gives a meaning everywhere ("Formatting text for app surfaces", "Escaping text").
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// As much of a reason as there is room for: cut afterwards, it could end within an escape.
+fn reason(text: &str) -> String {
+    let size = |char: char| match char {
+        '&' => "&amp;".len(),
+        '<' | '>' => "&lt;".len(),
+        other => other.len_utf16(),
+    };
+    escaped(&cut_by(text, LONGEST_REASON, size))
 }
 
 #[cfg(test)]
@@ -198,12 +222,33 @@ mod tests {
             let blocks = message["blocks"].as_array().unwrap();
             assert!(blocks.len() <= 50 && length(&message["blocks"].to_string()) <= 10_000 + 2);
             for block in blocks.iter().filter(|block| block["type"] == "section") {
-                assert!(length(block["text"]["text"].as_str().unwrap()) <= 3000);
+                let text = block["text"]["text"].as_str().unwrap();
+                assert!(length(text) <= 3000);
+                // Slack shows what is left of an escape as it is.
+                assert_eq!(text.matches('&').count(), text.matches("&amp;").count(), "{text}");
             }
         }
         let all: String = messages.iter().map(ToString::to_string).collect();
         for number in 0..200 {
-            assert_eq!(all.matches(&format!("({number}) ")).count(), 1, "{number}");
+            assert_eq!(
+                all.matches(&format!("stopped while ({number}) ")).count(),
+                1,
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_of_several_messages_says_which_one_it_is() {
+        let mut report = Report::sample();
+        report.failures = vec![Failure::stopped(&"long ".repeat(200)); 100];
+        let messages = told_of(&report);
+        let of = messages.len();
+        assert!(of > 1);
+        for (at, message) in messages.iter().enumerate() {
+            let title = format!("Base images ({} of {of})", at + 1);
+            assert_eq!(message["blocks"][0]["text"]["text"], title);
+            assert!(message["text"].as_str().unwrap().starts_with(&title));
         }
     }
 }

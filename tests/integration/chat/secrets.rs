@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::world_of_three;
+use super::{empty_world, world_of_three};
+use crate::bad_input::contains;
 use crate::support::{Ran, World};
 
 /// Standard output, standard error and every file that a run may have written.
@@ -54,10 +55,11 @@ async fn no_token_address_or_header_is_ever_told() {
     }
     // Everything that can fail with a secret in its hands.
     for status in [302, 404, 429, 500] {
-        sink.answer_status(9, status);
+        // More than all tries of all places.
+        sink.answer_status(99, status);
         said.push(with_all(&test, token).env(channel.0, channel.1).ran().await.code_is(1));
-        sink.answer_status(9, status);
         said.push(with_all(&test, ("SLACK_DDPS", &hook)).ran().await.code_is(1));
+        sink.recover();
     }
     let nowhere = |url: &str| {
         url.replace(
@@ -78,6 +80,38 @@ async fn no_token_address_or_header_is_ever_told() {
         let said = all_said(&world, ran);
         for secret in secrets {
             assert!(!said.contains(secret), "{secret} is told in:\n{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_say_back_of_a_secret_is_taken_out() {
+    let world = empty_world().await;
+    let sink = world.lab.webhook();
+    let test = || world.keeper(&["notify", "test"]);
+    let mine = "json0123456789abcdef";
+    let webhook = test()
+        .env("ECR_KEEPER_WEBHOOK__URL", sink.echo_url(mine))
+        .env("ECR_KEEPER_WEBHOOK__KIND", "generic")
+        .env("ECR_KEEPER_WEBHOOK__HEADERS__AUTHORIZATION", "Bearer my-own-key");
+    let slack = test().env("SLACK_DDPS", sink.echo_url("text0123456789abcdef"));
+    let teams = test().env("ECR_KEEPER_TEAMS__WEBHOOK_URL", sink.echo_url(mine));
+    for (run, says) in [
+        (
+            webhook,
+            "webhook   post to the webhook: 400 Bad Request: *** may not post to ***",
+        ),
+        (slack, "slack     post to Slack: 400 Bad Request\n"),
+        (teams, "teams     post to Teams: 400 Bad Request\n"),
+    ] {
+        let ran = run.ran().await.code_is(1);
+        contains(&ran.stdout, &[says]);
+        for secret in ["0123456789abcdef", "my-own-key"] {
+            assert!(
+                !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
+                "{}",
+                ran.stdout
+            );
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Posted<'a> {
     pub(crate) query: &'a str,
     pub(crate) authorization: Option<&'a str>,
     pub(crate) json: Option<&'a Value>,
-    pub(crate) bytes: usize,
+    pub(crate) bytes_in_utf_16: usize,
 }
 
 /// chat.postMessage takes more than this only by accident (github.com/slackapi/bolt-js, issue 2867).
@@ -102,7 +102,7 @@ impl Chats {
 
     /// A flow is found by its path, and shows nobody in without the signature. One that is turned off says so.
     fn flow(&self, flow: &str, posted: &Posted) -> Result<(), (StatusCode, &'static str)> {
-        if posted.bytes > TEAMS_BYTES {
+        if posted.bytes_in_utf_16 > TEAMS_BYTES {
             return Err((StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge"));
         }
         match flow {

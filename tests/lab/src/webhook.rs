@@ -155,6 +155,17 @@ impl WebhookSink {
         self.fail(times, status, None);
     }
 
+    /// Answers again as it should.
+    pub fn recover(&self) {
+        self.inner.failures().clear();
+    }
+
+    /// An address that refuses what comes, and says back who asked and where: the path's end, and the Authorization header. As JSON where
+    /// the path's end begins with `json`, else as text.
+    pub fn echo_url(&self, end: &str) -> String {
+        format!("http://{}/echo/{end}", self.host)
+    }
+
     fn fail(&self, times: usize, status: u16, retry_after: Option<Duration>) {
         let failure = Failure {
             times,
@@ -190,11 +201,13 @@ impl Inner {
             query,
             authorization: head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()),
             json: json.as_ref(),
-            bytes: body.len(),
+            // As Teams counts (Microsoft, "Format your bot messages").
+            bytes_in_utf_16: 2 * String::from_utf8_lossy(&body).encode_utf16().count(),
         };
         let response = match self.next_failure() {
             Some(failure) => failure.answer(path),
             None if head.method != Method::POST => empty(StatusCode::METHOD_NOT_ALLOWED),
+            None if path.starts_with("/echo/") => echo(&posted),
             None if path.starts_with("/hook/") && (json.is_some() || !is_json) => empty(StatusCode::OK),
             None => match self.chats.answer(&posted) {
                 Some(answer) => answer,
@@ -252,6 +265,18 @@ impl Inner {
     }
 }
 
+fn echo(posted: &Posted) -> Response<Body> {
+    let end = posted.path.trim_start_matches("/echo/");
+    let message = format!("{} may not post to {end}", posted.authorization.unwrap_or("nobody"));
+    match end.starts_with("json") {
+        true => json_answer(
+            StatusCode::BAD_REQUEST,
+            &json!({"message": message, "ok": false, "error": {"code": end}}),
+        ),
+        false => answer(StatusCode::BAD_REQUEST, "text/plain", end.to_owned()),
+    }
+}
+
 fn too_long() -> Response<Body> {
     let text = format!("Must be {LONGEST} or fewer in length.");
     let errors = json!({"content": {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": text}]}});
@@ -273,6 +298,9 @@ impl Failure {
             return with_header(response, "Retry-After", &whole(wait));
         }
         let Some(wait) = self.retry_after else {
+            if path.starts_with("/slack/api/") {
+                return json_answer(status, &json!({"ok": false, "error": "the_lab_was_told_to_fail"}));
+            }
             return json_answer(status, &json!({"message": "the lab was told to fail", "code": 0}));
         };
         let text = "You are being rate limited.";
