@@ -349,7 +349,7 @@ async fn a_template_makes_the_body_and_headers_of_ones_own_go_with_it() {
     assert_eq!(message.body.lines().count(), 3, "{}", message.body);
 
     // What a sample does not show is told when it comes.
-    let late = r#"{% if "busybox:gone" in images[0].target %}{{ totals.rejected }}{% endif %}"a""#;
+    let late = r#"{% for image in images if "busybox:gone" in image.target %}{{ totals.rejected }}{% endfor %}"a""#;
     fs::write(world.folder().join("late.j2"), late).unwrap();
     let ran = run("late.j2").ran().await.code_is(1);
     contains(

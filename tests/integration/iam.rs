@@ -7,8 +7,8 @@ mod work;
 use std::collections::BTreeSet;
 use std::fs;
 
-use ecr_lab::images::{Image, Layer, Platform, tiny};
-use ecr_lab::{LabOptions, S3};
+use ecr_lab::images::{Artifact, Image, Layer, Place, Platform, multi, tiny};
+use ecr_lab::{LabOptions, Referrers, S3};
 
 use crate::support::{Run, World};
 use policies::allowed;
@@ -53,20 +53,23 @@ fn at(aws: &S3, run: Run) -> Run {
         .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", aws.endpoint())
 }
 
-/// All that was asked for is in one of these policies, and all of the first was asked for.
+/// All that was asked for is in one of these policies.
+#[track_caller]
+fn is_within(seen: &Seen, policies: &[&str]) {
+    let allowed: BTreeSet<String> = policies.iter().flat_map(|name| allowed(name)).collect();
+    let missing: Vec<_> = seen.actions.difference(&allowed).collect();
+    assert!(missing.is_empty(), "{policies:?} lack {missing:?}");
+}
+
+/// The same, and all of the first was asked for.
 #[track_caller]
 fn is_least(seen: &Seen, policy: &str, beside: &[&str]) {
+    is_within(seen, &[&[policy], beside].concat());
     let own = allowed(policy);
-    let others: BTreeSet<String> = beside.iter().flat_map(|name| allowed(name)).collect();
-    let missing: Vec<_> = seen
-        .actions
-        .iter()
-        .filter(|one| !own.contains(*one) && !others.contains(*one))
-        .collect();
     let unseen: Vec<_> = own.difference(&seen.actions).collect();
     assert!(
-        missing.is_empty() && unseen.is_empty(),
-        "deploy/iam/{policy}.json lacks {missing:?}, and nobody asked for {unseen:?}"
+        unseen.is_empty(),
+        "deploy/iam/{policy}.json allows {unseen:?}, and nobody asked for it"
     );
 }
 
@@ -105,6 +108,59 @@ async fn images_are_compared_by_a_pull() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_looks_closer_where_its_settings_ask_for_that() {
+    let world = direct().await;
+    let upstream = world.lab.upstream();
+    upstream.set_referrers(Referrers::Supported);
+    let image = world.upstream("library/app", "1.0", multi("new")).await;
+    world.sync().await.well();
+    let signature = Artifact::new("application/vnd.example.signature", b"signed").subject(&image);
+    let signed = signature.push(&Place::of(upstream), "library/app", None).await;
+    signed.expect("a signature");
+    for settings in ["referrers: true", "platforms: [linux/amd64]", "attestations: strip"] {
+        fs::write(
+            world.folder().join("settings.yaml"),
+            format!("engine: direct\n{settings}\n"),
+        )
+        .unwrap();
+        world.forget_requests();
+        world.keeper(&["plan"]).ran().await;
+        let seen = Seen::of(&world);
+        match settings {
+            "attestations: strip" => is_within(&seen, &["plan-closer", "plan-direct"]),
+            _ => is_least(&seen, "plan-closer", &["plan-direct"]),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_setting_of_the_direct_engine_asks_for_more() {
+    let world = direct().await;
+    for settings in [
+        "referrers: true",
+        "platforms: [linux/amd64, linux/arm64]",
+        "policy: {backup: '{tag}-before-{date}'}",
+        "policy: {retag: freeze}",
+        "compare: missing-only",
+    ] {
+        world.upstream("library/app", "1.0", multi(settings)).await;
+        fs::write(
+            world.folder().join("settings.yaml"),
+            format!("engine: direct\n{settings}\n"),
+        )
+        .unwrap();
+        world.forget_requests();
+        world.keeper(&["plan", "--out", "plan.json"]).ran().await.well();
+        world.keeper(&["explain", &format!("{NAME}:1.0")]).ran().await.well();
+        is_within(&Seen::of(&world), &["plan-direct", "plan-closer"]);
+        // Some of it may be refused, which is not what this is about.
+        world.keeper(&["apply", "plan.json"]).ran().await;
+        world.keeper(&["sync"]).ran().await;
+        is_within(&Seen::of(&world), &["sync-direct"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_image_is_copied_by_hand() {
     let world = direct().await;
     world.upstream("library/app", "2.0", layered("2.0")).await;
@@ -112,6 +168,12 @@ async fn one_image_is_copied_by_hand() {
     let target = world.target("by/hand:1");
     world.keeper(&["copy", "library/app:2.0", &target]).ran().await.well();
     is_least(&Seen::of(&world), "copy", &[]);
+    // From ECR: what it takes to read an image is what a daemon's pull asks for.
+    world.forget_requests();
+    world.lab.ecr().create_repository("by/others");
+    let other = world.target("by/others:1");
+    world.keeper(&["copy", &target, &other]).ran().await.well();
+    is_within(&Seen::of(&world), &["copy", "compare-pull"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,8 @@ fn at_the_registry(request: &Logged) -> Vec<&'static str> {
         "GET" if path == "/v2/" => vec![],
         "GET" if path.ends_with("/tags/list") => vec!["ecr:ListImages"],
         "GET" | "HEAD" if path.contains("/manifests/") => vec!["ecr:BatchGetImage"],
+        // Amazon ECR API Reference, ListImageReferrers: "must have the ecr:BatchGetImage permission".
+        "GET" if path.contains("/referrers/") => vec!["ecr:BatchGetImage"],
         "PUT" if path.contains("/manifests/") => vec!["ecr:PutImage"],
         // A mount reads the blob where it is.
         "POST" if query.contains("mount=") => vec!["ecr:InitiateLayerUpload", "ecr:GetDownloadUrlForLayer"],

@@ -92,7 +92,7 @@ impl Chats {
 
     fn slack_hook(&self, hook: &str, json: Option<&Value>) -> Result<(), (StatusCode, &'static str)> {
         match hook {
-            "archived" => return Err((StatusCode::GONE, "channel_is_archived")),
+            "of-the-past" => return Err((StatusCode::GONE, "channel_is_archived")),
             hook if hook != self.hook => return Err((StatusCode::NOT_FOUND, "no_service")),
             _ => {}
         }

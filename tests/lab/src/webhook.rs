@@ -112,7 +112,7 @@ impl WebhookSink {
         self.slack_hook_called(&self.inner.chats.hook)
     }
 
-    /// The same with another end: `archived` is one whose channel has gone, others are none.
+    /// The same with another end: `of-the-past` is one whose channel has gone, others are none.
     pub fn slack_hook_called(&self, end: &str) -> String {
         format!("http://{}/slack/services/T1/B1/{end}", self.host)
     }
