@@ -39,6 +39,9 @@ async fn the_sink_is_slow_or_broken_when_told() {
     assert_eq!(post(&url, &body).await.0, 500);
     assert_eq!(post(&url, &body).await.0, 204);
     assert_eq!(lab.webhook().messages()[0].content, "a");
+    lab.webhook().answer_status(9, 500);
+    lab.webhook().recover();
+    assert_eq!(post(&url, &body).await.0, 204);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +51,19 @@ async fn other_hooks_take_any_json() {
     assert_eq!(post(&url, &json!({"text": "a"})).await.0, 200);
     assert_eq!(lab.webhook().messages()[0].json["text"], "a");
     assert_eq!(lab.webhook().messages()[0].path, "/hook/slack");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_says_back_who_asked_and_where() {
+    let lab = lab().await;
+    let request = reqwest::Client::new().post(lab.webhook().echo_url("json-secret"));
+    let answer = request.bearer_auth("key").json(&json!({})).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["message"], "Bearer key may not post to json-secret");
+    assert_eq!(body["error"]["code"], "json-secret");
+    let answer = reqwest::Client::new().post(lab.webhook().echo_url("secret"));
+    assert_eq!(answer.send().await.unwrap().text().await.unwrap(), "secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +112,7 @@ async fn slack_has_its_own_rules_and_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flow_takes_cards_of_28_kb_and_nothing_else() {
+async fn a_flow_takes_cards_of_28_kb_in_utf_16_and_nothing_else() {
     let lab = lab().await;
     let sink = lab.webhook();
     let card = |length: usize| {
@@ -106,10 +122,10 @@ async fn a_flow_takes_cards_of_28_kb_and_nothing_else() {
         let kind = "application/vnd.microsoft.card.adaptive";
         json!({"type": "message", "attachments": [{"contentType": kind, "contentUrl": null, "content": card}]})
     };
-    assert_eq!(post(&sink.teams_url(), &card(28_000)).await.0, 202);
+    assert_eq!(post(&sink.teams_url(), &card(13_600)).await.0, 202);
     let unsigned = sink.teams_url().replace("sig=", "sig=x");
     for (url, body, status, code) in [
-        (&sink.teams_url(), card(29_000), 413, "RequestEntityTooLarge"),
+        (&sink.teams_url(), card(14_400), 413, "RequestEntityTooLarge"),
         (&sink.teams_url(), card(0), 400, "TriggerInputSchemaMismatch"),
         (
             &sink.teams_url(),
