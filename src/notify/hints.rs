@@ -101,3 +101,23 @@ fn of_teams(trouble: Trouble) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Failure;
+    use crate::retry::Passes;
+
+    #[test]
+    fn a_report_that_cannot_be_written_is_a_failure_and_no_silence() {
+        let why = serde_json::from_str::<u8>("none").unwrap_err();
+        let error = NotifyError::Unwritable(PlaceName::Webhook, why);
+        let failure = Failure::new(&error, Some(error.hint()));
+        assert_eq!(
+            failure.message,
+            "post to the webhook: the report cannot be written as JSON"
+        );
+        assert_eq!(failure.causes.len(), 1);
+        assert!(!error.passes() && error.is_of_all());
+    }
+}

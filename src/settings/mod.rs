@@ -5,6 +5,7 @@
 
 mod access;
 mod engines;
+mod error;
 mod fetch;
 mod files;
 mod images;
@@ -24,6 +25,7 @@ mod variables;
 mod work_keys;
 
 pub use engines::repositories;
+pub use error::{Mistake, SettingsError};
 pub use fetch::Secrets;
 pub use files::{named_file, own_file, usual_file};
 pub use images::Entry;
@@ -35,14 +37,11 @@ pub use serve_keys::interval;
 pub use variables::{environment, variable_of_registry};
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::aws::{AwsError, AwsOptions};
-
+use crate::aws::AwsOptions;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
@@ -134,67 +133,6 @@ pub struct Settings {
     pub overdue: Duration,
     /// What is set and comes to nothing, since something else is not.
     pub without_effect: Vec<Mistake>,
-}
-
-/// One thing that is wrong with the settings, or that comes to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The file, variable or flag that it is in.
-    pub origin: String,
-    /// The setting.
-    pub key: String,
-    /// What is wrong, and what is allowed.
-    pub problem: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.origin, self.key, self.problem)
-    }
-}
-
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("read the settings file {}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// What is kept at AWS cannot be read.
-    #[error("read the settings {place}")]
-    Unfetched {
-        /// Where.
-        place: String,
-        /// Why not.
-        #[source]
-        source: AwsError,
-    },
-    /// The file is no YAML.
-    #[error("read the settings file {}: {why}", path.display())]
-    Syntax {
-        /// Which file.
-        path: PathBuf,
-        /// Where, and what is wrong there.
-        why: String,
-    },
-    /// Values are wrong.
-    #[error("{}", listed(.0))]
-    Invalid(Vec<Mistake>),
-}
-
-fn listed(mistakes: &[Mistake]) -> String {
-    let count = match mistakes.len() {
-        1 => "the settings have a mistake:".to_owned(),
-        many => format!("the settings have {many} mistakes:"),
-    };
-    mistakes
-        .iter()
-        .fold(count, |text, mistake| format!("{text}\n  {mistake}"))
 }
 
 /// One line of `config show`.
