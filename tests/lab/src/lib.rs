@@ -1,7 +1,7 @@
 //! The test lab: what ecr-keeper talks to, on loopback ports, with rules as strict as the
 //! real ones.
 //!
-//! - [`Lab`] starts Amazon ECR's API, a registry per account and region with ECR's rules, an
+//! - [`Lab`] starts Amazon ECR's API, and what of Lambda, CloudWatch Logs, ECS and STS lists what runs, a registry per account and region with ECR's rules, an
 //!   upstream registry, and a sink for chat messages. The bytes are kept by a real `docker-registry`.
 //! - [`Lab::registry`] starts one more registry: another version, with TLS, with tokens. [`Lab::proxy`] is a proxy, [`Lab::s3`]
 //!   is Amazon S3, with SQS, secrets and parameters, and [`S3::losing`] a way to it on which answers get lost; [`Lab::lambda`] and
@@ -58,7 +58,7 @@ pub use bare::{Asked, BareRegistry};
 pub use cargo_lambda::CargoLambda;
 pub use disk::Disk;
 pub use dockerd::{Dockerd, DockerdOptions, Store, Tls};
-pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord};
+pub use ecr::{ApiFault, ApiRequest, EcrPublic, EcrReferrers, EcrRegion, ImageRecord, LabFunction};
 pub use front::{Act, Fault, Front, Logged, Referrers};
 pub use lab::{Lab, LabOptions};
 pub use lambda::{Invoked, LambdaApi};

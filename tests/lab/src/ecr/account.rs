@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use super::api_error::ApiError;
 use super::cache_rule::CacheRule;
 use super::page_token::PageTokens;
 use super::repository::{Mutability, Repository};
+use super::runs::{Runs, quota};
 use super::tokens::Tokens;
 
 /// One call of the API.
@@ -36,6 +37,8 @@ pub struct ApiFault {
     pub action: Option<String>,
     /// How often; `None` is always.
     pub times: Option<usize>,
+    /// Only of this repository, function, log group or cluster; `None` is any.
+    pub subject: Option<String>,
     /// Wait before the answer.
     pub delay: Duration,
     /// HTTP status.
@@ -52,6 +55,7 @@ impl ApiFault {
         ApiFault {
             action: Some(action.to_owned()),
             times: None,
+            subject: None,
             delay: Duration::ZERO,
             status: 400,
             code: code.to_owned(),
@@ -79,6 +83,27 @@ impl ApiFault {
         let mut fault = ApiFault::exception(action, "", "");
         fault.delay = delay;
         fault
+    }
+
+    /// Only of this repository, function, log group or cluster.
+    #[must_use]
+    pub fn of(mut self, subject: &str) -> ApiFault {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
+    /// Of every action.
+    #[must_use]
+    pub fn of_all(mut self) -> ApiFault {
+        self.action = None;
+        self
+    }
+
+    /// With another status.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> ApiFault {
+        self.status = status;
+        self
     }
 
     /// Only this many times.
@@ -114,6 +139,9 @@ pub(crate) struct Account {
     templates: Mutex<BTreeMap<String, Vec<String>>>,
     requests: Mutex<Vec<ApiRequest>>,
     faults: Mutex<Vec<ApiFault>>,
+    runs: Mutex<Runs>,
+    /// What is left of each action's quota, and since when.
+    buckets: Mutex<BTreeMap<String, (f64, Instant)>>,
 }
 
 impl Account {
@@ -132,6 +160,8 @@ impl Account {
             templates: Mutex::default(),
             requests: Mutex::default(),
             faults: Mutex::default(),
+            runs: Mutex::default(),
+            buckets: Mutex::default(),
         }
     }
 
@@ -191,12 +221,34 @@ impl Account {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first fault for an action, counted as done once.
-    pub(crate) fn next_fault(&self, action: &str) -> Option<ApiFault> {
+    /// What runs.
+    pub(crate) fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one call out of an action's quota; whether there was one left.
+    pub(crate) fn take(&self, action: &str) -> bool {
+        let Some(most) = quota(action) else { return true };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, since) = buckets.entry(action.to_owned()).or_insert((most, Instant::now()));
+        *left = (*left + since.elapsed().as_secs_f64() * most).min(most);
+        *since = Instant::now();
+        let is_left = *left >= 1.0;
+        if is_left {
+            *left -= 1.0;
+        }
+        is_left
+    }
+
+    /// The first fault for an action on a subject, counted as done once.
+    pub(crate) fn next_fault(&self, action: &str, input: &Value) -> Option<ApiFault> {
+        const SUBJECTS: [&str; 4] = ["repositoryName", "FunctionName", "logGroupName", "cluster"];
+        let subject = SUBJECTS.iter().find_map(|name| input[*name].as_str());
         let mut faults = self.faults();
         let fault = faults.iter_mut().find(|fault| {
             let named = fault.action.as_deref();
-            fault.times != Some(0) && named.is_none_or(|named| named == action)
+            let of = fault.subject.as_deref();
+            fault.times != Some(0) && named.is_none_or(|named| named == action) && (of.is_none() || of == subject)
         })?;
         fault.times = fault.times.map(|times| times - 1);
         Some(fault.clone())

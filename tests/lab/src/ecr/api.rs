@@ -14,6 +14,7 @@ use super::account::{Account, ApiRequest, Limits};
 use super::api_error::ApiError;
 use super::operations::{self, Outcome};
 use super::public::{self, EcrPublic};
+use super::runs;
 use super::signature::{self, Service, Signed};
 use super::sts;
 use crate::answer::{Body, answer, with_header};
@@ -35,7 +36,8 @@ pub(crate) struct Api {
 /// Whose API is called.
 enum Called {
     Ecr(EcrCalled),
-    Sts,
+    Sts(Arc<Account>),
+    Runs(Arc<Account>, Service),
 }
 
 /// Who answers a call of ECR's.
@@ -83,10 +85,26 @@ impl Api {
         let signed = signature::read(&head.headers);
         let response = match signed.and_then(|signed| self.called(&signed)) {
             Err(error) => error.answer(),
-            Ok(Called::Sts) => {
+            Ok(Called::Sts(account)) => {
                 let body = Limited::new(body, 1 << 20).collect().await;
                 let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-                sts::assume_role(&body, self.accounts.iter().map(|account| account.id.as_str()))
+                sts::answer(
+                    &body,
+                    &account.id,
+                    self.accounts.iter().map(|account| account.id.as_str()),
+                )
+            }
+            Ok(Called::Runs(account, service)) => {
+                let body = Limited::new(body, 1 << 20).collect().await;
+                let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                let (action, input) = runs::asked(service, &head, &body);
+                let agent = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+                let agent = agent.unwrap_or_default().to_owned();
+                answered(&account, action, agent, Some(input), |action, input| match service {
+                    Service::Account => Ok(runs::regions(self.regions_of(&account.id))),
+                    _ => runs::run(&account, action, input),
+                })
+                .await
             }
             Ok(Called::Ecr(called)) => {
                 let text = |name: &str| {
@@ -117,7 +135,10 @@ impl Api {
     fn called(&self, signed: &Signed) -> Result<Called, ApiError> {
         match signed.service {
             Service::Ecr => Ok(Called::Ecr(EcrCalled::Private(self.account(signed)))),
-            Service::Sts => Ok(Called::Sts),
+            Service::Sts => Ok(Called::Sts(self.account(signed))),
+            Service::Lambda | Service::Logs | Service::Ecs | Service::Account => {
+                Ok(Called::Runs(self.account(signed), signed.service))
+            }
             Service::EcrPublic if signed.region == public::REGION => {
                 Ok(Called::Ecr(EcrCalled::Public(self.public.clone())))
             }
@@ -126,6 +147,11 @@ impl Api {
                 Err(ApiError::new("InvalidSignatureException", text))
             }
         }
+    }
+
+    fn regions_of<'a>(&'a self, account: &'a str) -> impl Iterator<Item = &'a str> {
+        let own = self.accounts.iter().filter(move |one| one.id == account);
+        own.map(|one| one.region.as_str())
     }
 
     /// The region's account. A key id `LAB` and twelve digits chooses among several accounts.
@@ -145,9 +171,22 @@ impl Api {
 }
 
 async fn call(called: &EcrCalled, action: String, agent: String, body: &[u8]) -> Response<Body> {
-    let account = called.account();
     let body: Option<Value> = serde_json::from_slice(body).ok();
-    let fault = account.next_fault(&action);
+    answered(called.account(), action, agent, body, |action, body| {
+        called.run(action, body)
+    })
+    .await
+}
+
+/// Answers an action as `run` does, unless a fault or a quota says otherwise.
+async fn answered(
+    account: &Account,
+    action: String,
+    agent: String,
+    body: Option<Value>,
+    run: impl FnOnce(&str, &Value) -> Outcome,
+) -> Response<Body> {
+    let fault = account.next_fault(&action, body.as_ref().unwrap_or(&Value::Null));
     if let Some(fault) = &fault {
         tokio::time::sleep(fault.delay).await;
     }
@@ -158,7 +197,8 @@ async fn call(called: &EcrCalled, action: String, agent: String, body: &[u8]) ->
             message: fault.message,
         }),
         (_, None) => Err(ApiError::new("SerializationException", "The body is no JSON")),
-        (_, Some(body)) => called.run(&action, body),
+        _ if !account.take(&action) => Err(ApiError::new("ThrottlingException", "Rate exceeded")),
+        (_, Some(body)) => run(&action, body),
     };
     let response = match &outcome {
         Ok(value) => answer(StatusCode::OK, "application/x-amz-json-1.1", value.to_string()),

@@ -22,6 +22,10 @@ pub(crate) enum Service {
     Ecr,
     EcrPublic,
     Sts,
+    Lambda,
+    Logs,
+    Ecs,
+    Account,
 }
 
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -44,6 +48,10 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<Signed, ApiError> {
         [key, _date, region, "ecr", "aws4_request"] => (key, region, Service::Ecr),
         [key, _date, region, "ecr-public", "aws4_request"] => (key, region, Service::EcrPublic),
         [key, _date, region, "sts", "aws4_request"] => (key, region, Service::Sts),
+        [key, _date, region, "lambda", "aws4_request"] => (key, region, Service::Lambda),
+        [key, _date, region, "logs", "aws4_request"] => (key, region, Service::Logs),
+        [key, _date, region, "ecs", "aws4_request"] => (key, region, Service::Ecs),
+        [key, _date, region, "account", "aws4_request"] => (key, region, Service::Account),
         _ => {
             let text = "Credential must have the form ACCESSKEY/DATE/REGION/ecr/aws4_request.";
             return Err(ApiError::new("IncompleteSignatureException", text));

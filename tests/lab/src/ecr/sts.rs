@@ -1,15 +1,36 @@
-//! AWS's STS as far as a client needs it to assume a role (AWS STS API reference, AssumeRole).
+//! AWS's STS as far as a client needs it to assume a role, and to ask who it is (AWS STS API reference, AssumeRole and GetCallerIdentity).
 
 use hyper::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::answer::{Body, answer};
+use crate::answer::{self, Body};
 use crate::chance;
 
 const LIFE: SignedDuration = SignedDuration::from_hours(1);
 
+/// Answers whoever asks; `asking` is the account of theirs.
+pub(super) fn answer<'a>(body: &[u8], asking: &str, accounts: impl Iterator<Item = &'a str>) -> Response<Body> {
+    let is_asked = form_urlencoded::parse(body).any(|(key, value)| key == "Action" && value == "GetCallerIdentity");
+    match is_asked {
+        true => identity(asking),
+        false => assume_role(body, accounts),
+    }
+}
+
+fn identity(account: &str) -> Response<Body> {
+    xml(
+        StatusCode::OK,
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+             <Arn>arn:aws:iam::{account}:user/lab</Arn><UserId>AIDALAB</UserId><Account>{account}</Account>\
+             </GetCallerIdentityResult><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
+            chance::hex(32)
+        ),
+    )
+}
+
 /// Credentials of a role's account, in one of the `accounts`; every other role may be assumed by nobody.
-pub(super) fn assume_role<'a>(body: &[u8], mut accounts: impl Iterator<Item = &'a str>) -> Response<Body> {
+fn assume_role<'a>(body: &[u8], mut accounts: impl Iterator<Item = &'a str>) -> Response<Body> {
     let field = |name: &str| {
         let found = form_urlencoded::parse(body).find(|(key, _)| key == name);
         found.map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -58,5 +79,5 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 }
 
 fn xml(status: StatusCode, text: String) -> Response<Body> {
-    answer(status, "text/xml", text)
+    answer::answer(status, "text/xml", text)
 }

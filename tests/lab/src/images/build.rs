@@ -236,7 +236,8 @@ impl Built {
 /// Builds have no time of their own, or their digests would differ.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-pub(crate) fn digest(bytes: &[u8]) -> String {
+/// `sha256:` and the hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }
 

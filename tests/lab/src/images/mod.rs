@@ -10,7 +10,7 @@ mod place;
 mod platform;
 
 pub use artifact::{Artifact, Subject};
-pub(crate) use build::digest;
+pub use build::digest;
 pub use build::{Built, Format, Image};
 pub use index::{Index, IndexKind};
 pub use layer::{Compression, Layer};
