@@ -132,6 +132,17 @@ impl Api {
         on: impl fmt::Display,
         input: &impl Serialize,
     ) -> Result<T, AwsError> {
+        self.post(action, on, "/", input).await
+    }
+
+    /// Does `action`, which is at a path, with `input` and answers its output. `on` says of what, for errors.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        on: impl fmt::Display,
+        path: &'static str,
+        input: &impl Serialize,
+    ) -> Result<T, AwsError> {
         let body = serde_json::to_vec(input).map_err(|error| AwsError::odd_answer(action, on.to_string(), error))?;
         let headers = match self.protocol {
             Protocol::Json { version, target } => vec![
@@ -140,7 +151,7 @@ impl Api {
             ],
             Protocol::Rest => vec![("content-type", "application/json".to_owned())],
         };
-        let path_and_query = Cow::Borrowed("/");
+        let path_and_query = Cow::Borrowed(path);
         let ask = Ask {
             method: "POST",
             path_and_query,

@@ -2,10 +2,12 @@
 
 mod creation;
 mod details;
+mod holdings;
 mod hosts;
 
 pub use creation::{Contents, NotCreated, is_created_on_push};
 pub use details::{ImageDetails, RepositoryDetails, Status};
+pub use holdings::{ImageDetail, ImageStatus, RepositoryDetail};
 pub use hosts::{account_and_region, host_and_name};
 
 use std::collections::BTreeMap;

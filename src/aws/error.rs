@@ -124,6 +124,7 @@ fn of_code(code: &str) -> Trouble {
         | "QueueDoesNotExist"
         | "AWS.SimpleQueueService.NonExistentQueue"
         | "ResourceNotFoundException"
+        | "ClusterNotFoundException"
         | "ParameterNotFound"
         | "ParameterVersionNotFound" => Trouble::NotFound,
         "RepositoryAlreadyExistsException" => Trouble::Exists,

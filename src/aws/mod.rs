@@ -2,17 +2,26 @@
 
 mod api;
 mod error;
+mod listing;
+mod login;
+mod pace;
 mod partitions;
 mod profile;
 mod role;
 
+pub mod account;
 pub mod ecr;
 pub mod ecr_public;
+pub mod functions;
 pub mod kept;
+pub mod logs;
 pub mod queue;
 pub mod s3;
+pub mod services;
 
 pub use error::{AwsError, Trouble};
+pub use listing::Listing;
+pub use login::Login;
 
 use std::time::Duration;
 

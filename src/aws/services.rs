@@ -1,0 +1,196 @@
+//! Amazon ECS: the services of one region, and the images of the tasks that they run.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::{Api, Protocol, Service};
+use super::pace::Pace;
+use super::{AwsError, Listing, Login};
+
+const ECS: Service = Service {
+    id: "ECS",
+    host: "ecs",
+    name: "ecs",
+    protocol: Protocol::Json {
+        version: "1.1",
+        target: "AmazonEC2ContainerServiceV20141113",
+    },
+};
+
+/// Calls in a second. ECS fills its buckets of reads faster (ECS API Reference, "Request throttling").
+const CALLS: u32 = 10;
+
+/// The most that a page holds (ECS API Reference, ListClusters and ListServices), and that DescribeServices takes.
+const PAGE: usize = 100;
+const SERVICES_PER_CALL: usize = 10;
+
+/// The services of one account in one region.
+#[derive(Debug)]
+pub struct Services {
+    api: Api,
+    region: String,
+    pace: Pace,
+}
+
+/// A service (ECS API Reference, Service).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DescribedService {
+    /// Its name.
+    pub service_name: String,
+    /// Its ARN.
+    pub service_arn: String,
+    /// Its cluster's.
+    #[serde(default)]
+    pub cluster_arn: String,
+    /// `ACTIVE`, `DRAINING` or `INACTIVE`.
+    pub status: Option<String>,
+    /// How many tasks should run.
+    #[serde(default)]
+    pub desired_count: u64,
+    /// How many do.
+    #[serde(default)]
+    pub running_count: u64,
+    /// The revision that should run; none where somebody else deploys.
+    pub task_definition: Option<String>,
+    #[serde(default)]
+    deployments: Vec<Deployment>,
+    #[serde(default)]
+    task_sets: Vec<Deployment>,
+}
+
+/// A revision on its way in, or out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Deployment {
+    task_definition: Option<String>,
+    #[serde(default)]
+    running_count: u64,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DefinedContainer {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its image's address.
+    #[serde(default)]
+    pub image: String,
+}
+
+impl DescribedService {
+    /// The revisions of task definitions that run, or should.
+    pub fn task_definitions(&self) -> impl Iterator<Item = &str> {
+        let running = self.deployments.iter().chain(&self.task_sets);
+        let running = running.filter(|one| one.running_count > 0);
+        let running = running.filter_map(|one| one.task_definition.as_deref());
+        let mut all: Vec<&str> = self.task_definition.as_deref().into_iter().chain(running).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter()
+    }
+
+    /// The name at the end of its cluster's ARN.
+    pub fn cluster(&self) -> &str {
+        self.cluster_arn.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl Services {
+    /// Those of an account.
+    pub fn of(login: &Login, region: &str) -> Self {
+        Self {
+            api: Api::new(&login.at(region), ECS),
+            region: region.to_owned(),
+            pace: Pace::per_second(CALLS),
+        }
+    }
+
+    /// The ARNs of all clusters.
+    pub async fn clusters(&self) -> Listing<String> {
+        self.arns("ListClusters", "clusterArns", &json!({}), format!("in {}", self.region))
+            .await
+    }
+
+    /// The services of a cluster that are there to stay.
+    pub async fn of_cluster(&self, cluster: &str) -> Listing<DescribedService> {
+        let on = || format!("of {cluster}");
+        let arns = self
+            .arns("ListServices", "serviceArns", &json!({"cluster": cluster}), on())
+            .await;
+        let mut listing = Listing {
+            items: Vec::new(),
+            failed: arns.failed,
+        };
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            services: Vec<DescribedService>,
+        }
+        for some in arns.items.chunks(SERVICES_PER_CALL) {
+            self.pace.turn().await;
+            let input = json!({"cluster": cluster, "services": some});
+            let page: Page = match self.api.call("DescribeServices", on(), &input).await {
+                Ok(page) => page,
+                Err(error) => return listing.ended(error),
+            };
+            let active = page
+                .services
+                .into_iter()
+                .filter(|one| one.status.as_deref() != Some("INACTIVE"));
+            listing.items.extend(active);
+        }
+        listing
+    }
+
+    /// The containers of a revision of a task definition.
+    pub async fn containers(&self, task_definition: &str) -> Result<Vec<DefinedContainer>, AwsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer {
+            task_definition: Definition,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Definition {
+            #[serde(default)]
+            container_definitions: Vec<DefinedContainer>,
+        }
+        self.pace.turn().await;
+        let input = json!({"taskDefinition": task_definition});
+        let on = format!("of {task_definition}");
+        let answer: Answer = self.api.call("DescribeTaskDefinition", on, &input).await?;
+        Ok(answer.task_definition.container_definitions)
+    }
+
+    async fn arns(&self, action: &'static str, key: &str, input: &Value, on: String) -> Listing<String> {
+        let mut listing = Listing::default();
+        let mut token = None;
+        loop {
+            let mut input = input.clone();
+            input["maxResults"] = PAGE.into();
+            if let Some(token) = token.take() {
+                input["nextToken"] = token;
+            }
+            self.pace.turn().await;
+            let mut page: BTreeMap<String, Value> = match self.api.call(action, &on, &input).await {
+                Ok(page) => page,
+                Err(error) => return listing.ended(error),
+            };
+            if let Some(Value::Array(arns)) = page.remove(key) {
+                listing
+                    .items
+                    .extend(arns.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            token = page
+                .remove("nextToken")
+                .filter(|token| token.as_str().is_some_and(|token| !token.is_empty()));
+            if token.is_none() {
+                return listing;
+            }
+        }
+    }
+}
