@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::commands::{self, CommandError, Context, ExitCode, Output};
 use crate::progress::{Dialect, Screen, View};
+use crate::report::Failure;
 use crate::settings::{self, Given};
 
 /// Keeps the images in Amazon ECR current with their upstream
@@ -138,6 +139,13 @@ docker-credential-ecr-keeper this program is such a helper, and no login is need
 always AWS."
     )]
     GetLoginPassword(commands::login::PasswordOptions),
+    /// Tell what registries hold over accounts and regions, what that costs, and who runs it
+    #[command(
+        after_help = "Example: ecr-keeper usage --regions eu-central-1,us-east-1 --output html --out usage.html\n\nOutput: text, json \
+(docs/usage-report.md), csv (a row for each image), markdown, or html (one page that needs nothing from elsewhere). What cannot be read is \
+told in the report. Exit codes: 0 all was read; 1 something was not, or was not posted; 2 usage or settings."
+    )]
+    Usage(commands::usage::Options),
     /// Try the chats and webhooks that are told of runs
     #[command(subcommand, after_help = "Example: ecr-keeper notify test")]
     Notify(commands::notify::Options),
@@ -193,6 +201,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     let screen = Screen::default();
     cli.global.start_log(&cli.command, &screen);
     let output = cli.global.output;
+    if let (Output::Csv | Output::Markdown | Output::Html, false) = (output, matches!(cli.command, Command::Usage(_))) {
+        return complain(&CommandError::Unusable(of_usage_alone()), Output::Text);
+    }
     let context = match cli.global.context(&cli.command, screen) {
         Ok(context) => context,
         Err(error) => return complain(&CommandError::Settings(error), output),
@@ -212,12 +223,23 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Login(options) => commands::login::login(options, &context).await,
         Command::Logout(options) => commands::login::logout(options, &context).await,
         Command::GetLoginPassword(options) => commands::login::password(options, &context).await,
+        Command::Usage(options) => commands::usage::run(options, &context).await,
         Command::Notify(options) => commands::notify::run(options, &context).await,
         Command::Config(options) => commands::config::run(options, &context).await,
         Command::Completions(options) => commands::shell::completions(options, Cli::command()),
         Command::Man(options) => commands::shell::manual(options, Cli::command()),
     };
     result.unwrap_or_else(|error| complain(&error, output))
+}
+
+fn of_usage_alone() -> Failure {
+    Failure {
+        message: "csv, markdown and html are what `usage` prints".to_owned(),
+        causes: Vec::new(),
+        hint: Some(
+            "name text or json with --output; results.csv and results.markdown name files for a run's results".into(),
+        ),
+    }
 }
 
 /// Says on standard error why there is no answer, and prints the answer that programs get then.
@@ -318,6 +340,10 @@ impl Global {
             flag("--cron", "schedule.cron", options.cron.clone());
             flag("--time-zone", "schedule.time_zone", options.time_zone.clone());
             flag("--listen", "serve.listen", options.listen.clone());
+        }
+        if let Command::Usage(options) = command {
+            flag("--regions", "usage.regions", options.regions.clone());
+            flag("--role-arn", "usage.role_arns", options.role_arns());
         }
         if let Command::Copy(options) = command {
             flag("--platforms", "platforms", options.platforms.clone());

@@ -15,10 +15,12 @@
 //! - [`report`]: what happened, as a value; [`record`], [`notify`] and [`progress`] tell it.
 //! - [`work`]: a run that several share, by a queue and what they keep in S3.
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
+//! - [`usage`]: what registries hold over accounts and regions, and who runs it; [`census`] reads that.
 //! - [`commands`] and [`cli`]: the program around it. [`worker`]: the same for who asks by an event.
 
 pub mod atomic;
 pub mod aws;
+pub mod census;
 pub mod cli;
 pub mod commands;
 pub mod credentials;
@@ -42,5 +44,6 @@ pub mod service;
 pub mod settings;
 pub mod stop;
 pub mod survey;
+pub mod usage;
 pub mod work;
 pub mod worker;

@@ -13,13 +13,13 @@ const ORDER: &[&[&str]] = &[
     &["aws"],
     &["credentials"],
     &["ledger"],
-    &["plan"],
+    &["plan", "usage"],
     &["events"],
     &["engine"],
     &["survey"],
     &["execute"],
     &["report"],
-    &["progress", "record", "notify", "work"],
+    &["census", "progress", "record", "notify", "work"],
     &["service"],
     &["settings"],
     &["import"],
@@ -30,7 +30,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Rooms that see no I/O: none of these crates may be named in them.
-const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan", "import"];
+const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan", "usage", "import"];
 const IO: &[&str] = &[
     "tokio",
     "reqwest",

@@ -18,6 +18,7 @@ pub mod sync;
 pub mod tags;
 pub(crate) mod teller;
 pub(crate) mod tokens;
+pub mod usage;
 pub mod work;
 
 mod ask;
@@ -72,6 +73,12 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
+    /// A table; of usage alone.
+    Csv,
+    /// For pages that take Markdown; of usage alone.
+    Markdown,
+    /// A page; of usage alone.
+    Html,
 }
 
 /// Why a command could not do its work at all; what failed on the way is in its report.

@@ -108,6 +108,20 @@ impl Notify {
         join_all(told).await.into_iter().flatten().collect()
     }
 
+    /// Posts lines to Slack, where that is set up; answers what did not arrive.
+    pub async fn tell(&self, lines: &[String], stop: &Stop) -> Vec<Failure> {
+        let told = self.places.iter().filter_map(|place| match place {
+            Place::Slack(slack) => Some(async {
+                match stop.hard.run_until_cancelled(slack.tell(lines, self)).await {
+                    Some(told) => told.err().map(|error| Failure::new(&error, Some(error.hint()))),
+                    None => Some(Failure::stopped(&format!("posting to {}", place.name()))),
+                }
+            }),
+            Place::Webhook(_) | Place::Teams(_) => None,
+        });
+        join_all(told).await.into_iter().flatten().collect()
+    }
+
     /// Posts a report to one place, unless it has nothing for it; answers what did not arrive.
     pub async fn post_to(&self, place: &Place, report: &Report, stop: &Stop) -> Option<Failure> {
         let posted = async {

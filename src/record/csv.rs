@@ -53,7 +53,7 @@ fn row(image: &ImageReport) -> [String; 12] {
 
 /// A spreadsheet takes a cell that begins like this for a formula (OWASP, "CSV Injection"). Names, digests and numbers never
 /// do, by their grammar, and stay as they are; a reason may be the words of a registry that somebody else runs.
-fn inert(cell: String) -> String {
+pub(super) fn inert(cell: String) -> String {
     match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => format!("'{cell}"),
         false => cell,

@@ -107,7 +107,7 @@ fn why(message: &str, hint: Option<&str>, between: &str) -> String {
 /// Text that may be anybody's, as text on one line: nothing in it is a cell's end, a mark or HTML. A backslash takes its
 /// meaning from any ASCII punctuation (CommonMark, "Backslash escapes"); HTML's are written as entities all the same, for
 /// readers that pass HTML through.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in one_line(text).chars() {
         match c {

@@ -9,9 +9,11 @@ mod missing;
 mod page;
 #[cfg(test)]
 mod sample;
+mod usage;
 
 pub use missing::{listed, zipped};
 pub use page::{Label, Page};
+pub use usage::{Part as UsagePart, UsageFormat, lines as usage_lines, rendered as usage_rendered};
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

@@ -7,6 +7,7 @@ use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::serve_keys::OF_SERVE;
 use super::targets::OF_TARGETS;
+use super::usage_keys::OF_USAGE;
 use super::work_keys::OF_WORK;
 
 /// One setting.
@@ -35,6 +36,8 @@ pub enum Shape {
     Text,
     /// A whole number within these bounds, or text that is one.
     Number(usize, usize),
+    /// A number that is not below 0, or text that is one.
+    Decimal,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
@@ -63,6 +66,11 @@ impl Key {
 
     pub(super) const fn number(mut self, least: usize, most: usize) -> Self {
         self.shape = Shape::Number(least, most);
+        self
+    }
+
+    pub(super) const fn decimal(mut self) -> Self {
+        self.shape = Shape::Decimal;
         self
     }
 
@@ -126,7 +134,7 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 11] = [
+    const ALL: [&[Key]; 12] = [
         KEYS,
         &OF_AWS,
         &OF_NOTIFY,
@@ -136,6 +144,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         &OF_POLICY,
         &OF_SERVE,
         &OF_WORK,
+        &OF_USAGE,
         &OF_ENTRIES,
         &OF_SETS,
     ];

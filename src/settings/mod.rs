@@ -20,6 +20,7 @@ mod rule_keys;
 mod schema;
 mod serve_keys;
 mod targets;
+mod usage_keys;
 mod values;
 mod variables;
 mod work_keys;
@@ -42,6 +43,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::aws::AwsOptions;
+use crate::census::CensusOptions;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::DockerOptions;
 use crate::image::Platforms;
@@ -54,6 +56,7 @@ use crate::registry::{self, Credential, Mirrors};
 use crate::schedule::Schedule;
 use crate::selection::Pattern;
 use crate::survey::{Compare, Part};
+use crate::usage::Rules;
 use crate::work::WorkOptions;
 
 use self::layers::Places;
@@ -121,6 +124,10 @@ pub struct Settings {
     pub results: Results,
     /// The object for the list of what is not current.
     pub list_in: Option<Place>,
+    /// Which accounts and regions are asked what they hold and run.
+    pub census: CensusOptions,
+    /// What of that could go, and how it is shown.
+    pub usage: Rules,
     /// How a run is shared by a queue.
     pub work: WorkOptions,
     /// Who is told what happened.

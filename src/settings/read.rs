@@ -80,6 +80,8 @@ impl Reader {
         let bucket = self.parse("s3.bucket", text);
         let key = self.parse("s3.key", |key| text(key).filter(|key| !key.ends_with('/')));
         let work = self.work();
+        let census = self.census();
+        let usage = self.usage_rules();
         let notify = self.notify(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
@@ -116,6 +118,8 @@ impl Reader {
             results: results?,
             list_in: bucket.zip(key).map(|(bucket, key)| Place::Object { bucket, key }),
             work: work?,
+            census: census?,
+            usage: usage?,
             notify: notify?,
             schedule,
             listen: listen?,

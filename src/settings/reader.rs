@@ -133,7 +133,7 @@ impl Reader {
                 items.iter().all(|item| matches!(item.kind, ValueKind::String(_)))
             }
             (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_)) => false,
-            (Shape::Number(..) | Shape::Flag, _) => true,
+            (Shape::Number(..) | Shape::Decimal | Shape::Flag, _) => true,
         };
         if !fits {
             let mend = match kind {

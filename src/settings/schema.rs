@@ -48,6 +48,7 @@ fn property(key: &Key) -> Value {
     let mut property = match key.shape {
         Shape::Text => json!({ "type": ["string", "null"] }),
         Shape::Number(least, most) => json!({ "type": ["integer", "null"], "minimum": least, "maximum": most }),
+        Shape::Decimal => json!({ "type": ["number", "null"], "minimum": 0 }),
         Shape::Flag => json!({ "type": ["boolean", "null"] }),
         Shape::List => json!({ "type": ["string", "array", "null"], "items": { "type": "string" } }),
         Shape::Choice(words) => {
@@ -76,7 +77,7 @@ fn property(key: &Key) -> Value {
 /// A default as YAML reads it.
 fn typed(shape: Shape, text: &str) -> Value {
     match shape {
-        Shape::Number(..) | Shape::Flag => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        Shape::Number(..) | Shape::Decimal | Shape::Flag => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         Shape::Text | Shape::List | Shape::Choice(_) => text.into(),
     }
 }

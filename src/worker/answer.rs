@@ -13,6 +13,8 @@ use crate::report::{Failure, Outcome, Preview, Report, Totals};
 pub(super) enum Answered {
     /// Of a run.
     Run(Box<Answer>),
+    /// Of who was asked what there is.
+    Usage(Box<UsageAnswer>),
     /// Of messages of a queue: those that are to come again.
     Work(PartialFailure),
 }
@@ -66,6 +68,56 @@ pub(super) struct Answer {
     /// What failed that is not one image's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<String>,
+}
+
+/// What there is, and who runs it. The report is left out where Lambda would not take it.
+#[derive(Debug, Serialize)]
+pub(super) struct UsageAnswer {
+    /// For people.
+    message: String,
+    /// Whether all was read, and told.
+    ok: bool,
+    totals: crate::usage::Totals,
+    failures: Vec<String>,
+    report: Option<crate::usage::Report>,
+}
+
+/// Lambda takes 6 MB, and what it has to be told besides (AWS Lambda Developer Guide, "Lambda quotas").
+const LARGEST_REPORT: usize = 5_000_000;
+
+impl UsageAnswer {
+    pub(super) fn of(report: crate::usage::Report, unposted: &[Failure]) -> Self {
+        let totals = report.totals.clone();
+        let unread = report.failures.iter().map(crate::usage::Failed::in_words);
+        let failures: Vec<String> = unread.take(NAMED).chain(lines(unposted)).collect();
+        let fits = serde_json::to_vec(&report).is_ok_and(|json| json.len() <= LARGEST_REPORT);
+        Self {
+            message: format!(
+                "{} images of {} repositories in {} regions, {} functions, {} candidates; {} failures",
+                totals.images.all,
+                totals.repositories.all,
+                totals.regions.asked,
+                totals.functions,
+                totals.candidates.repositories,
+                failures.len()
+            ),
+            ok: report.complete && unposted.is_empty(),
+            totals,
+            failures,
+            report: fits.then_some(report),
+        }
+    }
+
+    /// The last line of an invocation, and what failed.
+    pub(super) fn log(&self) {
+        for failure in &self.failures {
+            tracing::error!("failed — {failure}");
+        }
+        match self.ok {
+            true => tracing::info!("{}", self.message),
+            false => tracing::warn!("{}", self.message),
+        }
+    }
 }
 
 /// One image of an answer.

@@ -13,6 +13,7 @@ use crate::aws::ecr::host_and_name;
 use crate::aws::queue::Received;
 use crate::image::InvalidReference;
 use crate::mapping::{Only, Shard};
+use crate::record::UsagePart;
 use crate::settings::{Mistake, keys};
 
 /// Where a mistake is that an event has.
@@ -44,6 +45,8 @@ pub(super) struct Run {
     /// Only these repositories, by what their own tags name.
     pub(super) repositories: Vec<Named>,
     pub(super) shard: Option<Shard>,
+    /// Of the usage report, only this.
+    pub(super) part: Option<UsagePart>,
     /// What it says in the place of the function's settings.
     pub(super) settings: Map<String, Value>,
 }
@@ -58,6 +61,8 @@ pub(super) enum Verb {
     Plan,
     /// A list of it goes to S3.
     List,
+    /// Nothing is looked after: what is there, and who runs it, is told.
+    Usage,
 }
 
 /// A repository that is named by its ARN, or by its name.
@@ -156,12 +161,16 @@ const OTHER_WORDS: [(&str, &str); 6] = [
 type Field = fn(&mut Reader, &str, &Value);
 
 /// All other fields that are no settings.
-const FIELDS: [(&str, Field); 11] = [
+const FIELDS: [(&str, Field); 15] = [
     ("settings", Reader::settings),
     ("only", Reader::only),
     ("shard", Reader::shard),
     ("action", Reader::action),
     ("command", Reader::command),
+    ("regions", Reader::of_usage),
+    ("include", Reader::of_usage),
+    ("candidates", Reader::part),
+    ("coverage", Reader::part),
     ("check_digest", Reader::check_digest),
     ("concurrent", Reader::concurrent),
     ("max_results", Reader::max_results),
@@ -268,8 +277,33 @@ impl Reader {
         match value.as_str() {
             Some("sync") => {}
             Some("plan") if self.run.verb == Verb::Sync => self.run.verb = Verb::Plan,
-            Some("plan") => self.wrong(name, "action: s3 says another thing: only one of both can be said"),
-            _ => self.wrong(name, format!("{value} is not allowed; allowed: sync or plan")),
+            Some("usage") if self.run.verb == Verb::Sync => self.run.verb = Verb::Usage,
+            Some("plan" | "usage") => self.wrong(name, "action: s3 says another thing: only one of both can be said"),
+            _ => self.wrong(name, format!("{value} is not allowed; allowed: sync, plan or usage")),
+        }
+    }
+
+    /// A setting of `usage`, in one word.
+    fn of_usage(&mut self, name: &str, value: &Value) {
+        match self.run.verb {
+            Verb::Usage => self.say(&format!("usage.{name}"), value.clone()),
+            _ => self.wrong(name, "is of command: usage"),
+        }
+    }
+
+    fn part(&mut self, name: &str, value: &Value) {
+        let part = match name {
+            "candidates" => UsagePart::Candidates,
+            _ => UsagePart::Coverage,
+        };
+        match (value, self.run.verb, self.run.part) {
+            (Value::Bool(false), ..) => {}
+            (Value::Bool(true), Verb::Usage, None) => self.run.part = Some(part),
+            (Value::Bool(true), Verb::Usage, Some(_)) => {
+                self.wrong(name, "candidates is said too: only one of both can be")
+            }
+            (Value::Bool(true), ..) => self.wrong(name, "is of command: usage"),
+            _ => self.wrong(name, format!("{value} is not allowed; allowed: true or false")),
         }
     }
 

@@ -13,7 +13,7 @@ export const images = (report) => repositories(report).flatMap(({ repositoryName
 /** The rows of the table of functions and services: each with a name, an address and a state. */
 export function runners(report) {
   return report.accounts.flatMap((account) => [
-    ...Object.values(account.lambda).flat().map(({ FunctionName, ImageUri, image }) => ({ name: FunctionName, uri: ImageUri, state: image.state })),
+    ...Object.values(account.lambda).flat().map(({ FunctionName, version, ImageUri, image }) => ({ name: version === "$LATEST" ? FunctionName : `${FunctionName}:${version}`, uri: ImageUri, state: image.state })),
     ...Object.values(account.ecs).flat().flatMap((service) => service.containers.map(({ ImageUri, image }) => ({ name: `${service.cluster}/${service.service}`, uri: ImageUri, state: image.state }))),
   ]);
 }

@@ -352,7 +352,7 @@ def failed():
     for region in ("eu-central-1", "us-east-1"):
         report.fail(production, region, "lambda", "ListFunctions", None, "not_allowed", f"list the functions in {region}: AccessDeniedException",
                     ["User is not authorized to perform: lambda:ListFunctions"], "allow lambda:ListFunctions")
-        report.fail(production, region, "ecs", "ListClusters", None, "timed_out", f"list the clusters in {region}: no answer within 30 s")
+        report.fail(production, region, "ecs", "ListClusters", None, "unreachable", f"list the clusters in {region}: no answer within 30 s")
     report.fail(production, "eu-central-1", "ecr", "DescribeRepositories", None, "unreachable", "list the repositories in eu-central-1: connection refused")
     report.fail(production, "us-east-1", "ecr", "DescribeImages", "shop/checkout", "throttled", "list the images of shop/checkout in us-east-1: ThrottlingException")
     report.fail(nobody, None, "sts", "AssumeRole", "arn:aws:iam::210987654321:role/reader", "not_allowed", "assume arn:aws:iam::210987654321:role/reader: AccessDenied")

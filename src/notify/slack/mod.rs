@@ -57,7 +57,16 @@ impl Slack {
         let Some(story) = self.chat.story(report) else {
             return Ok(());
         };
-        let messages = messages(&story).into_iter().map(|json| self.message(json)).collect();
+        self.post_all(messages(&story), notify).await
+    }
+
+    /// Posts lines, in as few messages as hold them.
+    pub(super) async fn tell(&self, lines: &[String], notify: &Notify) -> Result<(), NotifyError> {
+        self.post_all(messages_of(lines), notify).await
+    }
+
+    async fn post_all(&self, messages: Vec<Value>, notify: &Notify) -> Result<(), NotifyError> {
+        let messages = messages.into_iter().map(|json| self.message(json)).collect();
         let request = |client: &Client| self.request(client);
         let post = Post::to(PlaceName::Slack, notify, self.secrets())?;
         match &self.way {
@@ -104,6 +113,20 @@ fn messages(story: &Story) -> Vec<Value> {
         json!({ "text": short, "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
     };
     bodies.into_iter().enumerate().map(message).collect()
+}
+
+/// Lines in as few messages as Slack's limits allow.
+fn messages_of(lines: &[String]) -> Vec<Value> {
+    let texts = joined(lines.iter().map(|line| escaped(line)), LONGEST_SECTION);
+    // A section of nothing is refused.
+    let texts = texts.iter().filter(|text| !text.trim().is_empty());
+    // What notifications and screen readers have; it is not shown beside blocks.
+    let short = escaped(lines.first().map(String::as_str).unwrap_or_default());
+    let size = |block: &Value| length(&block.to_string()) + 1;
+    packed(texts.map(|text| section(text)), MOST_BLOCKS, LONGEST_BLOCKS, size)
+        .into_iter()
+        .map(|blocks| json!({ "text": short, "blocks": blocks, "unfurl_links": false, "unfurl_media": false }))
+        .collect()
 }
 
 /// All but the header.

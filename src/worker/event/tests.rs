@@ -221,7 +221,7 @@ fn every_mistake_is_named() {
             "the event: only: [1] is not allowed; allowed: text, or a list of it",
             "the event: shard: \"5\" is not allowed; allowed: I/N, such as 2/5",
             "the event: action: \"copy\" is not allowed; allowed: sync or s3",
-            "the event: command: \"prune\" is not allowed; allowed: sync or plan",
+            "the event: command: \"prune\" is not allowed; allowed: sync, plan or usage",
             "the event: check_digest: \"yes\" is not allowed; allowed: true or false",
             "the event: concurrent: 1.5 is not allowed; allowed: a whole number",
             "the event: repositories: \"base/image/nginx:1.27\" is no repository's ARN or name: it is one tag, which is for only",

@@ -11,19 +11,21 @@ use crate::aws::ecr::account_and_region;
 use crate::aws::queue::is_queue_of;
 use crate::commands::teller::{self, with_hint};
 use crate::commands::work::handed;
-use crate::commands::{CommandError, Context, Output, Range, Watch, plan, sync};
+use crate::commands::{CommandError, Context, Output, Range, Watch, plan, sync, usage};
 use crate::ledger::Place;
 use crate::mapping::Only;
 use crate::progress::{Screen, View};
+use crate::record::UsagePart;
 use crate::report::Failure;
 use crate::settings::{Given, Mistake, Settings, SettingsError, Written, environment, named_file, show, usual_file};
 use crate::stop::Deadline;
-use crate::worker::answer::{Answer, Answered, PartialFailure};
+use crate::worker::answer::{Answer, Answered, PartialFailure, UsageAnswer};
 use crate::worker::event::{Asked, Batch, ORIGIN, Run, Verb};
 
 /// Everything is read anew: what was changed holds from the next invocation on, and none knows of another.
 pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answered, Refused> {
     match Asked::read(event).map_err(Refused::Event)? {
+        Asked::Run(run) if run.verb == Verb::Usage => usage_report(&run, deadline).await,
         Asked::Run(run) => {
             let answer = one_run(&run, deadline).await?;
             answer.log();
@@ -31,6 +33,22 @@ pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answe
         }
         Asked::Work(batch) => work(&batch, deadline).await.map(Answered::Work),
     }
+}
+
+/// Asks everybody what there is, and tells Slack of it.
+async fn usage_report(run: &Run, deadline: Deadline) -> Result<Answered, Refused> {
+    let (settings, context) = settings(run).await?;
+    let options = usage::Options {
+        candidates: run.part == Some(UsagePart::Candidates),
+        coverage: run.part == Some(UsagePart::Coverage),
+        ..usage::Options::default()
+    };
+    let watch = Watch::until(deadline, &context);
+    let report = usage::look(&options, &settings, None, &watch).await;
+    let unposted = usage::post(&report, &options, &settings, &watch).await;
+    let answer = UsageAnswer::of(report, &unposted);
+    answer.log();
+    Ok(Answered::Usage(Box::new(answer)))
 }
 
 /// What is not done when the time is over comes again.
@@ -84,7 +102,7 @@ async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
             teller::images(&ended.report);
             Ok(Answer::of_sync(&ended.report))
         }
-        Verb::Plan | Verb::List => {
+        Verb::Plan | Verb::List | Verb::Usage => {
             let options = plan::Options {
                 only,
                 shard: run.shard,

@@ -1,0 +1,159 @@
+use jiff::tz::TimeZone;
+
+use super::format::{count, difference, money, name_of, signed, size, time};
+use super::text::{ran, state, why};
+use super::{Part, zone};
+use crate::record::markdown::escaped;
+use crate::usage::{Changes, Region, Report, Use};
+
+/// The report for pages that take Markdown: what failed first.
+pub(super) fn render(report: &Report, part: Part) -> String {
+    let zone = zone(report);
+    let mut text = head(report, &zone);
+    text.push_str(&failures(report));
+    match part {
+        Part::All => {
+            for account in &report.accounts {
+                for (name, region) in &account.ecr.0 {
+                    let heading = format!("### {} · {}\n\n", escaped(name), escaped(account.title()));
+                    text.push_str(&heading);
+                    text.push_str(&repositories(region, &zone));
+                }
+            }
+            text.push_str(&candidates(report, &zone));
+        }
+        Part::Candidates => text.push_str(&candidates(report, &zone)),
+        Part::Coverage => text.push_str(&coverage(report)),
+    }
+    if let Some(changes) = &report.changes {
+        text.push_str(&changed(changes, &zone));
+    }
+    text
+}
+
+fn head(report: &Report, zone: &TimeZone) -> String {
+    let totals = &report.totals;
+    let at_least = if totals.regions.not_read > 0 { "at least " } else { "" };
+    format!(
+        "## ECR usage\n\n**{at_least}{}** in {} images of {} repositories, {} {} a month; {} functions, {} services; {} repositories could \
+         go ({})  \n{} ({})\n\n",
+        size(signed(totals.bytes)),
+        count(totals.images.all as i64),
+        count(totals.repositories.all as i64),
+        money(totals.cost_per_month),
+        report.settings.currency,
+        count(totals.functions as i64),
+        count(totals.services as i64),
+        count(totals.candidates.repositories as i64),
+        size(signed(totals.candidates.bytes)),
+        time(report.generated_at, zone),
+        escaped(&report.settings.time_zone),
+    )
+}
+
+fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let rows: String = rows.map(|row| format!("| {} |\n", row.join(" | "))).collect();
+    format!(
+        "| {} |\n|{}\n{rows}\n",
+        columns.join(" | "),
+        "---|".repeat(columns.len())
+    )
+}
+
+fn names(users: &[String]) -> String {
+    let users: Vec<String> = users.iter().map(|user| escaped(name_of(user))).collect();
+    users.join(", ")
+}
+
+fn failures(report: &Report) -> String {
+    if report.failures.is_empty() {
+        return String::new();
+    }
+    let failures = report.failures.iter().map(|failure| {
+        let hint = failure
+            .hint
+            .as_deref()
+            .map(|hint| format!("  \n  *Hint:* {}", escaped(hint)));
+        format!("- {}{}\n", escaped(&failure.in_words()), hint.unwrap_or_default())
+    });
+    format!("### Not read\n\n{}\n", failures.collect::<String>())
+}
+
+fn repositories(region: &Region, zone: &TimeZone) -> String {
+    let rows = region.repositories.iter().map(|one| {
+        let users = match one.r#use {
+            Use::Used => format!("🟢 {}", names(&one.used_by)),
+            Use::Unused => "🔴".to_owned(),
+            Use::Unknown => "⚪ not known".to_owned(),
+        };
+        vec![
+            escaped(&one.repository_name),
+            size(signed(one.bytes)),
+            one.images.len().to_string(),
+            one.last_pushed_date.map(|at| time(at, zone)).unwrap_or_default(),
+            users,
+            one.last_run.map(|run| ran(run, zone)).unwrap_or_default(),
+        ]
+    });
+    table(
+        &["Repository", "Size", "Images", "Last push", "Run by", "Last run"],
+        rows,
+    )
+}
+
+fn candidates(report: &Report, zone: &TimeZone) -> String {
+    let rows = report.candidates.iter().map(|one| {
+        vec![
+            escaped(&one.repository_uri),
+            escaped(&why(one, report)),
+            one.last_pushed_date.map(|at| time(at, zone)).unwrap_or_default(),
+            size(signed(one.bytes)),
+            one.distinct_bytes.map(|bytes| size(signed(bytes))).unwrap_or_default(),
+            money(one.cost_per_month),
+        ]
+    });
+    let cost = format!("{} a month", report.settings.currency);
+    let columns = ["Repository", "Why", "Last push", "Size", "Layers once", &cost];
+    match report.candidates.is_empty() {
+        true => "### What could go\n\nNo repository was found that could go.\n\n".to_owned(),
+        false => format!("### What could go\n\n{}", table(&columns, rows)),
+    }
+}
+
+fn coverage(report: &Report) -> String {
+    let rows = report.coverage.images.iter().map(|one| {
+        vec![
+            escaped(one.image_uri.as_deref().unwrap_or("address not known")),
+            state(one).to_owned(),
+            escaped(one.upstream.as_deref().unwrap_or_default()),
+            names(&one.used_by),
+        ]
+    });
+    format!(
+        "### Images that run\n\n{}",
+        table(&["Image", "State", "Upstream", "Run by"], rows)
+    )
+}
+
+fn changed(changes: &Changes, zone: &TimeZone) -> String {
+    let rows = changes.repositories.iter().map(|one| {
+        let words: Vec<&str> = one.changes.iter().map(|change| change.words()).collect();
+        let bytes = |side: Option<u64>| signed(side.unwrap_or_default());
+        vec![
+            escaped(&one.repository_name),
+            escaped(&format!("{} of {}", one.region, one.account)),
+            words.join(", "),
+            difference(bytes(one.bytes_now) - bytes(one.bytes_before)),
+        ]
+    });
+    let not_compared = changes
+        .not_compared
+        .iter()
+        .map(|one| format!("- not compared: {}\n", escaped(&one.region)));
+    format!(
+        "### Changed since {}\n\n{}{}\n",
+        time(changes.since, zone),
+        table(&["Repository", "Where", "Change", "Difference"], rows),
+        not_compared.collect::<String>()
+    )
+}

@@ -1,0 +1,254 @@
+//! Lines for people, in the order and with the headings of the ECR × Lambda report that many teams know.
+
+use jiff::tz::TimeZone;
+
+use super::format::{count, money, name_of, signed, size, time};
+use super::{Part, zone};
+use crate::report::one_line;
+use crate::usage::{
+    Account, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository, Use,
+};
+
+/// The report in lines, without their ends. Names that have line ends in them stay on their lines.
+pub fn lines(report: &Report, part: Part) -> Vec<String> {
+    let zone = zone(report);
+    let mut lines = head(report, part, &zone);
+    match part {
+        Part::All => lines.extend(
+            report
+                .accounts
+                .iter()
+                .flat_map(|account| of_account(report, account, &zone)),
+        ),
+        Part::Candidates => lines.extend(candidates(report, &zone)),
+        Part::Coverage => lines.extend(coverage(report)),
+    }
+    if let Some(changes) = &report.changes {
+        lines.extend(changed(changes, &zone));
+    }
+    lines.extend(failures(report));
+    lines
+}
+
+fn head(report: &Report, part: Part, zone: &TimeZone) -> Vec<String> {
+    let title = match part {
+        Part::All => "[ECR repositories and who runs them]",
+        Part::Candidates => "[ECR repositories that could go]",
+        Part::Coverage => "[Images that run, and where they come from]",
+    };
+    let mut lines = vec![title.to_owned()];
+    for account in &report.accounts {
+        let email = account.email.as_deref().map(|email| format!(" ({email})"));
+        lines.push(one_line(&format!(
+            "Account: {}{}",
+            account.title(),
+            email.unwrap_or_default()
+        )));
+    }
+    lines.push(time(report.generated_at, zone));
+    lines
+}
+
+fn of_account(report: &Report, account: &Account, zone: &TimeZone) -> Vec<String> {
+    let mut lines = Vec::new();
+    if report.accounts.len() > 1 {
+        lines.extend([
+            String::new(),
+            format!("====== ACCOUNT {} ======", one_line(account.title())),
+        ]);
+    }
+    for (name, region) in &account.ecr.0 {
+        lines.extend(of_region(account, name, region, zone));
+    }
+    lines
+}
+
+fn of_region(account: &Account, name: &str, region: &Region, zone: &TimeZone) -> Vec<String> {
+    let at_least = if region.complete { "" } else { "at least " };
+    let heading = format!(
+        "====== REGION {name} Total Size : {at_least}{} ======",
+        gigabytes(region.total_size_gb)
+    );
+    let mut lines = vec![String::new(), heading];
+    for repository in &region.repositories {
+        let pushed = repository
+            .last_pushed_date
+            .map_or_else(|| "no image".to_owned(), |at| time(at, zone));
+        let mark = match repository.r#use {
+            Use::Used => "🟢",
+            Use::Unused => "🔴",
+            Use::Unknown => "⚪ not known who uses it",
+        };
+        lines.push(format!(
+            "repository name : {} / repository size : {} / last pushed date : {pushed} {mark}",
+            one_line(&repository.repository_name),
+            gigabytes(repository.total_size_gb),
+        ));
+        lines.extend(users(account, repository, zone));
+    }
+    lines
+}
+
+/// A line for each function and service that uses it.
+fn users(account: &Account, repository: &Repository, zone: &TimeZone) -> Vec<String> {
+    let run_of = |user: &str| {
+        let mut functions = account.lambda.values().flatten();
+        functions
+            .find(|function| function.arn == user)
+            .map(|function| function.last_run)
+    };
+    let line = |user: &String| {
+        let name = one_line(name_of(user));
+        match run_of(user) {
+            Some(run) => format!("    {name} / last execution : {}", ran(run, zone)),
+            None => format!("    {name}"),
+        }
+    };
+    repository.used_by.iter().map(line).collect()
+}
+
+/// When something ran, in the words of the report that many teams know where there is no log group.
+pub(super) fn ran(run: LastRun, zone: &TimeZone) -> String {
+    match run {
+        LastRun::Ran { at } => time(at, zone),
+        LastRun::NoLogGroup => "No Log Group".to_owned(),
+        LastRun::NoStreams => "no streams yet".to_owned(),
+        LastRun::NotAllowed => "not allowed".to_owned(),
+        LastRun::Failed => "not read".to_owned(),
+    }
+}
+
+fn gigabytes(size: f64) -> String {
+    format!("{size:.3} GB")
+}
+
+/// Why a repository could go.
+pub(super) fn why(candidate: &Candidate, report: &Report) -> String {
+    match candidate.because {
+        CandidateBecause::Unused => format!("nobody uses it, last push over {} ago", report.settings.no_push_for),
+        CandidateBecause::NotRun => format!("its functions last ran over {} ago", report.settings.no_run_for),
+    }
+}
+
+fn candidates(report: &Report, zone: &TimeZone) -> Vec<String> {
+    let currency = &report.settings.currency;
+    let mut lines = vec![String::new()];
+    for one in &report.candidates {
+        let pushed = one.last_pushed_date.map(|at| format!(", last push {}", time(at, zone)));
+        let last = one.last_run.map(|run| format!(", last execution {}", ran(run, zone)));
+        let free = size(signed(one.distinct_bytes.unwrap_or(one.bytes)));
+        lines.push(format!(
+            "{} : {free} in {}, {} {currency} a month : {}{}{}",
+            one_line(&one.repository_uri),
+            counted(one.images),
+            money(one.cost_per_month),
+            why(one, report),
+            pushed.unwrap_or_default(),
+            last.unwrap_or_default(),
+        ));
+    }
+    let totals = &report.totals.candidates;
+    lines.push(match totals.repositories {
+        0 => "No repository was found that could go.".to_owned(),
+        repositories => format!(
+            "{} in all : {}, {} {currency} a month",
+            count(repositories as i64),
+            size(signed(totals.distinct_bytes.unwrap_or(totals.bytes))),
+            money(totals.cost_per_month)
+        ),
+    });
+    lines
+}
+
+fn counted(images: usize) -> String {
+    match images {
+        1 => "1 image".to_owned(),
+        many => format!("{} images", count(many as i64)),
+    }
+}
+
+/// What an image that runs comes to.
+pub(super) fn state(image: &Covered) -> &'static str {
+    match image.state {
+        CoverageState::Current => "as upstream",
+        CoverageState::Older => "older than upstream",
+        CoverageState::Unchecked => "not compared",
+        CoverageState::Outside => "outside",
+        CoverageState::Gone => "gone from ECR",
+        CoverageState::Unknown => "not known",
+    }
+}
+
+/// What asks for something: what is current, or could not be compared, is counted.
+fn coverage(report: &Report) -> Vec<String> {
+    let coverage = &report.coverage;
+    let is_told = |image: &&Covered| !matches!(image.state, CoverageState::Current | CoverageState::Unchecked);
+    let mut lines = vec![String::new()];
+    for image in coverage.images.iter().filter(is_told) {
+        let upstream = image.upstream.as_ref().map(|upstream| format!(", {upstream}"));
+        let users: Vec<&str> = image.used_by.iter().map(|user| name_of(user)).collect();
+        lines.push(one_line(&format!(
+            "{} : {}{} : {}",
+            image.image_uri.as_deref().unwrap_or("address not known"),
+            state(image),
+            upstream.unwrap_or_default(),
+            users.join(", ")
+        )));
+    }
+    let totals = &coverage.totals;
+    lines.push(format!(
+        "{} outside, {} older than upstream, {} gone, {} not known, {} not compared, {} as upstream",
+        totals.outside, totals.older, totals.gone, totals.unknown, totals.unchecked, totals.current
+    ));
+    if !coverage.upstream_asked {
+        lines.push("Upstreams were not asked.".to_owned());
+    }
+    lines
+}
+
+fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
+    let bytes = |side: Option<u64>| side.map_or_else(|| "nothing".to_owned(), |bytes| size(signed(bytes)));
+    let (before, now) = (size(signed(changes.bytes_before)), size(signed(changes.bytes_now)));
+    let since = time(changes.since, zone);
+    let mut lines = vec![
+        String::new(),
+        format!("====== CHANGED since {since} : {before} → {now} ======"),
+    ];
+    for one in &changes.repositories {
+        let words: Vec<&str> = one.changes.iter().map(|change| change.words()).collect();
+        lines.push(format!(
+            "{} in {} of {} : {} : {} → {}",
+            one_line(&one.repository_name),
+            one.region,
+            one.account,
+            words.join(", "),
+            bytes(one.bytes_before),
+            bytes(one.bytes_now)
+        ));
+    }
+    let not_compared = changes.not_compared.iter().map(|one| {
+        let account = one.account.as_deref().map(|account| format!(" of {account}"));
+        format!(
+            "not compared : {}{}, which was not read both times",
+            one.region,
+            account.unwrap_or_default()
+        )
+    });
+    lines.extend(not_compared);
+    lines
+}
+
+fn failures(report: &Report) -> Vec<String> {
+    let failures = report.failures.iter().map(|failure| {
+        let hint = failure.hint.as_deref().map(|hint| format!(" (hint: {hint})"));
+        format!("❌ {}{}", one_line(&failure.in_words()), hint.unwrap_or_default())
+    });
+    let failures: Vec<String> = failures.collect();
+    match failures.is_empty() {
+        true => failures,
+        false => [String::new(), "====== NOT READ ======".to_owned()]
+            .into_iter()
+            .chain(failures)
+            .collect(),
+    }
+}

@@ -1,0 +1,50 @@
+//! What registries hold over accounts and regions, and who runs it. Pure: what was read makes the report.
+//!
+//! [`Report`] is the contract (`docs/usage-report.md`): its JSON is printed, compared with later ones and drawn as a page. [`Report::of`] joins
+//! what was [`Found`]; [`Report::learn`] adds what manifests consist of, for those that were read.
+
+mod account;
+mod address;
+mod by_region;
+mod candidates;
+mod changes;
+mod contents;
+mod coverage;
+mod failed;
+mod found;
+mod holdings;
+mod join;
+mod report;
+mod runs;
+mod terms;
+mod totals;
+
+pub use account::{Account, Answer, Asked, Region};
+pub use address::Address;
+pub use by_region::ByRegion;
+pub use candidates::{Candidate, CandidateBecause};
+pub use changes::{Change, Changes, NotCompared, NotComparedBecause, RepositoryChange};
+pub use contents::{Contents, Manifest};
+pub use coverage::{Coverage, CoverageState, CoverageTotals, Covered, Upstream};
+pub use failed::{Failed, FailureKind, Service};
+pub use found::{Found, FoundAccount, FoundFunction, FoundRegion};
+pub use holdings::{Image, ImageFacts, ImageKind, ImageStatus, Repository, Use};
+pub use report::{Joined, Outside, Report, SCHEMA_VERSION};
+pub use runs::{Container, FoundBy, Function, LastRun, RanImage, Service as EcsService};
+pub use terms::{Rules, Runner, Terms};
+pub use totals::{CandidateTotals, ImageTotals, RegionTotals, RepositoryTotals, Totals};
+
+/// Bytes of a GB, as AWS bills them.
+pub const GB: f64 = 1e9;
+
+/// What so many bytes cost a month, to two places.
+fn cost(bytes: u64, price: f64) -> f64 {
+    to_cents(bytes as f64 / GB * price)
+}
+
+fn to_cents(amount: f64) -> f64 {
+    (amount * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests;
