@@ -6,6 +6,7 @@ mod deadline;
 mod events;
 mod own;
 mod queue;
+mod usage;
 
 use std::time::Duration;
 

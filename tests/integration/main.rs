@@ -40,4 +40,5 @@ mod tags;
 mod targets;
 mod telling;
 mod unbegun;
+mod usage;
 mod work;

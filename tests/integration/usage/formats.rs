@@ -1,0 +1,273 @@
+//! The shapes of a report, whatever names are in it.
+
+use super::{OWN, days_ago, fill, function, image, place, report, usage, world};
+use crate::bad_input::contains;
+use crate::support::World;
+
+const HOSTILE: [&str; 6] = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(2)>",
+    "a\"onmouseover=\"alert(3)",
+    "two\nlines\r\nand | pipes, commas",
+    "=HYPERLINK(\"http://example.com\")",
+    "it's {{ 7 * 7 }} `code`",
+];
+
+/// Repositories, tags, functions and descriptions that would be something else than text, if they could.
+async fn hostile() -> World {
+    let world = world().await;
+    let home = place(&world, OWN, "eu-central-1");
+    let long = "x".repeat(256);
+    for (at, name) in HOSTILE.into_iter().chain([long.as_str()]).enumerate() {
+        image(home, name, name, 1_000_000 * (at as u64 + 1), 10);
+        let of_image = function(home, &format!("function-{at}"), name, name).described(name);
+        if at % 2 == 0 {
+            home.add_function(of_image);
+        }
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_is_in_the_order_and_with_the_headings_that_teams_know() {
+    let world = world().await;
+    fill(&world);
+    let run = usage(&world, &["--include", "ecs"]).env("EMAIL", "platform@example.com");
+    let run = run.env("ECR_KEEPER_USAGE__TIMEZONE", "Asia/Seoul");
+    let ran = run.ran().await.well();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[1], "Account: 123456789012 (platform@example.com)");
+    let headings: Vec<&&str> = lines.iter().filter(|line| line.contains("REGION")).collect();
+    // Config, shared and own layers of each image.
+    assert_eq!(headings[0], &"====== REGION eu-central-1 Total Size : 4.480 GB ======");
+    let zone = jiff::tz::TimeZone::get("Asia/Seoul").unwrap();
+    let ran_at = days_ago(1).to_zoned(zone).strftime("%Y-%m-%d").to_string();
+    let api = lines.iter().find(|line| line.contains("checkout-api /")).unwrap();
+    assert!(
+        api.starts_with(&format!("    checkout-api / last execution : {ran_at}")),
+        "{api}"
+    );
+    contains(
+        &ran.stdout,
+        &[
+            "repository name : media/thumbnails / repository size : 1.890 GB / last pushed date : ",
+            " 🟢\n    thumbnails / last execution : ",
+            "    checkout-mail / last execution : no streams yet",
+            "    left-over / last execution : No Log Group",
+            "repository name : empty/for-later / repository size : 0.000 GB / last pushed date : no image 🔴",
+        ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_stay_text_in_every_shape() {
+    let world = hostile().await;
+    let shape = async |output: &str| usage(&world, &["--output", output]).ran().await.well().stdout;
+    let text = shape("text").await;
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.starts_with("repository name : "))
+            .count(),
+        7
+    );
+    assert!(
+        text.contains("repository name : two lines and | pipes, commas / "),
+        "{text}"
+    );
+    let json = report(&world, &[]).await;
+    let listed = json["accounts"][0]["ecr"]["eu-central-1"]["repositories"]
+        .as_array()
+        .unwrap();
+    for name in HOSTILE {
+        assert!(
+            listed
+                .iter()
+                .any(|one| one["repositoryName"] == name && one["images"][0]["tags"][0] == name),
+            "{name}"
+        );
+    }
+    let table = shape("csv").await;
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let names: Vec<String> = table.records().map(|row| row.unwrap()[2].to_owned()).collect();
+    assert_eq!(names.len(), 7);
+    for name in HOSTILE {
+        let cell = if name.starts_with('=') {
+            format!("'{name}")
+        } else {
+            name.to_owned()
+        };
+        assert!(names.contains(&cell), "{name}: {names:?}");
+    }
+    let markdown = shape("markdown").await;
+    assert!(
+        !markdown.contains("<script>") && !markdown.contains("<img"),
+        "{markdown}"
+    );
+    let rows = markdown
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(" MB |"));
+    assert_eq!(rows.count(), 7, "{markdown}");
+    let page = shape("html").await;
+    assert!(
+        !page.contains("<script>alert") && !page.contains("<img src=x"),
+        "a name is no HTML"
+    );
+    assert!(!page.contains("onmouseover=\"alert"), "nor an attribute");
+    assert!(
+        page.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;"),
+        "it is shown as it is"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_needs_nothing_from_elsewhere() {
+    let world = world().await;
+    fill(&world);
+    let page = usage(&world, &["--output", "html", "--include", "ecs"])
+        .ran()
+        .await
+        .well()
+        .stdout;
+    assert!(page.starts_with("<!DOCTYPE html>"), "{}", &page[..80]);
+    for attribute in [" src=", "@import", "url(http", "<link rel=\"stylesheet\""] {
+        assert!(!page.contains(attribute), "{attribute}");
+    }
+    contains(&page, &["default-src 'none'", "legacy/reports", "checkout-mail"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_whole_and_another_command_has_no_page() {
+    let world = world().await;
+    fill(&world);
+    let ran = usage(&world, &["--output", "html", "--out", "out/usage.html"])
+        .ran()
+        .await
+        .well();
+    assert_eq!(ran.stdout, "");
+    assert!(
+        world.file("out/usage.html").ends_with("</html>")
+            || world.file("out/usage.html").trim_end().ends_with("</html>")
+    );
+    let nowhere = usage(&world, &["--out", "/dev/null/usage.txt"]).ran().await.code_is(1);
+    contains(&nowhere.stderr, &["write the report to /dev/null/usage.txt", "--out"]);
+    let plan = world.keeper(&["plan", "--output", "html"]).ran().await.code_is(2);
+    contains(&plan.stderr, &["csv, markdown and html are what `usage` prints"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_since_an_earlier_report_is_told() {
+    let world = world().await;
+    fill(&world);
+    usage(&world, &["--output", "json", "--out", "before.json"])
+        .ran()
+        .await
+        .well();
+    let home = place(&world, OWN, "eu-central-1");
+    image(home, "shop/new", "1", 50_000_000, 0);
+    image(home, "shop/checkout", "v2", 60_000_000, 0);
+    home.remove_repository("legacy/reports");
+    let ran = usage(&world, &["--output", "json", "--since", "before.json"])
+        .ran()
+        .await
+        .well();
+    let changes = &ran.json()["changes"];
+    let mut told: Vec<String> = changes["repositories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} {} {}",
+                one["repositoryName"].as_str().unwrap(),
+                one["changes"],
+                one["images_before"],
+                one["images_now"]
+            )
+        })
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "legacy/reports [\"gone\"] 2 null",
+            "shop/checkout [\"grown\"] 3 4",
+            "shop/new [\"new\"] null 1"
+        ]
+    );
+    let grown = changes["bytes_now"].as_i64().unwrap() - changes["bytes_before"].as_i64().unwrap();
+    // 90.001 and 100.001 MB came, 1,490.002 MB went.
+    assert_eq!(grown, 90_001_000 + 100_001_000 - 1_490_002_000);
+    assert_eq!(changes["not_compared"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_was_not_read_both_times_has_nothing_that_is_new_or_gone() {
+    let world = world().await;
+    fill(&world);
+    usage(&world, &["--output", "json", "--out", "before.json"])
+        .ran()
+        .await
+        .well();
+    place(&world, OWN, "eu-central-1").remove_repository("legacy/reports");
+    // One region alone.
+    let less = [
+        "--role-arn",
+        super::ROLE,
+        "--regions",
+        "us-east-1",
+        "--since",
+        "before.json",
+        "--output",
+        "json",
+    ];
+    let less = super::alone(&world, &less).ran().await.well().json();
+    assert_eq!(less["changes"]["repositories"].as_array().unwrap().len(), 0);
+    let because = &less["changes"]["not_compared"][0];
+    assert_eq!(
+        (&because["region"], &because["because"]),
+        (&"eu-central-1".into(), &"not_asked_now".into())
+    );
+    let text = usage(&world, &["--since", "before.json"]).ran().await.well().stdout;
+    contains(
+        &text,
+        &[
+            "====== CHANGED since ",
+            "legacy/reports in eu-central-1 of 123456789012 : gone : 1.49 GB → nothing",
+        ],
+    );
+    let wrong = usage(&world, &["--since", "none.json"]).ran().await.code_is(2);
+    contains(
+        &wrong.stderr,
+        &["read the earlier report none.json", "--output json --out FILE"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_and_coverage_can_be_had_alone() {
+    let world = world().await;
+    fill(&world);
+    let text = usage(&world, &["--candidates"]).ran().await.well().stdout;
+    contains(
+        &text,
+        &[
+            "/legacy/reports : 1.45 GB in 2 images, 0.15 USD a month : nobody uses it, last push over 6 months ago",
+            "/billing/yearly : 680 MB in 1 image, 0.07 USD a month : its functions last ran over 1 year ago",
+            "2 in all : 2.13 GB, 0.22 USD a month",
+        ],
+    );
+    assert!(!text.contains("REGION"), "{text}");
+    let table = usage(&world, &["--candidates", "--output", "csv"])
+        .ran()
+        .await
+        .well()
+        .stdout;
+    assert_eq!(table.lines().count(), 3, "{table}");
+    let longer = usage(&world, &["--candidates"]).env("ECR_KEEPER_USAGE__UNUSED_AFTER", "2 years");
+    let longer = longer
+        .env("ECR_KEEPER_USAGE__IDLE_AFTER", "2 years")
+        .ran()
+        .await
+        .well()
+        .stdout;
+    contains(&longer, &["No repository was found that could go."]);
+}
