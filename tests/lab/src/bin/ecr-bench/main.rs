@@ -11,6 +11,7 @@ mod start;
 mod table;
 mod tools;
 mod unchanged;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use crate::shared::Shared;
 use crate::table::{Goal, Table};
 use crate::tools::Programs;
 use crate::unchanged::Unchanged;
+use crate::usage::Usage;
 
 /// Measures ecr-keeper's direct engine against crane, regsync and skopeo; prints Markdown, and exits with 1 when a goal is missed
 #[derive(Debug, Parser)]
@@ -180,6 +182,15 @@ async fn run(cli: Cli) -> Result<bool> {
     if wanted("Choosing") {
         let (tags, alone) = (5_000 / part, 100_000);
         tell(choosing::measure(&lab, &programs, cli.rounds, tags, alone).await?);
+    }
+    if wanted("Usage") {
+        let usage = Usage {
+            repositories: 50 / part,
+            images: 100,
+            functions: 100 / part,
+            latency: Duration::from_millis(20),
+        };
+        tell(usage.measure(&lab, &programs, cli.rounds).await?);
     }
     if wanted("Start and size") {
         tell(start::measure(&lab, &programs, cli.rounds).await?);
