@@ -1,7 +1,7 @@
 //! What registries hold over accounts and regions, and who runs it. Pure: what was read makes the report.
 //!
-//! [`Report`] is the contract (`docs/usage-report.md`): its JSON is printed, compared with later ones and drawn as a page. [`Report::of`] joins
-//! what was [`Found`]; [`Report::learn`] adds what manifests consist of, for those that were read.
+//! [`Report`] is the contract (`docs/usage-report.md`): its JSON is printed, compared with later ones and drawn as a page. What was [`Found`]
+//! becomes [`Joined`], which learns what manifests consist of, as far as they were read, and makes the report.
 
 mod account;
 mod address;
