@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::Region;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
-use aws_sdk_ecr::types::{ImageDetail, ImageIdentifier, ImageStatus, ImageTagMutability, Repository};
+use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability, Repository};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
