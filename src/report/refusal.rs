@@ -10,7 +10,7 @@ impl Failure {
         Self {
             message: message(&refused.because, &refused.upstream),
             causes: Vec::new(),
-            hint: Some(hint(&refused.because).into()),
+            hint: Some(hint(&refused.because, refused.target_digest.as_ref()).into()),
         }
     }
 }
@@ -81,8 +81,12 @@ fn of_platforms(upstream: &ImageRef, missing: &[Platform], there: &[Platform]) -
     }
 }
 
-fn hint(because: &RefusedBecause) -> &'static str {
+fn hint(because: &RefusedBecause, target_digest: Option<&Digest>) -> &'static str {
     match because {
+        // Nobody has it: it was only named.
+        RefusedBecause::UpstreamGone if target_digest.is_none() => {
+            "check the name where it is named, in `images`, the repository's resource tags or `digests`"
+        }
         RefusedBecause::UpstreamGone => {
             "remove the tag from ECR, or set missing_upstream: keep to leave such tags as they are"
         }
