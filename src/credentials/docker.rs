@@ -20,6 +20,8 @@ pub struct DockerConfig {
     /// What was read; empty where there is no file.
     text: String,
     root: Members,
+    /// Whether it is another one than the file has.
+    is_changed: bool,
 }
 
 /// Docker's configuration file cannot be used. What is in it is not repeated: it holds logins.
@@ -87,7 +89,12 @@ impl DockerConfig {
             false => Members::of(&text),
         };
         match root {
-            Ok(root) => Ok(Self { path, text, root }),
+            Ok(root) => Ok(Self {
+                path,
+                text,
+                root,
+                is_changed: false,
+            }),
             Err(why) => Err(DockerConfigError::Malformed { path, why }),
         }
     }
@@ -151,6 +158,7 @@ impl DockerConfig {
         let is_there = auths.0.len() < before;
         if is_there {
             self.root.set("auths", auths.text(1));
+            self.is_changed = true;
         }
         Ok(is_there)
     }
@@ -160,24 +168,25 @@ impl DockerConfig {
     /// # Errors
     /// Where it cannot be written.
     pub fn write(&self) -> Result<(), DockerConfigError> {
+        if !self.is_changed {
+            return Ok(());
+        }
         // What ends the file is nobody's, and stays too.
         let end = &self.text[self.text.trim_end().len()..];
         let text = self.root.text(0) + end;
-        match text == self.text {
-            true => Ok(()),
-            false => {
-                atomic::write_private(&self.path, text.as_bytes()).map_err(|source| DockerConfigError::Unwritten {
-                    path: self.path.clone(),
-                    source,
-                })
-            }
-        }
+        atomic::write_private(&self.path, text.as_bytes()).map_err(|source| DockerConfigError::Unwritten {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn set(&mut self, registry: &str, entry: String) -> Result<(), DockerConfigError> {
         let mut auths = self.section("auths")?;
-        auths.set(registry, entry);
-        self.root.set("auths", auths.text(1));
+        if auths.get(registry).is_none_or(|own| own.get() != entry) {
+            auths.set(registry, entry);
+            self.root.set("auths", auths.text(1));
+            self.is_changed = true;
+        }
         Ok(())
     }
 
@@ -368,7 +377,7 @@ mod tests {
     fn what_is_no_configuration_is_told_without_what_is_in_it() {
         let folder = tempfile::tempdir().unwrap();
         for (text, why) in [
-            ("{\"auths\": {\"x\": \"sesame\"", "it is no JSON (line 1, column 26)"),
+            ("{\"auths\": {\"x\": \"sesame\"", "it is no JSON (line 1, column 24)"),
             ("\"sesame\"", "it is no JSON object"),
             ("[\"sesame\"]", "it is no JSON object"),
             ("{} sesame", "it is no JSON (line 1, column 4)"),
