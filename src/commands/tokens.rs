@@ -82,7 +82,8 @@ pub(crate) fn targets(settings: &Settings) -> Vec<Elsewhere> {
 /// Whether a target is the registry at `host`, told by what stands there alone: its host, or a role, which is of the registry's account.
 fn leads_to(target: &Elsewhere, host: &str, usual: &AwsOptions) -> bool {
     match (&target.registry, account_and_region(host)) {
-        (Some(registry), _) => registry == host,
+        // Another host is shown no password of ECR's, but for one whose API the target says itself.
+        (Some(registry), named) => registry == host && (named.is_some() || target.endpoint_url.is_some()),
         (None, Some((account, region))) => {
             // arn:PARTITION:iam::ACCOUNT:role/NAME
             let of_role = target.role_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
@@ -137,5 +138,10 @@ mod tests {
         ] {
             assert_eq!(leads_to(&target, host, &aws), is_it, "{target}");
         }
+        // A registry of somebody else.
+        let mut foreign = target(Some("reg.example.com"), Some("eu-west-1"), None);
+        assert!(!leads_to(&foreign, "reg.example.com", &aws));
+        foreign.endpoint_url = Some("https://ecr.example.com".to_owned());
+        assert!(leads_to(&foreign, "reg.example.com", &aws));
     }
 }

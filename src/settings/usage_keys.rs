@@ -101,9 +101,16 @@ impl Reader {
     }
 }
 
-/// A list, each of which is one.
-fn each<T>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    text.split(',').map(|part| one(part.trim())).collect()
+/// A list, each of which is one. What is named twice is one, too: it would be counted twice.
+fn each<T: PartialEq>(text: &str, one: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let one = one(part.trim())?;
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    Some(all)
 }
 
 /// A time that goes by, in units of the calendar too.
@@ -128,7 +135,7 @@ mod tests {
     fn regions_roles_and_names_are_read_from_a_file() {
         let role = "arn:aws:iam::210987654321:role/reader";
         let yaml = format!(
-            "usage:\n  regions: [eu-central-1, us-east-1]\n  role_arns: [\"{role}\"]\n  include: [lambda, ecs]\n  price_per_gb_month: 0.12\n  \
+            "usage:\n  regions: [eu-central-1, us-east-1, eu-central-1]\n  role_arns: [\"{role}\"]\n  include: [lambda, ecs]\n  price_per_gb_month: 0.12\n  \
              accounts:\n    \"210987654321\": staging\n"
         );
         let settings = settings(&yaml).unwrap();

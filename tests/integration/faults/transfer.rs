@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ecr_lab::images::{Image, Layer, Place, Platform};
+use ecr_lab::images::{Image, Layer, Place, Platform, tiny};
 use ecr_lab::{Act, Fault, RegistryOptions, Software};
 
 use super::{Case, DIGEST, REPOSITORY, UPSTREAM, image, requests, without};
@@ -88,6 +88,8 @@ async fn an_upload_that_has_expired_is_begun_again() {
         .fault(Fault::new("/blobs/uploads/", unknown()).method("PUT").times(1));
     case.works().await;
     let case = case.moved(2).await;
+    // A large layer would still be on its way when it is refused, and the connection breaks.
+    case.world.upstream(UPSTREAM, "1", tiny("small")).await;
     case.target()
         .fault(Fault::new("/blobs/uploads/", unknown()).method("PUT"));
     case.fails(&["write target", "BLOB_UPLOAD_UNKNOWN"]).await;
