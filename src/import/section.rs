@@ -88,7 +88,16 @@ impl<'a> Item<'a> {
         let text = self.text(draft)?;
         let whole = text.split('.').next().unwrap_or_default();
         match whole.parse() {
-            Ok(number) if (least..=most).contains(&number) => Some(number),
+            Ok(number) if (least..=most).contains(&number) => {
+                let rest = &text[whole.len()..];
+                if rest.contains(|c: char| c.is_ascii_digit() && c != '0') {
+                    draft.leave(
+                        self,
+                        format!("it is a whole number here: {number} was taken for {text}"),
+                    );
+                }
+                Some(number)
+            }
             _ => {
                 draft.leave(self, format!("it has to be a number from {least} to {most} here"));
                 None

@@ -109,6 +109,11 @@ fn pattern(text: &str, item: &Item<'_>, draft: &mut Draft) -> Option<(String, bo
         Some(rest) => (rest, true),
         None => (text, false),
     };
+    // There it is a part of the expression, behind `^`.
+    if text.starts_with(' ') {
+        let why = "no tag has the blank behind `!`, which is part of the expression: it leaves nothing out, here as there; was it meant?";
+        draft.leave(item, why);
+    }
     match whole(text, Anchors::Added) {
         Ok(pattern) => Some((pattern, is_inverted)),
         Err(why) => {
@@ -126,7 +131,13 @@ fn kept(mut set: RuleSet, keep: &Item<'_>, text: &str, is_inverted: bool, draft:
     }
     if !set.include_tags.is_empty() {
         let pattern: Pattern = text.parse().ok()?;
-        set.include_tags.retain(|tag| pattern.is_match(tag));
+        let (kept, others): (Vec<String>, Vec<String>) =
+            set.include_tags.into_iter().partition(|tag| pattern.is_match(tag));
+        if !others.is_empty() {
+            let why = format!("it leaves out what is named beside it, as there: {}", others.join(", "));
+            draft.leave(keep, why);
+        }
+        set.include_tags = kept;
         return (!set.include_tags.is_empty()).then_some(set);
     }
     if !set.allow.is_empty() {

@@ -42,6 +42,26 @@ fn dregsy_s_tags() {
         let expected = expected.replace("LONG", long).replace("NONE", &none);
         assert_eq!(images(&dregsy(tags)), format!("{entry}{expected}"), "{tags}");
     }
+    let kept = dregsy("tags: ['1.36', latest, 'semver: 1.x', 'keep: .*musl']");
+    let told = kept
+        .left_out
+        .iter()
+        .map(|left| left.why.to_string())
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        told.contains("it leaves out what is named beside it, as there: 1.36, latest"),
+        "{told}"
+    );
+    let blank = dregsy("tags: ['regex: ! .*-rc.*']");
+    assert!(images(&blank).contains("deny: [' .*-rc.*']"), "{}", images(&blank));
+    let told = blank
+        .left_out
+        .iter()
+        .map(|left| left.why.to_string())
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(told.contains("no tag has the blank behind `!`"), "{told}");
     for nothing in [
         "tags: ['regex: (']",
         "tags: [latest, 'keep: (']",

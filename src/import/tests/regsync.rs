@@ -381,6 +381,7 @@ fn regsync_s_creds() {
             "2 creds.1.pass",
             "2 creds.1.user",
             "3 creds.2.pass",
+            "3 creds.2.reqPerSec",
             "4 creds.3.credHelper",
             "4 creds.3.hostname",
             "4 creds.3.odd",
@@ -394,6 +395,10 @@ fn regsync_s_creds() {
             "9 creds.8.scheme",
             "10 creds.9"
         ]
+    );
+    assert_eq!(
+        why(&imported, "creds.2.reqPerSec"),
+        "it is a whole number here: 5 was taken for 5.5"
     );
     assert!(why(&imported, "creds.7.user").starts_with("no image that was brought over comes from localhost:5001"));
     assert!(why(&imported, "creds.9").contains("it begins with http://"));
