@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::npm::{hyphen_range, in_letters, in_our_words};
 use super::version::{InvalidVersion, Version};
 
 /// Conditions on a version: `>= 1.2, < 2` (all of them), and `~> 1.2 || ~> 2.0` (any of those).
@@ -78,6 +79,9 @@ pub enum InvalidConstraint {
         /// The same in the words that there are.
         instead: String,
     },
+    /// It stands where one of the words in letters does.
+    #[error("{0:?} is no word: write -gt, -ge, -lt, -le, -eq, -ne or -pe")]
+    Word(String),
     /// Several words follow each other.
     #[error("{0:?} is no condition: write a word (= != > >= < <= ~>) and a version, with a comma between several")]
     Condition(String),
@@ -89,7 +93,7 @@ impl InvalidConstraint {
         match self {
             Self::Npm { condition, instead } => Self::Npm {
                 condition,
-                instead: instead.replace("~>", "-pe"),
+                instead: in_letters(&instead),
             },
             other => other,
         }
@@ -139,6 +143,7 @@ impl Constraint {
                     word,
                     version: version(part, text).map_err(InvalidConstraint::in_letters)?,
                 }),
+                (None, None) if part.starts_with('-') => return Err(InvalidConstraint::Word(part.to_owned())),
                 (None, None) => all.push(condition(part).map_err(InvalidConstraint::in_letters)?),
             }
         }
@@ -178,7 +183,13 @@ fn condition(text: &str) -> Result<Condition, InvalidConstraint> {
 fn version(text: &str, condition: &str) -> Result<Version, InvalidConstraint> {
     // Two conditions without a comma between are a mistake of their own.
     if text.contains(char::is_whitespace) {
-        return Err(InvalidConstraint::Condition(condition.to_owned()));
+        return Err(match hyphen_range(condition).or_else(|| in_our_words(condition)) {
+            Some(instead) => InvalidConstraint::Npm {
+                condition: condition.to_owned(),
+                instead,
+            },
+            None => InvalidConstraint::Condition(condition.to_owned()),
+        });
     }
     text.parse().map_err(|why| match in_our_words(condition) {
         Some(instead) => InvalidConstraint::Npm {
@@ -190,26 +201,6 @@ fn version(text: &str, condition: &str) -> Result<Version, InvalidConstraint> {
             why,
         },
     })
-}
-
-/// What npm's and Cargo's users mean by `1.2.x`, `~1.2` and `^1.2`.
-fn in_our_words(condition: &str) -> Option<String> {
-    let wild = [".x", ".X", ".*"].iter().find_map(|end| condition.strip_suffix(end));
-    if let Some(known) = wild {
-        known.parse::<Version>().ok()?;
-        return Some(format!("~> {known}.0"));
-    }
-    if let Some(rest) = condition.strip_prefix('~') {
-        // There `~1.2` stays below 1.3, and `~1` below 2.
-        return Some(match rest.parse::<Version>().ok()?.segments().len() {
-            1 | 2 => format!("~> {rest}.0"),
-            _ => format!("~> {rest}"),
-        });
-    }
-    let rest = condition.strip_prefix('^')?;
-    rest.parse::<Version>().ok()?;
-    let major: u64 = rest.trim_start_matches('v').split('.').next()?.parse().ok()?;
-    (major > 0).then(|| format!(">= {rest}, < {}", major + 1))
 }
 
 impl Condition {
@@ -326,6 +317,12 @@ mod tests {
         for bad in ["", "-ge", "-ge -lt 2", "1.x", "-xx 1"] {
             assert!(Constraint::of_resource_tag(bad).is_err(), "{bad:?}");
         }
+        let why = |text: &str| Constraint::of_resource_tag(text).unwrap_err().to_string();
+        assert_eq!(
+            why("-xx 1.0"),
+            "\"-xx\" is no word: write -gt, -ge, -lt, -le, -eq, -ne or -pe"
+        );
+        assert_eq!(why("==1.2"), "\"==1.2\" is no condition here: write -eq 1.2");
     }
 
     #[test]
@@ -342,6 +339,12 @@ mod tests {
             ("~1.2", "~> 1.2.0"),
             ("~1", "~> 1.0"),
             ("^1.2", ">= 1.2, < 2"),
+            ("~> 1.x", "~> 1.0"),
+            ("== 1.2", "= 1.2"),
+            ("*", ">= 0"),
+            ("1.1 - 1.2", ">= 1.1, < 1.3"),
+            ("1.1 - 2", ">= 1.1, < 3"),
+            ("1.1 - 1.2.3", ">= 1.1, <= 1.2.3"),
         ] {
             assert_eq!(why(text), format!("{text:?} is no condition here: write {instead}"));
             assert!(instead.parse::<Constraint>().is_ok(), "{instead}");

@@ -1,6 +1,7 @@
 //! Which of an upstream's tags are wanted, and why not the others. Pure.
 
 mod constraint;
+mod npm;
 mod passed_over;
 mod rules;
 #[cfg(test)]
