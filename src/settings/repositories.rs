@@ -108,6 +108,14 @@ impl Reader {
         let tags = self.each("repositories.tags.*", |value| {
             (value.chars().count() <= 256).then(|| value.to_owned())
         });
+        for key in self.names_in(&["repositories".to_owned(), "tags".to_owned()]) {
+            if !is_tag_key(&key) {
+                self.lacks(
+                    &["repositories", "tags", &key],
+                    "another key: one of 1 to 128 letters, digits, blanks and _ . : / = + - @, which does not begin with aws:",
+                );
+            }
+        }
         Some(NewRepository {
             image_tag_mutability: image_tag_mutability?,
             mutability_exclusion_filters: filters.unwrap_or_default(),
@@ -119,6 +127,13 @@ impl Reader {
             tags,
         })
     }
+}
+
+/// Whether AWS takes it for a resource tag's key (AWS General Reference, "Tag naming limits and requirements").
+fn is_tag_key(key: &str) -> bool {
+    let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@');
+    let is_aws = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+    (1..=128).contains(&key.chars().count()) && key.chars().all(is_allowed) && !is_aws
 }
 
 fn filters(text: &str) -> Result<Vec<String>, String> {
@@ -159,6 +174,17 @@ mod tests {
         }
         for wrong in ["", "a,", "a b", "*a*b*", "a,b,c,d,e,f", "ä"] {
             assert!(filters(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_resource_tag_s_key_is_what_aws_takes() {
+        // AWS General Reference, "Tag naming limits and requirements".
+        for fine in ["team", "a b:c/d=e+f-g@h_i.j", "\u{e9}quipe"] {
+            assert!(is_tag_key(fine), "{fine}");
+        }
+        for wrong in ["", "aws:x", "AWS:x", "a,b", "a*", &"k".repeat(129)] {
+            assert!(!is_tag_key(wrong), "{wrong}");
         }
     }
 
