@@ -22,6 +22,7 @@ pub mod services;
 pub use error::{AwsError, Trouble};
 pub use listing::Listing;
 pub use login::Login;
+pub use partitions::Partition;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use super::images::filled;
 use super::keys::{Key, key};
 use super::reader::{Reader, Setting};
 use super::values::{from_str, host, region, role, url};
+use crate::aws::Partition;
 use crate::aws::ecr::{account_and_region, host_and_name};
 use crate::image::Repository;
 use crate::mapping::Elsewhere;
@@ -33,6 +34,7 @@ pub(super) const OF_TARGETS: [Key; 5] = [
 ];
 
 /// A repository's name in ECR (API reference, CreateRepository).
+const SHORTEST: usize = 2;
 const LONGEST: usize = 256;
 
 /// A repository in the run's own registry, or in another.
@@ -43,7 +45,8 @@ impl Reader {
     pub(super) fn targets(&mut self, entry: &[String], upstream: Option<&Repository>) -> Vec<Target> {
         let list = [entry, &["targets".to_owned()]].concat();
         let numbers: BTreeSet<usize> = self.entries(&list);
-        let own = self.own_repository(entry, upstream, numbers.is_empty());
+        let says_none = self.inside(&list).next().is_none();
+        let own = self.own_repository(entry, upstream, says_none);
         let mistakes = self.mistakes.len();
         let mut targets = Vec::new();
         for number in numbers {
@@ -87,8 +90,7 @@ impl Reader {
             _ => return None,
         };
         let wrong = match () {
-            () if !is_name(&name) => format!("{name} is no name of a repository in ECR"),
-            () if name.len() > LONGEST => format!("{name} is longer than the {LONGEST} characters of a name in ECR"),
+            () if !is_name(&name) => format!("{name:?} is no repository's name: {}", no_name(&name)),
             () => return Some((elsewhere, name)),
         };
         self.wrong_with(entry, wrong);
@@ -147,6 +149,19 @@ fn repository(text: &str) -> Result<Target, String> {
         true => {
             let (registry, name) = host_and_name(text)?;
             let region = account_and_region(&registry).map(|(_, region)| region.to_owned());
+            let partition = text.split(':').nth(1).unwrap_or_default();
+            if let Some(region) = region
+                .as_deref()
+                .filter(|region| Partition::of_region(region).name != partition)
+            {
+                let own = Partition::of_region(region).name;
+                return Err(format!(
+                    "{region} is in the partition {own}, and the ARN says {partition}"
+                ));
+            }
+            if !is_name(name) {
+                return Err(no_name(name));
+            }
             let elsewhere = Elsewhere {
                 region,
                 registry: Some(registry),
@@ -154,8 +169,19 @@ fn repository(text: &str) -> Result<Target, String> {
             };
             Ok((Some(elsewhere), name.to_owned()))
         }
-        false if is_name(text) && text.len() > 1 => Ok((None, text.to_owned())),
-        false => Err("it is no name".to_owned()),
+        false if is_name(text) => Ok((None, text.to_owned())),
+        false => Err(no_name(text)),
+    }
+}
+
+/// What a name that is none has to be.
+fn no_name(name: &str) -> String {
+    let rule = format!("{SHORTEST} to {LONGEST} lowercase letters and digits, with . _ - or / between");
+    match name.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) && is_name(rest) && self::host(host).is_some() => {
+            format!("{host} is a registry, which targets name; the name alone is {rest}")
+        }
+        _ => format!("a name in ECR is {rule}"),
     }
 }
 
@@ -174,13 +200,37 @@ fn is_name(text: &str) -> bool {
         .split('/')
         .next()
         .is_some_and(|first| account_and_region(first).is_some());
-    !is_of_ecr && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
+    !is_of_ecr
+        && (SHORTEST..=LONGEST).contains(&text.len())
+        && format!("registry.example.com/{text}").parse::<Repository>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::{Given, Settings};
+
+    #[test]
+    fn a_name_that_is_none_is_told_by_ecr_s_rule() {
+        // API reference, CreateRepository: repositoryName.
+        const RULE: &str = "a name in ECR is 2 to 256 lowercase letters and digits, with . _ - or / between";
+        let arn = |name: &str| format!("arn:aws:ecr:eu-west-1:123456789012:repository/{name}");
+        let long = "a".repeat(257);
+        for name in ["a", "A/b", "a//b", "-a", &long, &arn("A/b")] {
+            assert_eq!(repository(name).unwrap_err(), RULE, "{name}");
+        }
+        for host in ["localhost:5000", "123456789012.dkr.ecr.eu-west-1.amazonaws.com"] {
+            assert_eq!(
+                repository(&format!("{host}/x/y")).unwrap_err(),
+                format!("{host} is a registry, which targets name; the name alone is x/y")
+            );
+        }
+        assert_eq!(
+            repository("arn:aws-cn:ecr:eu-west-1:123456789012:repository/a/b").unwrap_err(),
+            "eu-west-1 is in the partition aws, and the ARN says aws-cn"
+        );
+        assert!(repository(&arn("a/b")).is_ok() && repository("ab").is_ok());
+    }
 
     #[test]
     fn an_arn_says_the_registry_and_the_entry_what_a_target_leaves_open() {
