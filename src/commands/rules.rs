@@ -1,5 +1,6 @@
 //! Rules for tags on the command line.
 
+use crate::image::Tag;
 use crate::report::Failure;
 use crate::selection::{Constraint, Pattern, Per, Rules, Suffix, words};
 
@@ -57,8 +58,8 @@ impl RuleOptions {
     /// Where a list that was given has nothing in it.
     pub(super) fn rules(&self) -> Result<Rules, Failure> {
         Ok(Rules {
-            include_tags: list("--include-tag", &self.include_tag)?,
-            exclude_tags: list("--exclude-tag", &self.exclude_tag)?,
+            include_tags: named("--include-tag", &self.include_tag)?,
+            exclude_tags: named("--exclude-tag", &self.exclude_tag)?,
             include_rls: list("--include-rls", &self.include_rls)?,
             exclude_rls: list("--exclude-rls", &self.exclude_rls)?,
             constraint: self.constraint.clone(),
@@ -71,6 +72,17 @@ impl RuleOptions {
             newest_per: self.newest_per,
         })
     }
+}
+
+/// Tags, each of which can be one.
+fn named(flag: &str, given: &[String]) -> Result<Vec<Tag>, Failure> {
+    let words = list(flag, given)?;
+    let all: Result<Vec<Tag>, _> = words.iter().map(|word| word.parse()).collect();
+    all.map_err(|why| Failure {
+        message: format!("{flag}: {why}"),
+        causes: Vec::new(),
+        hint: Some("write a tag as registries have it; --allow and --deny take regular expressions".into()),
+    })
 }
 
 /// An empty list would mean that there is no such rule: not what somebody means whose variable is empty.

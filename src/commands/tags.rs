@@ -1,5 +1,6 @@
 //! `tags`: the tags of an upstream that rules choose.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -56,9 +57,23 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     if choice.chosen.is_empty() && !options.explain {
         tracing::warn!("none of {} tags is chosen; --explain says why of each", tags.len());
     }
-    let tags = Tags::new(options.upstream.clone(), choice, options.explain);
+    let missing = absent(&selection, &tags);
+    for tag in &missing {
+        let place = options
+            .upstream
+            .as_ref()
+            .map_or("the list".to_owned(), Repository::to_string);
+        tracing::warn!("--include-tag names {tag}, and {place} has no such tag");
+    }
+    let tags = Tags::new(options.upstream.clone(), choice, missing, options.explain);
     context.print(&tags, |tags, out| tags.write_text(out))?;
     Ok(0)
+}
+
+/// What is named and is not there; each once.
+fn absent(selection: &Selection, tags: &[Tag]) -> Vec<Tag> {
+    let named: BTreeSet<Tag> = selection.named_tags().collect();
+    named.into_iter().filter(|tag| !tags.contains(tag)).collect()
 }
 
 async fn ask(upstream: &Repository, context: &Context) -> Result<Vec<Tag>, CommandError> {
@@ -98,15 +113,19 @@ fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match line.trim().parse() {
             Ok(tag) => tags.push(tag),
-            Err(error) => mistakes.push(format!("line {}: {error}", at + 1)),
+            Err(_) => mistakes.push(format!("line {}: {:?} is no tag", at + 1, line.trim())),
         }
     }
     match mistakes.is_empty() {
         true => Ok(tags),
         false => Err(Failure {
-            message: format!("read the tags in {name}"),
-            causes: mistakes,
-            hint: Some("write one tag on each line, without a repository before it".into()),
+            message: format!("read the tags in {name}: {}", mistakes.join("; ")),
+            causes: Vec::new(),
+            hint: Some(
+                "write one tag on each line, without a repository before it: at most 128 letters, digits, _ . and -, the first \
+                 no . or -"
+                    .into(),
+            ),
         }),
     }
 }

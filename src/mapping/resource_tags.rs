@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::Named;
-use crate::image::Repository;
-use crate::selection::{Constraint, MAX_SELECTED, Rules, Selection, words};
+use crate::image::{Repository, Tag};
+use crate::selection::{Constraint, MAX_SELECTED, Rules, Selection, tags, words};
 
 const PREFIX: &str = "ecr_sync_";
 
@@ -136,8 +136,8 @@ impl Reader<'_> {
         let list = |text: Option<String>| text.map(|text| words(&text)).unwrap_or_default();
         let number = |text: &str| text.parse::<i64>().map_err(|_| format!("{text:?} is no whole number"));
         let rules = Rules {
-            include_tags: list(self.text("include_tags")),
-            exclude_tags: list(self.text("exclude_tags")),
+            include_tags: self.value("include_tags", named).unwrap_or_default(),
+            exclude_tags: self.value("exclude_tags", named).unwrap_or_default(),
             include_rls: list(self.text("include_rls")),
             exclude_rls: list(self.text("exclude_rls")),
             constraint: self.value("constraint", |text| {
@@ -175,6 +175,10 @@ fn from_str<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|why: T::Err| why.to_string())
 }
 
+fn named(text: &str) -> Result<Vec<Tag>, String> {
+    tags(text).map_err(|why| why.to_string())
+}
+
 fn flag(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
@@ -186,7 +190,6 @@ fn flag(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Tag;
 
     fn named(tags: &[(&str, &str)]) -> Result<Option<Named>, Vec<String>> {
         let tags = tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
@@ -244,12 +247,15 @@ mod tests {
             ("ecr_sync_newest", "0"),
             ("ecr_sync_suffix", "alpine"),
             ("ecr_sync_include_tag", "latest"),
+            ("ecr_sync_include_tags", "latest -x app:1"),
         ]);
         assert_eq!(
             mistakes.unwrap_err(),
             [
                 "tag ecr_sync_include_tag of repository base/app: no such tag; did you mean ecr_sync_include_tags?",
                 "tag ecr_sync_source of repository base/app: is not there, and ecr_sync_opt is in: name the upstream's repository",
+                "tag ecr_sync_include_tags of repository base/app: \"-x\" is no tag (at most 128 letters, digits, '_', '.' and '-', not \
+                 beginning with '.' or '-')",
                 "tag ecr_sync_constraint of repository base/app: \"1.x\" is no condition here: write -pe 1.0",
                 "tag ecr_sync_release_only of repository base/app: \"yes\" is neither true nor false",
                 "tag ecr_sync_max_results of repository base/app: \"many\" is no whole number",

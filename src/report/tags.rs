@@ -17,6 +17,8 @@ pub struct Tags {
     pub upstream: Option<Repository>,
     /// Those that are chosen: plain tags by their letters, then versions from the newest on.
     pub tags: Vec<Tag>,
+    /// Those that are named, and that the upstream has not got.
+    pub missing: Vec<Tag>,
     /// The others, in the same order, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<Vec<PassedOverTag>>,
@@ -34,8 +36,8 @@ pub struct PassedOverTag {
 }
 
 impl Tags {
-    /// Of a choice; with the tags that were passed over, where `explain` asks for them.
-    pub fn new(upstream: Option<Repository>, choice: Choice, explain: bool) -> Self {
+    /// Of a choice, and what it misses; with the tags that were passed over, where `explain` asks for them.
+    pub fn new(upstream: Option<Repository>, choice: Choice, missing: Vec<Tag>, explain: bool) -> Self {
         let passed_over = choice.passed_over.into_iter().map(|(tag, because)| PassedOverTag {
             tag,
             reason: reason(&because),
@@ -45,6 +47,7 @@ impl Tags {
             schema_version: SCHEMA_VERSION,
             upstream,
             tags: choice.chosen,
+            missing,
             passed_over: explain.then(|| passed_over.collect()),
         }
     }

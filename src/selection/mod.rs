@@ -15,7 +15,7 @@ pub use version::{InvalidVersion, Version};
 
 use std::cmp::{Ordering, Reverse};
 
-use crate::image::Tag;
+use crate::image::{InvalidReference, Tag};
 
 /// How many tags may be chosen, where nobody says: more are rather a mistake in the rules than meant.
 pub const MAX_SELECTED: usize = 1000;
@@ -167,6 +167,14 @@ impl Selection {
             }),
         }
     }
+}
+
+/// The tags of a list in one text: with commas, spaces or both between.
+///
+/// # Errors
+/// Where a word of it can be no tag.
+pub fn tags(text: &str) -> Result<Vec<Tag>, InvalidReference> {
+    words(text).iter().map(|word| word.parse()).collect()
 }
 
 /// The words of a list in one text: with commas, spaces or both between.

@@ -19,9 +19,9 @@ use crate::image::Tag;
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// These tags, whatever else is said.
-    pub include_tags: Vec<String>,
+    pub include_tags: Vec<Tag>,
     /// All tags but these.
-    pub exclude_tags: Vec<String>,
+    pub exclude_tags: Vec<Tag>,
     /// Versions with a part in their suffix that begins with one of these words.
     pub include_rls: Vec<String>,
     /// None with a part in its suffix that begins with one of these words. By itself this chooses nothing.
@@ -212,17 +212,17 @@ impl Rules {
     }
 
     pub(super) fn named_tags(&self) -> impl Iterator<Item = Tag> {
-        let tags = self.include_tags.iter().filter_map(|tag| tag.parse().ok());
-        tags.filter(|tag: &Tag| !self.deny.iter().any(|pattern| pattern.is_match(tag.as_str())))
+        let is_denied = |tag: &Tag| self.deny.iter().any(|pattern| pattern.is_match(tag.as_str()));
+        self.include_tags.iter().filter(move |tag| !is_denied(tag)).cloned()
     }
 
     fn names(&self, tag: &str) -> bool {
-        self.include_tags.iter().any(|named| named == tag)
+        self.include_tags.iter().any(|named| named.as_str() == tag)
     }
 
     /// What excludes a tag by its name; none where no names are excluded.
     fn excludes(&self, tag: &str) -> Option<Result<(), PassedOver>> {
-        let named = || self.exclude_tags.iter().any(|named| named == tag);
+        let named = || self.exclude_tags.iter().any(|named| named.as_str() == tag);
         (!self.exclude_tags.is_empty()).then(|| match named() {
             true => Err(PassedOver::Excluded),
             false => Ok(()),
@@ -236,8 +236,9 @@ impl Rules {
 
     /// Whether none of the rules is set that choose: then everything is chosen.
     fn choose_all(&self) -> bool {
-        let lists = [&self.exclude_tags, &self.include_rls, &self.exclude_rls];
-        lists.iter().all(|list| list.is_empty())
+        let has_words = !self.include_rls.is_empty() || !self.exclude_rls.is_empty();
+        self.exclude_tags.is_empty()
+            && !has_words
             && self.constraint.is_none()
             && self.suffix.is_none()
             && (self.include_tags.is_empty() || self.has_own())

@@ -27,6 +27,10 @@ fn list(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
+fn named(tags: &[&str]) -> Vec<Tag> {
+    tags.iter().map(|tag| tag.parse().unwrap()).collect()
+}
+
 fn constraint(text: &str) -> Option<Constraint> {
     Some(text.parse().unwrap())
 }
@@ -74,7 +78,7 @@ fn nothing_set_chooses_everything_but_what_only_looks_like_a_version() {
 fn the_places_of_signatures_are_never_chosen() {
     let place = format!("sha256-{}.sig", "a".repeat(64));
     let rules = Rules {
-        include_tags: vec![place.clone()],
+        include_tags: tags(&place).unwrap(),
         ..Rules::default()
     };
     assert_eq!(chosen(rules, &[&place]), [""; 0]);
@@ -84,7 +88,7 @@ fn the_places_of_signatures_are_never_chosen() {
 #[test]
 fn include_tags_alone_chooses_just_these_also_one_that_only_looks_like_a_version() {
     let rules = Rules {
-        include_tags: list(&["latest", "1.25", "7.3.x-foo", "absent"]),
+        include_tags: named(&["latest", "1.25", "7.3.x-foo", "absent"]),
         ..Rules::default()
     };
     assert_eq!(chosen(rules, TAGS), ["7.3.x-foo", "latest", "1.25"]);
@@ -93,7 +97,7 @@ fn include_tags_alone_chooses_just_these_also_one_that_only_looks_like_a_version
 #[test]
 fn exclude_tags_alone_chooses_all_but_these() {
     let rules = Rules {
-        exclude_tags: list(&["latest", "1.25", "3", "v2.0"]),
+        exclude_tags: named(&["latest", "1.25", "3", "v2.0"]),
         ..Rules::default()
     };
     assert_eq!(
@@ -192,7 +196,7 @@ fn max_results_counts_in_the_order_in_which_tags_are_told() {
 #[test]
 fn with_include_tags_and_no_constraint_as_many_are_chosen_as_are_named() {
     let rules = |constraint| Rules {
-        include_tags: list(&["latest"]),
+        include_tags: named(&["latest"]),
         include_rls: list(&["alpine"]),
         max_results: 3,
         constraint,
@@ -287,7 +291,7 @@ fn the_newest_are_counted_for_all_or_for_each_group() {
 #[test]
 fn what_is_named_stays_beside_the_newest() {
     let rules = Rules {
-        include_tags: list(&["1.0", "latest"]),
+        include_tags: named(&["1.0", "latest"]),
         constraint: constraint("> 0"),
         newest: Some(1),
         ..Rules::default()
@@ -301,7 +305,7 @@ fn what_is_named_stays_beside_the_newest() {
 #[test]
 fn what_is_named_comes_beside_what_our_own_rules_choose() {
     let named = |tag: &str| Rules {
-        include_tags: list(&[tag]),
+        include_tags: tags(tag).unwrap(),
         ..Rules::default()
     };
     let suffix = Rules {

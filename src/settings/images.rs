@@ -9,7 +9,7 @@ use super::layers::Found;
 use super::reader::{Reader, Setting, Why, text_of};
 use super::rule_keys::OF_ENTRIES;
 use super::values::{flag, from_str, pattern, platforms, suffix, within};
-use crate::image::{Digest, Platforms, Repository, Tag};
+use crate::image::{Digest, InvalidReference, Platforms, Repository, Tag};
 use crate::mapping::{Elsewhere, Named};
 use crate::plan::{EngineKind, Safety};
 use crate::selection::{Constraint, MAX_SELECTED, Pattern, Per, Rules, Selection, words};
@@ -77,6 +77,8 @@ impl Reader {
     pub(super) fn entries(&self, list: &[String]) -> BTreeSet<usize> {
         let inside = self.inside(list);
         inside
+            // What is no section is a mistake already.
+            .filter(|(place, _)| place.len() > list.len() + 1)
             .filter_map(|(place, _)| place.get(list.len())?.parse().ok())
             .collect()
     }
@@ -163,10 +165,10 @@ impl Reader {
 
     fn rules(&mut self, at: &[String]) -> Rules {
         let rules = Rules {
-            include_tags: self.words(at, "include_tags"),
-            exclude_tags: self.words(at, "exclude_tags"),
-            include_rls: self.words(at, "include_rls"),
-            exclude_rls: self.words(at, "exclude_rls"),
+            include_tags: self.listed(at, "include_tags", named),
+            exclude_tags: self.listed(at, "exclude_tags", named),
+            include_rls: self.listed(at, "include_rls", word),
+            exclude_rls: self.listed(at, "exclude_rls", word),
             constraint: self.told(at, "constraint", |text| {
                 text.parse::<Constraint>().map_err(|why| why.to_string())
             }),
@@ -228,38 +230,39 @@ impl Reader {
         self.read(&setting, &|text| parse(text).map_err(Some))
     }
 
-    /// A list of words; in one text there are commas or spaces between.
-    fn words(&mut self, section: &[String], key: &str) -> Vec<String> {
-        if self.is_empty_list(section, key) {
-            return Vec::new();
-        }
-        let parse = |text: &str| match words(text) {
-            words if words.is_empty() => Err("it names nothing; leave it out".to_owned()),
-            words => Ok(words),
-        };
-        self.told(section, key, parse).unwrap_or_default()
-    }
-
-    /// Whether it is what a sample file has in the place of a list.
-    fn is_empty_list(&self, section: &[String], key: &str) -> bool {
-        let setting = self.at(section, key);
-        setting.is_some_and(|setting| matches!(&setting.found.value.kind, ValueKind::Array(items) if items.is_empty()))
+    /// What each of a list is; in one text there are commas or spaces between.
+    fn listed<T>(&mut self, section: &[String], key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        self.list(section, key, &words, &parse)
     }
 
     /// A list of patterns; one text is one of them, since a comma may be a part of it.
     pub(super) fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
-        let Some(setting) = self.at(section, key).filter(|_| !self.is_empty_list(section, key)) else {
+        self.list(section, key, &|text| vec![text.to_owned()], &pattern)
+    }
+
+    /// An empty list would mean that there is no such rule, and choose everything.
+    fn list<T>(
+        &mut self,
+        section: &[String],
+        key: &str,
+        split: &dyn Fn(&str) -> Vec<String>,
+        parse: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let Some(setting) = self.at(section, key) else {
             return Vec::new();
         };
         let texts: Option<Vec<String>> = match &setting.found.value.kind {
             ValueKind::Array(items) => items.iter().map(text_of).collect(),
-            _ => text_of(&setting.found.value).map(|text| vec![text]),
+            _ => text_of(&setting.found.value).map(|text| split(&text)),
         };
-        let parse = |_: &str| -> Result<Vec<Pattern>, Why> {
-            let texts = texts.as_deref().filter(|texts| !texts.is_empty()).ok_or(None)?;
-            texts.iter().map(|text| pattern(text).map_err(Some)).collect()
+        let read = |_: &str| -> Result<Vec<T>, Why> {
+            let texts = texts.as_deref().ok_or(None)?;
+            if texts.is_empty() {
+                return Err(Some("it names nothing; leave it out".to_owned()));
+            }
+            texts.iter().map(|text| parse(text).map_err(Some)).collect()
         };
-        self.read(&setting, &parse).unwrap_or_default()
+        self.read(&setting, &read).unwrap_or_default()
     }
 
     pub(super) fn lacking(&mut self, entry: &[String], what: &str) {
@@ -273,6 +276,18 @@ impl Reader {
             key: entry.join("."),
             problem,
         });
+    }
+}
+
+fn named(text: &str) -> Result<Tag, String> {
+    text.parse().map_err(|why: InvalidReference| why.to_string())
+}
+
+/// One of a list, in which each stands by itself.
+fn word(text: &str) -> Result<String, String> {
+    match words(text).as_slice() {
+        [one] if one == text => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is no word: write each word by itself")),
     }
 }
 

@@ -7,6 +7,7 @@ use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKin
 
 use super::fetch::{self, Secrets};
 use super::keys::keys;
+use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::variables;
 use super::{Mistake, SettingsError, Written};
 
@@ -267,25 +268,32 @@ fn said(values: &[(&'static str, String)], origin: &str) -> Layer {
     Layer(values.iter().map(one).collect())
 }
 
+/// Whether what is empty here is a mistake: an entry of a list, or what says in one which tags come. Without it everything would.
+fn has_to_say_something(place: &[String]) -> bool {
+    let is_list = |place: &[String]| keys().any(|key| key.is_of_list_at(place));
+    let Some((last, section)) = place.split_last().filter(|(_, section)| !section.is_empty()) else {
+        return false;
+    };
+    let is_rule = || OF_ENTRIES.iter().chain(&OF_SETS).any(|key| key.is_at(place));
+    let is_digests = || last == "digests" && keys().any(|key| key.is_below(place));
+    is_list(place) || is_list(section) || is_rule() || is_digests()
+}
+
 /// `from` is the origin of what it is in.
 fn flatten(place: Vec<String>, value: Value, from: &str, places: &mut Places) {
     let origin = value.origin().unwrap_or(from).to_owned();
+    let is_list = keys().any(|key| key.is_of_list_at(&place));
+    let must_say = has_to_say_something(&place);
     match value.kind {
-        ValueKind::Nil => {}
-        ValueKind::Array(entries) if keys().any(|key| key.is_of_list_at(&place)) => {
+        ValueKind::Nil if !must_say => {}
+        ValueKind::Array(entries) if is_list && !(entries.is_empty() && must_say) => {
             for (at, entry) in entries.into_iter().enumerate() {
                 let mut inner = place.clone();
                 inner.push((at + 1).to_string());
-                let known = places.len();
-                flatten(inner.clone(), entry, &origin, places);
-                // One that says nothing is a mistake, and no entry less.
-                if places.len() == known {
-                    let (value, origin) = (Value::new(Some(&origin), ValueKind::Nil), origin.clone());
-                    places.insert(inner, Found { value, origin });
-                }
+                flatten(inner, entry, &origin, places);
             }
         }
-        ValueKind::Table(table) => {
+        ValueKind::Table(table) if !(table.is_empty() && must_say) => {
             for (key, value) in table {
                 let mut inner = place.clone();
                 inner.push(key);

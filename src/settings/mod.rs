@@ -19,6 +19,8 @@ mod repositories;
 mod rule_keys;
 mod schema;
 mod serve_keys;
+mod shapes;
+mod show;
 mod targets;
 mod usage_keys;
 mod values;
@@ -35,6 +37,7 @@ pub use layers::Given;
 pub use read::usual_ledger;
 pub use schema::schema;
 pub use serve_keys::interval;
+pub use show::{Shown, show};
 pub use variables::{environment, variable_of_registry};
 
 use std::collections::BTreeMap;
@@ -58,8 +61,6 @@ use crate::selection::Pattern;
 use crate::survey::{Compare, Part};
 use crate::usage::Rules;
 use crate::work::WorkOptions;
-
-use self::layers::Places;
 
 /// All that a run needs to know.
 #[derive(Debug, Clone)]
@@ -142,17 +143,6 @@ pub struct Settings {
     pub without_effect: Vec<Mistake>,
 }
 
-/// One line of `config show`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Shown {
-    /// The setting.
-    pub key: String,
-    /// Its value; a secret's is masked; none where it is not set.
-    pub value: Option<String>,
-    /// Where that came from.
-    pub origin: Option<String>,
-}
-
 /// A settings file, as it was when it was read. It may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Written {
@@ -205,30 +195,13 @@ impl Settings {
     }
 }
 
-/// Every setting with its value and where that came from, secrets masked. Wrong values are shown too: they are there.
-pub fn show(file: Option<&Written>, given: &Given) -> Result<Vec<Shown>, SettingsError> {
-    let mut places: Places = layers::read(file, given)?;
-    let mut shown = Vec::new();
-    for key in keys() {
-        let own: Vec<_> = places.extract_if(.., |place, _| key.is_at(place)).collect();
-        if own.is_empty() && !key.path.contains(['*', '#']) {
-            let usual = (key.path == "ledger").then(|| read::usual_ledger().display().to_string());
-            shown.push(Shown {
-                key: key.path.to_owned(),
-                origin: usual.is_some().then(|| "default".to_owned()),
-                value: usual,
-            });
-        }
-        shown.extend(own.into_iter().map(|(place, found)| Shown {
-            key: place.join("."),
-            value: Some(match key.secret {
-                true => "(secret)".to_owned(),
-                false => reader::shown(&found.value).unwrap_or_default(),
-            }),
-            origin: Some(found.origin),
-        }));
-    }
-    Ok(shown)
+/// By the file or variable, then by the key, in which numbers count as such.
+fn in_order(mistake: &Mistake) -> (String, Vec<(usize, String)>) {
+    let part = |part: &str| match part.parse() {
+        Ok(number) => (number, String::new()),
+        Err(_) => (0, part.to_owned()),
+    };
+    (mistake.origin.clone(), mistake.key.split('.').map(part).collect())
 }
 
 #[cfg(test)]

@@ -123,6 +123,8 @@ impl Reader {
 
     fn tags_of(&mut self, policy: Section<'_>, key: &str, usual: &[Pattern]) -> Vec<Pattern> {
         match self.at(policy, key) {
+            // No exceptions, where there are some for all.
+            Some(setting) if setting.is_empty_list() => Vec::new(),
             Some(_) => self.patterns(policy, key),
             None => usual.to_vec(),
         }

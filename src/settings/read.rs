@@ -12,7 +12,7 @@ use super::values::{
     bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pattern, platforms,
     text, within,
 };
-use super::{Settings, SettingsError};
+use super::{Settings, SettingsError, in_order};
 use crate::atomic::meant_by;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
@@ -34,9 +34,7 @@ pub(super) fn settings(places: Places) -> Result<Settings, SettingsError> {
     match (settings, reader.mistakes.is_empty()) {
         (Some(settings), true) => Ok(settings),
         _ => {
-            reader
-                .mistakes
-                .sort_by(|one, other| (&one.origin, &one.key).cmp(&(&other.origin, &other.key)));
+            reader.mistakes.sort_by_cached_key(in_order);
             Err(SettingsError::Invalid(reader.mistakes))
         }
     }

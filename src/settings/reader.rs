@@ -6,16 +6,20 @@ use std::collections::BTreeMap;
 use config::{Value, ValueKind};
 
 use super::Mistake;
-use super::keys::{Key, Shape, keys, nearest};
+use super::keys::{Key, Shape, keys};
 use super::layers::{Found, Places, rank};
+use super::shapes::misshapen;
 use super::values::host;
 
-/// A value as people may see it: without what stands before an `@`, which in an address is a login.
+/// A value as people may see it: without what stands before an `@`, which in an address is a login. A word such as `@daily` and a
+/// digest have none before it.
 pub(super) fn shown(value: &Value) -> Option<String> {
     let text = text_of(value)?;
+    let is_digest = |rest: &str| rest.starts_with("sha256:") || rest.starts_with("sha512:");
     Some(match text.rfind('@') {
+        Some(0) | None => text,
+        Some(at) if is_digest(&text[at + 1..]) && !text.contains("://") && text.matches('@').count() == 1 => text,
         Some(at) => format!("…{}", &text[at..]),
-        None => text,
     })
 }
 
@@ -51,7 +55,7 @@ impl Reader {
     /// Of all that was found; what has no key is a mistake already.
     pub(super) fn new(places: Places) -> Self {
         Self {
-            mistakes: unknown(&places),
+            mistakes: misshapen(&places),
             without_effect: Vec::new(),
             places,
         }
@@ -132,11 +136,14 @@ impl Reader {
             (Shape::List, ValueKind::Array(items)) => {
                 items.iter().all(|item| matches!(item.kind, ValueKind::String(_)))
             }
-            (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_)) => false,
+            (Shape::Text | Shape::Choice(_) | Shape::List, _) | (_, ValueKind::Array(_) | ValueKind::Nil) => false,
             (Shape::Number(..) | Shape::Decimal | Shape::Flag, _) => true,
         };
-        if !fits {
+        let is_right_in_quotes = || text.as_deref().is_some_and(|text| parse(text).is_ok());
+        let is_list_or_nothing = matches!(kind, ValueKind::Array(_) | ValueKind::Nil);
+        if !fits && (is_list_or_nothing || is_right_in_quotes()) {
             let mend = match kind {
+                ValueKind::Nil => "has no value: say one, or leave it out",
                 ValueKind::Array(_) if setting.key.shape == Shape::List => {
                     "has something that is not text in YAML: put each in quotes"
                 }
@@ -206,6 +213,10 @@ impl Reader {
 }
 
 impl Setting {
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.found.value.kind, ValueKind::Array(items) if items.is_empty())
+    }
+
     pub(super) fn mistake(&self, problem: String) -> Mistake {
         Mistake {
             origin: self.found.origin.clone(),
@@ -215,28 +226,6 @@ impl Setting {
     }
 }
 
-fn unknown(places: &Places) -> Vec<Mistake> {
-    let mistake = |(place, found): (&Vec<String>, &Found)| {
-        if keys().any(|key| key.is_at(place)) {
-            return None;
-        }
-        let inside = keys().filter(|key| key.is_below(place));
-        let inside: Vec<String> = inside.map(|key| key.path.replace('#', "N")).collect();
-        let problem = match (inside.is_empty(), nearest(place)) {
-            _ if is_of_list(&place[0]) => "is in a list, which only a settings file can name the entries of".to_owned(),
-            (false, _) => format!("is a section; allowed in it: {}", inside.join(", ")),
-            (true, Some(near)) => format!("no such setting; did you mean {near}?"),
-            (true, None) => "no such setting; `ecr-keeper config show` lists all".to_owned(),
-        };
-        Some(Mistake {
-            origin: found.origin.clone(),
-            key: place.join("."),
-            problem,
-        })
-    };
-    places.iter().filter_map(mistake).collect()
-}
-
 /// A name that the user chose, as it is used: registries are hosts, and Docker Hub has several.
 fn own_name(path: &str, written: &str) -> Option<String> {
     match (path.starts_with("registries."), written) {
@@ -244,10 +233,4 @@ fn own_name(path: &str, written: &str) -> Option<String> {
         (true, written) => host(written),
         (false, written) => Some(written.to_owned()),
     }
-}
-
-/// Whether a name is what a variable for an entry of a list comes to.
-fn is_of_list(name: &str) -> bool {
-    let list = name.split_once('.').map(|(list, _)| [list.to_owned()]);
-    list.is_some_and(|list| keys().any(|key| key.is_of_list_at(&list)))
 }

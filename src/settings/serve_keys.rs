@@ -20,7 +20,7 @@ pub(super) const OF_SERVE: [Key; 6] = [
     key(
         "schedule.cron",
         None,
-        "five fields (minute, hour, day of month, month, day of week), such as 0 3 * * *; or @hourly, @daily, @weekly",
+        "five fields (minute, hour, day of month, month, day of week), such as 0 3 * * *; or @hourly, @daily, @weekly, @monthly, @yearly",
     )
     .about(
         "serve begins a run at the times of this cron expression. One that passes while no process is there is missed, also across a \

@@ -410,7 +410,8 @@ impl Reader {
     /// One of lambda-ecr-image-sync's. An upstream's name goes behind the prefix as it is written there: `docker.io/nginx` as `nginx`.
     fn image(&self, entry: &Map<String, Value>) -> Value {
         let mut image = entry.clone();
-        image.retain(|_, value| is_said(value));
+        // A list without anything in it is no rule there.
+        image.retain(|_, value| is_said(value) && value.as_array().is_none_or(|list| !list.is_empty()));
         let own = image.remove("repo_prefix");
         let own = own
             .as_ref()

@@ -349,7 +349,7 @@ async fn every_mistake_in_images_is_told_at_once() {
         "images:\n  - {upstream: 'app:1', repository: base/image/app, constraint: '>= 1.x'}\n  \
          - {repository: base/image/app, repo_prefix: base/image}\n  \
          - {upstream: app, newest: 0, newest_per: patch, allow: ['a(', 'b{1,2}'], sufix: none}\n  \
-         - {upstream: app, repository: base/one, suffix: none, release_only: true, include_tags: []}\n  \
+         - {upstream: app, repository: base/one, suffix: none, release_only: true, include_tags: [latest]}\n  \
          - {upstream: tool, repository: base/one, any: [{constraint: '1'}], newest: 1}\n  - text\n  -\n  \
          - {upstream: app, repository: base/two, include_tags: [1.10], any: [{constraint: }]}\n  \
          - {upstream: app, repository: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/three}\nconstraint: '1'\n",
@@ -368,11 +368,10 @@ async fn every_mistake_in_images_is_told_at_once() {
         "images.4.release_only: suffix takes its place",
         "images.5: base/one would follow both docker.io/library/tool and docker.io/library/app, which images.4 of",
         "images.5.newest: put it into each of the sets of images.5.any",
-        "images.6: is a section",
-        "images.7: is a section; allowed in it: images.N.upstream",
-        "images.7: needs upstream",
+        "images.6: is no entry, which has upstream",
+        "images.7: says nothing; an entry has upstream",
         "images.8.include_tags: has something that is not text in YAML",
-        "images.8.any.1: is a section",
+        "images.8.any.1.constraint: has no value",
         "images.9.repository: \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/three\" is not allowed",
         "settings.yaml: constraint: no such setting; did you mean images.N.constraint?",
     ] {

@@ -41,6 +41,32 @@ async fn listed(run: Run) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_and_not_there_is_told_and_what_can_be_no_tag_is_refused() {
+    let world = world().await;
+    let named = ["tags", "library/app", "--include-tag", "latest,nosuch"];
+    let ran = world.keeper(&named).ran().await.well();
+    assert_eq!(ran.stdout, "latest\n");
+    let says = "--include-tag names nosuch, and docker.io/library/app has no such tag";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    let ran = world
+        .keeper(&[&named[..], &["--output", "json"]].concat())
+        .ran()
+        .await
+        .well();
+    assert_eq!(ran.json()["missing"], json!(["nosuch"]));
+    let ran = world
+        .keeper(&["tags", "library/app", "--include-tag=app:1"])
+        .ran()
+        .await
+        .code_is(2);
+    assert!(
+        ran.stderr.contains("--include-tag: \"app:1\" is no tag"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_chosen_tags_come_one_a_line_from_all_pages() {
     let world = world().await;
     assert_eq!(

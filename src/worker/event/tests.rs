@@ -52,8 +52,6 @@ fn an_old_event_of_lambda_ecr_image_sync_is_read() {
                     "repository": "ecr/cm/hashicorp/tfc-agent",
                     "constraint": "~>2.0",
                     "exclude_rls": ["beta", "rc"],
-                    "exclude_tags": [],
-                    "include_tags": [],
                     "include_rls": ["linux", "debian", "cee"],
                     "max_results": 10
                 },
