@@ -128,7 +128,7 @@ impl Keyring {
         };
         let found = match tokio::time::timeout(HELPER_TIMEOUT, asked).await {
             Err(_) => return Err(failed("the helper does not answer".to_owned())),
-            Ok(Err(panic)) => return Err(failed(panic.to_string())),
+            Ok(Err(ended)) => return Err(failed(ended.to_string())),
             Ok(Ok(found)) => found?,
         };
         docker.insert(host.to_owned(), found.clone());

@@ -7,7 +7,11 @@ use clap::Parser;
 use ecr_keeper::cli::{Cli, run};
 use ecr_keeper::worker;
 
+/// What Rust's own programs end with after a panic.
+const PANICKED: i32 = 101;
+
 fn main() -> ExitCode {
+    end_at_a_panic();
     let is_helper = worker::is_helper();
     let cli = (!is_helper && !worker::is_function()).then(Cli::parse);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -27,4 +31,14 @@ fn main() -> ExitCode {
     // A credential helper that hangs is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
+}
+
+/// A panic is a mistake of ours, and nobody knows what still holds after it: whichever task has it, it is told, and the program ends there. It
+/// does not end by the signal that `panic = "abort"` would raise: that may write a core, with the logins in it.
+fn end_at_a_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::exit(PANICKED);
+    }));
 }

@@ -69,7 +69,6 @@ impl Door {
     /// Lets nobody in any more; who is in has so long to end. The address is free at once.
     pub async fn close(mut self, patience: Duration) {
         self.closing.cancel();
-        // One that panicked has nobody in.
         let mut inside = (&mut self.serving).await.unwrap_or_default();
         let all = async { while inside.join_next().await.is_some() {} };
         // Who is still in then is put out.

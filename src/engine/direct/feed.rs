@@ -63,7 +63,7 @@ impl Fed {
 /// A blob that is being read. To drop it ends that.
 struct Reading {
     pieces: mpsc::Receiver<Result<Bytes, RegistryError>>,
-    task: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Reading {
@@ -71,11 +71,7 @@ impl Reading {
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         match self.pieces.recv().await {
             Some(piece) => piece.map(Some),
-            None => match (&mut self.task).await {
-                // It would look like an upload that ended too early.
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                _ => Ok(None),
-            },
+            None => Ok(None),
         }
     }
 }
@@ -228,7 +224,7 @@ impl Session {
         });
         Reading {
             pieces,
-            task: AbortOnDropHandle::new(task),
+            _task: AbortOnDropHandle::new(task),
         }
     }
 
