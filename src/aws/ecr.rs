@@ -2,12 +2,11 @@
 
 mod creation;
 mod details;
-mod holdings;
 mod hosts;
+mod manifests;
 
 pub use creation::{Contents, NotCreated, is_created_on_push};
-pub use details::{ImageDetails, RepositoryDetails, Status};
-pub use holdings::{ImageDetail, ImageStatus, RepositoryDetail};
+pub use details::{ImageDetails, RepositoryDetails, Sort, Status};
 pub use hosts::{account_and_region, host_and_name};
 
 use std::collections::BTreeMap;
@@ -15,17 +14,14 @@ use std::collections::BTreeMap;
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::config::Region;
 use aws_sdk_ecr::error::ProvideErrorMetadata;
-use aws_sdk_ecr::types::{ImageIdentifier, ImageTagMutability, Repository};
+use aws_sdk_ecr::types::{ImageDetail, ImageIdentifier, ImageStatus, ImageTagMutability, Repository};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{AwsError, AwsOptions};
-use crate::image::{Digest, Kind, Tag, config_digest};
-
-/// BatchGetImage takes at most this many ids (ECR API reference).
-const IDS_PER_CALL: usize = 100;
+use super::{AwsError, AwsOptions, Login};
+use crate::image::{Digest, Kind, Tag};
 
 /// The most that a page of a listing may hold (ECR API reference).
 const PAGE: i32 = 1000;
@@ -115,6 +111,15 @@ impl Ecr {
             account,
             region,
         })
+    }
+
+    /// An account's own registry in a region.
+    pub fn of(login: &Login, region: &str) -> Self {
+        Self {
+            client: Client::new(&login.ecr_at(region)),
+            account: None,
+            region: region.to_owned(),
+        }
     }
 
     /// The region that is asked.
@@ -218,44 +223,6 @@ impl Ecr {
         let detail = answer.image_details().iter().find(is_there);
         let image = detail.map(listed).transpose();
         image.map_err(|why| AwsError::odd_answer(CALL, on(), why))
-    }
-
-    /// The config digests of single images, by manifest digest. What has none is left out: indexes, schema 1, and images that
-    /// have gone since.
-    ///
-    /// Each image asked for counts as pulled in ECR's lastRecordedPullTime.
-    pub async fn config_digests(
-        &self,
-        repository: &str,
-        digests: &[Digest],
-    ) -> Result<BTreeMap<Digest, Digest>, AwsError> {
-        const CALL: &str = "BatchGetImage";
-        tracing::debug!("ask AWS: {CALL} of {repository}");
-        let mut configs = BTreeMap::new();
-        for some in digests.chunks(IDS_PER_CALL) {
-            let ids = some
-                .iter()
-                .map(|digest| ImageIdentifier::builder().image_digest(digest.as_str()).build())
-                .collect();
-            let answer = self
-                .client
-                .batch_get_image()
-                .set_registry_id(self.account.clone())
-                .repository_name(repository)
-                .set_image_ids(Some(ids))
-                .send()
-                .await
-                .map_err(|error| AwsError::of_sdk(CALL, format!("of {repository}"), error))?;
-            for image in answer.images() {
-                let digest = image.image_id().and_then(|id| id.image_digest()).unwrap_or_default();
-                let kind = Kind::of_media_type(image.image_manifest_media_type().unwrap_or_default());
-                let config = config_digest(image.image_manifest().unwrap_or_default());
-                if let (Ok(digest), false, Ok(config)) = (digest.parse(), kind.is_index(), config) {
-                    configs.insert(digest, config);
-                }
-            }
-        }
-        Ok(configs)
     }
 
     /// A fresh login for the registry.

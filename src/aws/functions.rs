@@ -110,7 +110,7 @@ impl Functions {
                 Ok(page) => page,
                 Err(error) => return listing.ended(error),
             };
-            listing.items.extend(page.functions.into_iter().flatten());
+            listing.page(page.functions.into_iter().flatten());
             match page.next_marker.filter(|marker| !marker.is_empty()) {
                 None => return listing,
                 Some(marker) => {

@@ -123,6 +123,7 @@ impl Services {
             .await;
         let mut listing = Listing {
             items: Vec::new(),
+            is_answered: arns.is_answered,
             failed: arns.failed,
         };
         #[derive(Deserialize)]
@@ -141,7 +142,7 @@ impl Services {
                 .services
                 .into_iter()
                 .filter(|one| one.status.as_deref() != Some("INACTIVE"));
-            listing.items.extend(active);
+            listing.page(active);
         }
         listing
     }
@@ -180,11 +181,9 @@ impl Services {
                 Ok(page) => page,
                 Err(error) => return listing.ended(error),
             };
-            if let Some(Value::Array(arns)) = page.remove(key) {
-                listing
-                    .items
-                    .extend(arns.iter().filter_map(Value::as_str).map(str::to_owned));
-            }
+            let arns = page.remove(key);
+            let arns = arns.as_ref().and_then(Value::as_array).into_iter().flatten();
+            listing.page(arns.filter_map(Value::as_str).map(str::to_owned));
             token = page
                 .remove("nextToken")
                 .filter(|token| token.as_str().is_some_and(|token| !token.is_empty()));

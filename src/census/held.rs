@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_smithy_types::DateTime;
 use futures::StreamExt;
 use futures::stream::iter;
-use jiff::Timestamp;
 
 use super::trouble::{Notes, failed, stopped, unless_stopped};
-use crate::aws::ecr::{Ecr, ImageDetail, ImageStatus, RepositoryDetail};
+use crate::aws::ecr::{Ecr, RepositoryDetails};
 use crate::aws::{Listing, Login};
 use crate::stop::Stop;
-use crate::usage::{Answer, Contents, Failed, ImageFacts, Manifest, Repository, Service};
+use crate::usage::{Answer, Contents, Failed, Manifest, Repository, Service};
 
 /// Repositories of one region that are asked about at once.
 const AT_ONCE: usize = 10;
@@ -26,7 +24,7 @@ pub(super) struct Read<T> {
 }
 
 impl<T> Read<T> {
-    /// Of a listing that may have broken off; `found` is whether anything came.
+    /// Of a listing that may have broken off; `is_answered` is whether anything of it came.
     pub(super) fn new(items: Vec<T>, notes: Notes, is_answered: bool) -> Self {
         let answer = match (notes.failures.is_empty(), is_answered) {
             (true, _) => Answer::Read,
@@ -47,23 +45,23 @@ pub(super) async fn some_at_once<T, F: Future<Output = T>>(work: impl Iterator<I
     iter(work).buffered(AT_ONCE).collect().await
 }
 
-/// A listing, unless the run is stopped.
+/// What a listing gave, and whether it answered at all, unless the run is stopped.
 pub(super) async fn listed<T>(
     stop: &Stop,
     service: Service,
     notes: &mut Notes,
     listing: impl Future<Output = Listing<T>>,
-) -> Vec<T> {
+) -> (Vec<T>, bool) {
     match stop.soft.run_until_cancelled(listing).await {
         Some(listing) => {
             if let Some(error) = &listing.failed {
                 notes.push(failed(service, error));
             }
-            listing.items
+            (listing.items, listing.is_answered)
         }
         None => {
             notes.push(stopped(service));
-            Vec::new()
+            (Vec::new(), false)
         }
     }
 }
@@ -72,64 +70,25 @@ pub(super) async fn listed<T>(
 pub(super) async fn repositories(login: &Login, region: &str, stop: &Stop) -> Read<Repository> {
     let ecr = Ecr::of(login, region);
     let mut notes = Notes::default();
-    let listed_repositories = listed(stop, Service::Ecr, &mut notes, ecr.holdings()).await;
-    let read = listed_repositories
-        .into_iter()
-        .filter_map(repository)
-        .map(|repository| async {
-            let mut notes = Notes::default();
-            let images = listed(stop, Service::Ecr, &mut notes, ecr.held(&repository.repository_name)).await;
-            for failed in &mut notes.failures {
-                failed.subject = Some(repository.repository_name.clone());
-            }
-            let complete = notes.failures.is_empty();
-            let images = images.into_iter().filter_map(image).collect();
-            (repository.with_images(images, complete), notes.failures)
-        });
+    let (all, is_answered) = listed(stop, Service::Ecr, &mut notes, ecr.repositories_in_detail()).await;
+    let read = all.into_iter().map(|details| with_images(&ecr, details, stop));
     let mut repositories = Vec::new();
     for (repository, failures) in some_at_once(read).await {
         repositories.push(repository);
         failures.into_iter().for_each(|failed| notes.push(failed));
     }
-    let is_answered = !repositories.is_empty();
     Read::new(repositories, notes, is_answered)
 }
 
-fn repository(detail: RepositoryDetail) -> Option<Repository> {
-    let created_at = detail.created_at.as_ref().and_then(time);
-    Some(Repository::listed(
-        detail.repository_name?,
-        detail.repository_uri?,
-        detail.repository_arn?,
-        created_at,
-    ))
-}
-
-fn image(detail: ImageDetail) -> Option<ImageFacts> {
-    Some(ImageFacts {
-        digest: detail.image_digest?,
-        tags: detail.image_tags.unwrap_or_default(),
-        bytes: detail
-            .image_size_in_bytes
-            .and_then(|size| size.try_into().ok())
-            .unwrap_or_default(),
-        pushed_at: detail.image_pushed_at.as_ref().and_then(time),
-        media_type: detail.image_manifest_media_type,
-        artifact_type: detail.artifact_media_type,
-        status: match detail.image_status {
-            Some(ImageStatus::Archived) => crate::usage::ImageStatus::Archived,
-            Some(ImageStatus::Activating) => crate::usage::ImageStatus::Activating,
-            _ => crate::usage::ImageStatus::Active,
-        },
-        last_pulled: detail.last_recorded_pull_time.as_ref().and_then(time),
-        archived_at: detail.last_archived_at.as_ref().and_then(time),
-        refers_to: detail.subject_manifest_digest,
-    })
-}
-
-fn time(at: &DateTime) -> Option<Timestamp> {
-    let nanoseconds = i32::try_from(at.subsec_nanos()).ok()?;
-    Timestamp::new(at.secs(), nanoseconds).ok()
+async fn with_images(ecr: &Ecr, details: RepositoryDetails, stop: &Stop) -> (Repository, Vec<Failed>) {
+    let mut notes = Notes::default();
+    let (images, _) = listed(stop, Service::Ecr, &mut notes, ecr.images_in_detail(&details.name)).await;
+    for failed in &mut notes.failures {
+        failed.subject = Some(details.name.clone());
+    }
+    let complete = notes.failures.is_empty();
+    let repository = Repository::listed(details).with_images(images, complete);
+    (repository, notes.failures)
 }
 
 /// What the manifests of a repository say.

@@ -22,8 +22,8 @@ const AT_ONCE: usize = 32;
 pub(super) async fn functions(login: &Login, region: &str, stop: &Stop) -> Read<FoundFunction> {
     let (lambda, logs) = (Functions::of(login, region), Logs::of(login, region));
     let mut notes = Notes::default();
-    let all = listed(stop, Service::Lambda, &mut notes, lambda.list()).await;
-    let (is_answered, is_all_listed) = (!all.is_empty(), notes.failures.is_empty());
+    let (all, is_answered) = listed(stop, Service::Lambda, &mut notes, lambda.list()).await;
+    let is_all_listed = notes.failures.is_empty();
     let all: Vec<ListedFunction> = all.into_iter().filter(ListedFunction::is_image).collect();
     let (images, last_runs) = join(images(&lambda, &all, stop), last_runs(&logs, &all, stop)).await;
     let mut functions = Vec::new();
@@ -111,11 +111,10 @@ fn found(listed: &ListedFunction, image: FunctionImage, last_run: LastRun) -> Fo
 pub(super) async fn services(login: &Login, region: &str, stop: &Stop) -> Read<EcsService> {
     let ecs = Services::of(login, region);
     let mut notes = Notes::default();
-    let clusters = listed(stop, Service::Ecs, &mut notes, ecs.clusters()).await;
-    let is_answered = !clusters.is_empty();
+    let (clusters, is_answered) = listed(stop, Service::Ecs, &mut notes, ecs.clusters()).await;
     let of_clusters = clusters.iter().map(|cluster| async {
         let mut notes = Notes::default();
-        let services = listed(stop, Service::Ecs, &mut notes, ecs.of_cluster(cluster)).await;
+        let (services, _) = listed(stop, Service::Ecs, &mut notes, ecs.of_cluster(cluster)).await;
         for failed in &mut notes.failures {
             failed.subject = Some(cluster.clone());
         }

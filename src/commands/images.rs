@@ -165,6 +165,8 @@ mod tests {
             bytes: None,
             pushed: Timestamp::from_second(pushed).ok(),
             pulled: None,
+            archived: None,
+            subject: None,
             status: Status::Active,
         }
     }

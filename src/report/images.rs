@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::repositories::{minute, so_many_images, write_failures, write_rows};
 use super::{Failure, SCHEMA_VERSION};
-use crate::aws::ecr::{ImageDetails, Status};
-use crate::image::{Digest, Kind, Platform, Tag};
+use crate::aws::ecr::{ImageDetails, Sort, Status};
+use crate::image::{Digest, Platform, Tag};
 
 /// Images, by their repositories.
 #[derive(Debug, Clone, Serialize)]
@@ -60,46 +60,6 @@ pub struct ImageLine {
     pub platforms: Option<Vec<Platform>>,
     /// Who runs it; none where nobody was asked.
     pub in_use_by: Option<Vec<String>>,
-}
-
-/// What an image is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sort {
-    /// An image of one platform.
-    Image,
-    /// An index of several.
-    Index,
-    /// A chart, a signature.
-    Artifact,
-    /// Nobody knows.
-    Unknown,
-}
-
-impl Sort {
-    /// By the media type of the manifest, and of an image by that of its config.
-    fn of(image: &ImageDetails) -> Self {
-        const CONFIGS: [&str; 2] = [
-            "application/vnd.docker.container.image.v1+json",
-            "application/vnd.oci.image.config.v1+json",
-        ];
-        match (&image.kind, image.artifact_type.as_deref()) {
-            (Kind::DockerManifestList | Kind::OciIndex, _) => Self::Index,
-            (Kind::DockerManifest | Kind::OciManifest, None) => Self::Image,
-            (Kind::DockerManifest | Kind::OciManifest, Some(config)) if CONFIGS.contains(&config) => Self::Image,
-            (Kind::DockerManifest | Kind::OciManifest | Kind::OciArtifact, _) => Self::Artifact,
-            (Kind::Other(_), _) => Self::Unknown,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Index => "index",
-            Self::Artifact => "artifact",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl ImageLine {

@@ -18,7 +18,7 @@ mod work;
 pub use explanation::Explanation;
 pub use failure::Failure;
 pub use image::ImageReport;
-pub use images::{ImageLine, Images, ImagesOfOne, Sort};
+pub use images::{ImageLine, Images, ImagesOfOne};
 pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Preview, copied_because};
 pub use repositories::{

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::{ImageKind, Repository};
+use super::Repository;
+use crate::aws::ecr::Sort;
 
 /// What the manifests of a repository say, by digest, as far as they were read.
 pub type Contents = BTreeMap<String, Manifest>;
@@ -17,7 +18,7 @@ pub struct Manifest {
 /// Says which index each image is a part of, and what the repository comes to with each layer once.
 pub(super) fn learn(repository: &mut Repository, contents: &Contents) {
     let is_read = |digest: &str| contents.contains_key(digest);
-    let mut indexes = repository.images.iter().filter(|image| image.kind == ImageKind::Index);
+    let mut indexes = repository.images.iter().filter(|image| image.kind == Sort::Index);
     if indexes.all(|index| is_read(&index.digest)) {
         let mut part_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (index, manifest) in contents {

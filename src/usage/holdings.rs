@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{GB, LastRun};
+use crate::aws::ecr::{ImageDetails, RepositoryDetails, Sort, Status};
 
 /// A repository of ECR.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,16 +42,16 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// One that was listed, with what was read of its images. Nothing is known of its use yet.
-    pub fn listed(name: String, uri: String, arn: String, created_at: Option<Timestamp>) -> Self {
+    /// One that was listed. Nothing is known of its images and its use yet.
+    pub fn listed(details: RepositoryDetails) -> Self {
         Self {
-            repository_name: name,
+            repository_name: details.name,
             images: Vec::new(),
             total_size_gb: 0.0,
-            repository_uri: uri,
+            repository_uri: details.uri,
             last_pushed_date: None,
-            arn,
-            created_at,
+            arn: details.arn,
+            created_at: details.created,
             bytes: 0,
             distinct_bytes: None,
             complete: false,
@@ -62,9 +63,9 @@ impl Repository {
 
     /// The same with its images, and whether these are all.
     #[must_use]
-    pub fn with_images(mut self, images: Vec<ImageFacts>, complete: bool) -> Self {
+    pub fn with_images(mut self, images: Vec<ImageDetails>, complete: bool) -> Self {
         let uri = &self.repository_uri;
-        self.images = images.into_iter().map(|facts| facts.of(uri)).collect();
+        self.images = images.into_iter().map(|details| Image::of(details, uri)).collect();
         self.bytes = self.images.iter().map(|image| image.bytes).sum();
         self.total_size_gb = self.bytes as f64 / GB;
         self.last_pushed_date = self.images.iter().filter_map(|image| image.image_pushed_at).max();
@@ -120,7 +121,7 @@ pub struct Image {
     /// As ECR tells it, compressed.
     pub bytes: u64,
     /// What it is.
-    pub kind: ImageKind,
+    pub kind: Sort,
     /// As ECR tells it.
     #[serde(rename = "media_type")]
     pub media_type: Option<String>,
@@ -128,7 +129,7 @@ pub struct Image {
     #[serde(rename = "artifact_type")]
     pub artifact_type: Option<String>,
     /// Whether it can be pulled.
-    pub status: ImageStatus,
+    pub status: Status,
     /// ECR's lastRecordedPullTime.
     #[serde(rename = "last_pulled")]
     pub last_pulled: Option<Timestamp>,
@@ -148,124 +149,38 @@ pub struct Image {
     pub used_by: Vec<String>,
 }
 
-/// What ECR tells of an image.
-#[derive(Debug, Clone)]
-pub struct ImageFacts {
-    /// Of its manifest.
-    pub digest: String,
-    /// Its tags.
-    pub tags: Vec<String>,
-    /// Compressed.
-    pub bytes: u64,
-    /// When it was pushed.
-    pub pushed_at: Option<Timestamp>,
-    /// Of its manifest.
-    pub media_type: Option<String>,
-    /// Of what is no image.
-    pub artifact_type: Option<String>,
-    /// Whether it can be pulled.
-    pub status: ImageStatus,
-    /// ECR's lastRecordedPullTime.
-    pub last_pulled: Option<Timestamp>,
-    /// When it was archived.
-    pub archived_at: Option<Timestamp>,
-    /// The digest of what it refers to.
-    pub refers_to: Option<String>,
-}
-
-impl ImageFacts {
-    fn of(self, repository_uri: &str) -> Image {
-        let image_uris = match self.tags.is_empty() {
-            true => vec![format!("{repository_uri}@{}", self.digest)],
-            false => self.tags.iter().map(|tag| format!("{repository_uri}:{tag}")).collect(),
+impl Image {
+    fn of(details: ImageDetails, repository_uri: &str) -> Self {
+        let tags: Vec<String> = details.tags.iter().map(ToString::to_string).collect();
+        let bytes = details.bytes.unwrap_or_default();
+        let (image_tags, image_uris) = match tags.is_empty() {
+            true => (
+                vec!["-".to_owned()],
+                vec![format!("{repository_uri}@{}", details.digest)],
+            ),
+            false => (
+                tags.clone(),
+                tags.iter().map(|tag| format!("{repository_uri}:{tag}")).collect(),
+            ),
         };
-        Image {
-            image_tags: match self.tags.is_empty() {
-                true => vec!["-".to_owned()],
-                false => self.tags.clone(),
-            },
-            image_size_gb: self.bytes as f64 / GB,
-            image_pushed_at: self.pushed_at,
+        Self {
+            image_tags,
+            image_size_gb: bytes as f64 / GB,
+            image_pushed_at: details.pushed,
             image_uris,
-            kind: ImageKind::of(&self),
-            digest: self.digest,
-            tags: self.tags,
-            bytes: self.bytes,
-            media_type: self.media_type,
-            artifact_type: self.artifact_type,
-            status: self.status,
-            last_pulled: self.last_pulled,
-            archived_at: self.archived_at,
+            digest: details.digest.to_string(),
+            tags,
+            bytes,
+            kind: Sort::of(&details),
+            media_type: Some(details.kind.media_type().to_owned()).filter(|told| !told.is_empty()),
+            artifact_type: details.artifact_type,
+            status: details.status,
+            last_pulled: details.pulled,
+            archived_at: details.archived,
             part_of: None,
-            refers_to: self.refers_to,
+            refers_to: details.subject.map(|digest| digest.to_string()),
             r#use: Use::Unknown,
             used_by: Vec::new(),
-        }
-    }
-}
-
-/// What an image is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageKind {
-    /// One that runs on one platform.
-    Image,
-    /// Of several platforms.
-    Index,
-    /// A chart, a signature, or something else that does not run.
-    Artifact,
-    /// ECR does not tell.
-    Unknown,
-}
-
-/// Artifact types of what runs (OCI image specification, "Media types"; Docker's "Image manifest version 2, schema 2").
-const OF_IMAGES: [&str; 2] = [
-    "application/vnd.oci.image.config.v1+json",
-    "application/vnd.docker.container.image.v1+json",
-];
-
-impl ImageKind {
-    fn of(facts: &ImageFacts) -> Self {
-        let artifact = facts.artifact_type.as_deref();
-        let is_artifact = facts.refers_to.is_some() || artifact.is_some_and(|own| !OF_IMAGES.contains(&own));
-        match facts.media_type.as_deref() {
-            _ if is_artifact => Self::Artifact,
-            None => Self::Unknown,
-            Some(media_type) if crate::image::Kind::of_media_type(media_type).is_index() => Self::Index,
-            Some(_) => Self::Image,
-        }
-    }
-
-    /// As it stands in the JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Index => "index",
-            Self::Artifact => "artifact",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// Whether an image can be pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImageStatus {
-    /// It can.
-    Active,
-    /// Not until it is restored.
-    Archived,
-    /// It is being restored.
-    Activating,
-}
-
-impl ImageStatus {
-    /// As it stands in the JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Archived => "archived",
-            Self::Activating => "activating",
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Address, Found, FoundBy, FoundRegion, ImageKind, LastRun, RanImage, Repository, Use};
-use crate::aws::ecr::account_and_region;
+use super::{Address, Found, FoundBy, FoundRegion, LastRun, RanImage, Repository, Use};
+use crate::aws::ecr::{Sort, account_and_region};
 
 /// An account and a region of it, by their places in what was found.
 type Place = (usize, usize);
@@ -201,7 +201,7 @@ pub(super) fn settle(repository: &mut Repository, is_known: bool) {
     let running: Vec<(String, Vec<String>)> = repository
         .images
         .iter()
-        .filter(|image| image.kind == ImageKind::Index && !image.used_by.is_empty())
+        .filter(|image| image.kind == Sort::Index && !image.used_by.is_empty())
         .map(|index| (index.digest.clone(), index.used_by.clone()))
         .collect();
     for image in &mut repository.images {
@@ -211,7 +211,7 @@ pub(super) fn settle(repository: &mut Repository, is_known: bool) {
                 push_once(&mut image.used_by, user);
             }
         }
-        let may_be_part = image.part_of.is_none() && image.kind != ImageKind::Index && !running.is_empty();
+        let may_be_part = image.part_of.is_none() && image.kind != Sort::Index && !running.is_empty();
         image.r#use = match image.used_by.is_empty() {
             false => Use::Used,
             true if may_be_part && image.tags.is_empty() => Use::Unknown,

@@ -28,7 +28,7 @@ pub use contents::{Contents, Manifest};
 pub use coverage::{Coverage, CoverageState, CoverageTotals, Covered, Upstream};
 pub use failed::{Failed, FailureKind, Service};
 pub use found::{Found, FoundAccount, FoundFunction, FoundRegion};
-pub use holdings::{Image, ImageFacts, ImageKind, ImageStatus, Repository, Use};
+pub use holdings::{Image, Repository, Use};
 pub use report::{Joined, Outside, Report, SCHEMA_VERSION};
 pub use runs::{Container, FoundBy, Function, LastRun, RanImage, Service as EcsService};
 pub use terms::{Rules, Runner, Terms};

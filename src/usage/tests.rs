@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use jiff::{Timestamp, ToSpan};
 
 use super::*;
+use crate::aws::ecr::{ImageDetails, RepositoryDetails, Status};
+use crate::image::Kind;
 
 const HOST: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -20,24 +22,34 @@ fn digest(letter: char) -> String {
     format!("sha256:{}", letter.to_string().repeat(64))
 }
 
-fn image(letter: char, tags: &[&str], media_type: &str, days: i64) -> ImageFacts {
-    ImageFacts {
-        digest: digest(letter),
-        tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
-        bytes: 100,
-        pushed_at: Some(days_ago(days)),
-        media_type: Some(media_type.to_owned()),
+fn image(letter: char, tags: &[&str], media_type: &str, days: i64) -> ImageDetails {
+    ImageDetails {
+        digest: digest(letter).parse().unwrap(),
+        tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+        kind: Kind::of_media_type(media_type),
         artifact_type: None,
-        status: ImageStatus::Active,
-        last_pulled: None,
-        archived_at: None,
-        refers_to: None,
+        bytes: Some(100),
+        pushed: Some(days_ago(days)),
+        pulled: None,
+        archived: None,
+        subject: None,
+        status: Status::Active,
     }
 }
 
-fn repository(name: &str, images: Vec<ImageFacts>) -> Repository {
-    let arn = format!("arn:aws:ecr:eu-central-1:123456789012:repository/{name}");
-    Repository::listed(name.to_owned(), format!("{HOST}/{name}"), arn, None).with_images(images, true)
+fn repository(name: &str, images: Vec<ImageDetails>) -> Repository {
+    let details = RepositoryDetails {
+        name: name.to_owned(),
+        uri: format!("{HOST}/{name}"),
+        arn: format!("arn:aws:ecr:eu-central-1:123456789012:repository/{name}"),
+        created: None,
+        image_tag_mutability: "MUTABLE".to_owned(),
+        mutability_exclusion_filters: Vec::new(),
+        scan_on_push: false,
+        encryption_type: "AES256".to_owned(),
+        kms_key: None,
+    };
+    Repository::listed(details).with_images(images, true)
 }
 
 fn function(name: &str, image: &str, resolved: Option<String>, last_run: LastRun) -> FoundFunction {
@@ -186,7 +198,7 @@ fn only_what_surely_last_ran_long_ago_could_go() {
 
 #[test]
 fn a_recent_push_or_no_image_at_all_keeps_a_repository() {
-    let of = |images: Vec<ImageFacts>| joined(vec![repository("app", images)], Vec::new()).candidates().len();
+    let of = |images: Vec<ImageDetails>| joined(vec![repository("app", images)], Vec::new()).candidates().len();
     // Six months before 22 November is 22 May, 184 days ago.
     assert_eq!(of(vec![image('a', &["1"], IMAGE, 185)]), 1);
     assert_eq!(of(vec![image('a', &["1"], IMAGE, 183)]), 0);

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Answer, Candidate, GB, ImageStatus, Repository, Terms, Use, cost, to_cents};
+use super::{Account, Answer, Candidate, GB, Repository, Terms, Use, cost, to_cents};
+use crate::aws::ecr::Status;
 
 /// Sums over all accounts and regions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,7 +88,7 @@ impl Totals {
         let repositories: Vec<&Repository> = regions.iter().flat_map(|region| &region.repositories).collect();
         let images: Vec<_> = repositories.iter().flat_map(|repository| &repository.images).collect();
         let used = |wanted| repositories.iter().filter(|one| one.r#use == wanted).count();
-        let archived = || images.iter().filter(|image| image.status == ImageStatus::Archived);
+        let archived = || images.iter().filter(|image| image.status == Status::Archived);
         let bytes = repositories.iter().map(|repository| repository.bytes).sum();
         let distinct_bytes = repositories.iter().map(|one| one.distinct_bytes).sum();
         let is_not_read = |answer| matches!(answer, Answer::Failed | Answer::Incomplete);

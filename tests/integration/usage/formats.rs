@@ -3,6 +3,7 @@
 use super::{OWN, days_ago, fill, function, image, place, report, usage, world};
 use crate::bad_input::contains;
 use crate::support::World;
+use serde_json::Value;
 
 const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script>",
@@ -13,17 +14,19 @@ const HOSTILE: [&str; 6] = [
     "it's {{ 7 * 7 }} `code`",
 ];
 
-/// Repositories, tags, functions and descriptions that would be something else than text, if they could.
+/// Repositories, functions, descriptions and containers that would be something else than text, if they could.
 async fn hostile() -> World {
     let world = world().await;
     let home = place(&world, OWN, "eu-central-1");
     let long = "x".repeat(256);
     for (at, name) in HOSTILE.into_iter().chain([long.as_str()]).enumerate() {
-        image(home, name, name, 1_000_000 * (at as u64 + 1), 10);
-        let of_image = function(home, &format!("function-{at}"), name, name).described(name);
-        if at % 2 == 0 {
-            home.add_function(of_image);
-        }
+        image(home, name, "1", 1_000_000 * (at as u64 + 1), 10);
+        home.add_function(function(home, name, name, "1").described(name));
+        home.add_service(
+            "main",
+            &format!("service-{at}"),
+            &[(name, &format!("{}/{name}:1", home.host()))],
+        );
     }
     world
 }
@@ -62,7 +65,10 @@ async fn text_is_in_the_order_and_with_the_headings_that_teams_know() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_stay_text_in_every_shape() {
     let world = hostile().await;
-    let shape = async |output: &str| usage(&world, &["--output", output]).ran().await.well().stdout;
+    let shape = async |output: &str| {
+        let run = usage(&world, &["--include", "ecs", "--output", output]);
+        run.ran().await.well().stdout
+    };
     let text = shape("text").await;
     assert_eq!(
         text.lines()
@@ -74,6 +80,13 @@ async fn names_stay_text_in_every_shape() {
         text.contains("repository name : two lines and | pipes, commas / "),
         "{text}"
     );
+    let long = "x".repeat(256);
+    let users = text.lines().filter(|line| line.starts_with("    ")).count();
+    assert_eq!(users, 14, "{text}");
+    assert!(
+        text.contains(&format!("    {long} / last execution : No Log Group")),
+        "{text}"
+    );
     let json = report(&world, &[]).await;
     let listed = json["accounts"][0]["ecr"]["eu-central-1"]["repositories"]
         .as_array()
@@ -82,9 +95,12 @@ async fn names_stay_text_in_every_shape() {
         assert!(
             listed
                 .iter()
-                .any(|one| one["repositoryName"] == name && one["images"][0]["tags"][0] == name),
+                .any(|one| one["repositoryName"] == name && one["use"] == "used"),
             "{name}"
         );
+        let functions = json["accounts"][0]["lambda"]["eu-central-1"].as_array().unwrap();
+        let is_there = |one: &Value| one["FunctionName"] == name && one["Description"] == name;
+        assert!(functions.iter().any(is_there), "{name}");
     }
     let table = shape("csv").await;
     let mut table = csv::Reader::from_reader(table.as_bytes());
