@@ -42,8 +42,11 @@ impl Login {
         self.config.to_builder().region(region).build()
     }
 
-    /// For ECR in a region.
+    /// For ECR in a region: where an endpoint is said, that is of the region that is said with it; AWS's own variables hold everywhere.
     pub(super) fn ecr_at(&self, region: &str) -> SdkConfig {
-        self.options.asking(self.at(region))
+        match region == self.region() {
+            true => self.options.asking(self.at(region)),
+            false => self.at(region),
+        }
     }
 }

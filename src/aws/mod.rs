@@ -1,6 +1,7 @@
 //! Amazon's APIs: who we are there, and what their errors mean.
 
 mod api;
+mod arn;
 mod error;
 mod listing;
 mod login;
@@ -19,6 +20,7 @@ pub mod queue;
 pub mod s3;
 pub mod services;
 
+pub use arn::account_and_region_of;
 pub use error::{AwsError, Trouble};
 pub use listing::Listing;
 pub use login::Login;

@@ -99,7 +99,7 @@ fn hint(service: Service, error: &AwsError) -> Option<String> {
             "allow sts:AssumeRole of it to who asks, and let the role's trust policy name who asks; usage.role_arns names the roles".to_owned(),
         ),
         (Trouble::Denied, _) => Some(format!(
-            "allow {permission} to who asks (docs/usage.md has the whole policy)"
+            "allow {permission} to who asks (docs/iam.md has the whole policy)"
         )),
         (Trouble::BadCredentials, Service::Ecr | Service::Lambda | Service::Logs | Service::Ecs) => {
             Some("the region may not be enabled for the account: leave it out of usage.regions (--regions)".to_owned())

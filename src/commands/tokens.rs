@@ -3,7 +3,7 @@
 use super::elsewhere::who_we_are;
 use crate::aws::ecr::{Ecr, Token, account_and_region};
 use crate::aws::ecr_public::{EcrPublic, HOST as PUBLIC};
-use crate::aws::{AwsError, AwsOptions};
+use crate::aws::{AwsError, AwsOptions, account_and_region_of};
 use crate::mapping::Elsewhere;
 use crate::settings::Settings;
 
@@ -80,13 +80,13 @@ pub(crate) fn targets(settings: &Settings) -> Vec<Elsewhere> {
 }
 
 /// Whether a target is the registry at `host`, told by what stands there alone: its host, or a role, which is of the registry's account.
-fn leads_to(target: &Elsewhere, host: &str, usual: &AwsOptions) -> bool {
+pub(super) fn leads_to(target: &Elsewhere, host: &str, usual: &AwsOptions) -> bool {
     match (&target.registry, account_and_region(host)) {
         // Another host is shown no password of ECR's, but for one whose API the target says itself.
         (Some(registry), named) => registry == host && (named.is_some() || target.endpoint_url.is_some()),
         (None, Some((account, region))) => {
-            // arn:PARTITION:iam::ACCOUNT:role/NAME
-            let of_role = target.role_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
+            let of_role = target.role_arn.as_deref().and_then(account_and_region_of);
+            let of_role = of_role.map(|(account, _)| account);
             let there = target.region.as_deref().or(usual.region.as_deref());
             of_role == Some(account) && there == Some(region)
         }

@@ -12,7 +12,7 @@ use super::{CommandError, Context, ExitCode, Output, unless_closed};
 use crate::atomic;
 use crate::census::census;
 use crate::record::{UsageFormat, UsagePart, usage_lines, usage_rendered};
-use crate::report::Failure;
+use crate::report::{Failure, one_line};
 use crate::settings::Settings;
 use crate::usage::{Changes, Report, Runner, SCHEMA_VERSION};
 
@@ -82,6 +82,12 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     for failure in &unposted {
         tracing::warn!("{}", failure.in_one_line());
     }
+    // A table has no room for them, and what is in a file nobody may look at now.
+    if options.out.is_some() || context.output == Output::Csv {
+        for failure in &report.failures {
+            tracing::warn!("{}", one_line(&report.told(failure)));
+        }
+    }
     let bytes = usage_rendered(&report, format(context.output), options.part())?;
     match &options.out {
         Some(path) => atomic::write(path, &bytes).map_err(|error| CommandError::Failed(unwritten(path, &error)))?,
@@ -100,7 +106,7 @@ pub(crate) async fn look(options: &Options, settings: &Settings, before: Option<
     if options.include.contains(&Include::Ecs) && !asked.include.contains(&Runner::Ecs) {
         asked.include.push(Runner::Ecs);
     }
-    let terms = settings.usage.at(now, &asked.include);
+    let terms = settings.usage.at(now, &asked.include, asked.regions.as_deref());
     let joined = census(&settings.aws, &asked, terms, &watch.stop).await;
     let mut report = joined.report(now);
     if options.coverage {

@@ -2,6 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{LastRun, Repository, Terms, Use, cost};
+use crate::aws::account_and_region_of;
 
 /// A repository that could go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub(super) fn because<'a>(
 
 impl Candidate {
     pub(super) fn of(repository: &Repository, because: CandidateBecause, terms: &Terms) -> Self {
-        let (account, region) = account_and_region_of(&repository.arn);
+        let (account, region) = account_and_region_of(&repository.arn).unwrap_or_default();
         let free = repository.distinct_bytes.unwrap_or(repository.bytes);
         Self {
             account: account.to_owned(),
@@ -98,11 +99,4 @@ impl Candidate {
             cost_per_month: cost(free, terms.price_per_gb_month),
         }
     }
-}
-
-/// Of an ARN, `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
-pub(super) fn account_and_region_of(arn: &str) -> (&str, &str) {
-    let mut parts = arn.splitn(6, ':').skip(3);
-    let region = parts.next().unwrap_or_default();
-    (parts.next().unwrap_or_default(), region)
 }

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::candidates::account_and_region_of;
-use super::{Account, Answer, Report, Repository, Use};
+use super::{Account, Answer, Report, Repository, Service, Use};
+use crate::aws::account_and_region_of;
 
 /// What changed since an earlier report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +110,8 @@ impl Changes {
         let not_compared: Vec<NotCompared> = places
             .into_iter()
             .filter_map(|place| {
-                let because = why_not(answers_before.get(place), answers_now.get(place))?;
+                let sides = (answers_before.get(place), answers_now.get(place));
+                let because = why_not(sides, [before, now].map(|report| is_unread(report, place)))?;
                 let (account, region) = place.clone();
                 Some(NotCompared {
                     account,
@@ -127,7 +128,7 @@ impl Changes {
         let arns: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
         let (mut bytes_before, mut bytes_now, mut changed) = (0, 0, Vec::new());
         for arn in arns {
-            let (account, region) = account_and_region_of(arn);
+            let (account, region) = account_and_region_of(arn).unwrap_or_default();
             let sides = (old.get(arn).copied(), new.get(arn).copied());
             let is_compared = match sides {
                 (Some(old), Some(new)) => old.complete && new.complete,
@@ -162,9 +163,23 @@ fn answers(accounts: &[Account]) -> BTreeMap<Place, Answer> {
     regions.collect()
 }
 
-fn why_not(before: Option<&Answer>, now: Option<&Answer>) -> Option<NotComparedBecause> {
+/// Whether a region is left out because nobody could tell which there are.
+fn is_unread(report: &Report, (id, _): &Place) -> bool {
+    let is_unlisted = |account: &Account| {
+        let mut failures = report.failures.iter();
+        account.regions.is_empty() || failures.any(|one| one.service == Service::Account && one.account == account.id)
+    };
+    report.accounts.iter().any(|one| one.id == *id && is_unlisted(one))
+}
+
+fn why_not(
+    (before, now): (Option<&Answer>, Option<&Answer>),
+    [is_unread_before, is_unread_now]: [bool; 2],
+) -> Option<NotComparedBecause> {
     let is_asked = |answer: Option<&Answer>| answer.is_some_and(|answer| *answer != Answer::NotAsked);
     match (before, now) {
+        (_, None) if is_unread_now => Some(NotComparedBecause::NotReadNow),
+        (None, _) if is_unread_before => Some(NotComparedBecause::NotReadBefore),
         (_, now) if !is_asked(now) => Some(NotComparedBecause::NotAskedNow),
         (before, _) if !is_asked(before) => Some(NotComparedBecause::NotAskedBefore),
         (_, Some(now)) if *now != Answer::Read => Some(NotComparedBecause::NotReadNow),

@@ -40,6 +40,9 @@ pub struct Covered {
     pub image_uri: Option<String>,
     /// Whether it is in ECR, and current.
     pub state: CoverageState,
+    /// The repository of ECR that it names, where that was asked.
+    #[serde(rename = "repositoryUri")]
+    pub repository_uri: Option<String>,
     /// What runs, where it is in ECR.
     pub digest: Option<String>,
     /// The image that it follows.
@@ -135,6 +138,7 @@ impl Coverage {
             let entry = found.entry((run.address, digest)).or_insert_with(|| Covered {
                 image_uri: run.address.map(str::to_owned),
                 state,
+                repository_uri: run.image.repository_uri().map(str::to_owned),
                 digest: digest.map(str::to_owned),
                 upstream: None,
                 upstream_digest: None,

@@ -41,6 +41,8 @@ pub enum Service {
     Ecs,
     /// The registry that an image comes from.
     Upstream,
+    /// What remembers which image was made of what.
+    Ledger,
 }
 
 impl Service {
@@ -54,6 +56,7 @@ impl Service {
             Self::Logs => "logs",
             Self::Ecs => "ecs",
             Self::Upstream => "upstream",
+            Self::Ledger => "ledger",
         }
     }
 }
@@ -91,7 +94,7 @@ impl FailureKind {
 }
 
 impl Failed {
-    /// Message and causes, on one line each.
+    /// Message and causes, with colons between.
     pub fn in_words(&self) -> String {
         let words = [&self.message].into_iter().chain(&self.causes);
         words.map(String::as_str).collect::<Vec<_>>().join(": ")

@@ -22,6 +22,8 @@ pub struct FoundAccount {
     pub asked_as: Option<String>,
     /// Whether it could not be asked anything, wherever.
     pub is_closed: bool,
+    /// Whether `regions` are all that it has, or those that were named.
+    pub knows_regions: bool,
     /// Every one that was to be asked, as far as that is known.
     pub regions: Vec<FoundRegion>,
 }

@@ -70,6 +70,8 @@ impl Repository {
         self.total_size_gb = self.bytes as f64 / GB;
         self.last_pushed_date = self.images.iter().filter_map(|image| image.image_pushed_at).max();
         self.complete = complete;
+        // Nothing is left to read.
+        self.distinct_bytes = (complete && self.images.is_empty()).then_some(0);
         self
     }
 

@@ -2,18 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Address, Found, FoundBy, FoundRegion, LastRun, RanImage, Repository, Use};
+use super::{Address, Answer, Found, FoundBy, FoundRegion, LastRun, RanImage, Repository, Use};
 use crate::aws::ecr::{Sort, account_and_region};
 
 /// An account and a region of it, by their places in what was found.
 type Place = (usize, usize);
 
+/// A repository that an address names, by its places in what was found.
+#[derive(Clone, Copy)]
+struct Hit {
+    place: Place,
+    repository: usize,
+    /// Where it is there.
+    image: Option<usize>,
+}
+
 /// One that runs an image.
 struct Run {
     user: String,
     last_run: Option<LastRun>,
-    /// The repository, and the image in it where it is there.
-    hit: Option<(Place, usize, Option<usize>)>,
+    hit: Option<Hit>,
 }
 
 /// The registries that were asked, by the hosts and the accounts and regions that addresses name.
@@ -37,18 +45,17 @@ pub(super) fn join(found: &mut Found) {
     }
     let mut last_runs: BTreeMap<(Place, usize), Vec<LastRun>> = BTreeMap::new();
     for run in runs {
-        let Some(((account, region), at, image)) = run.hit else {
+        let Some(hit) = run.hit else {
             continue;
         };
-        let repository = &mut found.accounts[account].regions[region].repositories[at];
+        let (account, region) = hit.place;
+        let repository = &mut found.accounts[account].regions[region].repositories[hit.repository];
         push_once(&mut repository.used_by, &run.user);
-        if let Some(image) = image {
+        if let Some(image) = hit.image {
             push_once(&mut repository.images[image].used_by, &run.user);
         }
-        last_runs
-            .entry(((account, region), at))
-            .or_default()
-            .extend(run.last_run);
+        let runs = last_runs.entry((hit.place, hit.repository)).or_default();
+        runs.extend(run.last_run);
     }
     for (((account, region), at), runs) in last_runs {
         found.accounts[account].regions[region].repositories[at].last_run = LastRun::latest(runs.into_iter());
@@ -122,22 +129,21 @@ impl<'a> Registries<'a> {
         registries
     }
 
-    fn look_up(
-        &self,
-        address: Option<&str>,
-        resolved: Option<&str>,
-    ) -> (RanImage, Option<(Place, usize, Option<usize>)>) {
+    fn look_up(&self, address: Option<&str>, resolved: Option<&str>) -> (RanImage, Option<Hit>) {
         let Some(written) = address.and_then(Address::of) else {
             return (RanImage::Unknown, None);
         };
         let Some(place) = self.place(written.host) else {
             let registry = written.host.to_owned();
-            return (RanImage::Outside { registry }, None);
+            return match self.may_be_ours(&registry) {
+                true => (RanImage::Unknown, None),
+                false => (RanImage::Outside { registry }, None),
+            };
         };
         let region = self.region(place);
         let Some(&at) = self.repositories.get(&(place, written.path)) else {
             return match region.asked.ecr {
-                super::Answer::Read => {
+                Answer::Read => {
                     let repository_uri = written.repository_uri();
                     (RanImage::Gone { repository_uri }, None)
                 }
@@ -145,29 +151,40 @@ impl<'a> Registries<'a> {
             };
         };
         let repository = &region.repositories[at];
-        let digest = resolved
-            .and_then(Address::of)
-            .and_then(|own| own.digest)
-            .or(written.digest);
-        let (image, by) = match digest {
+        let of_resolved = resolved.and_then(Address::of).and_then(|own| own.digest);
+        let (image, by) = match of_resolved.or(written.digest) {
             Some(digest) => (with_digest(repository, digest), FoundBy::Digest),
             None => (with_tag(repository, written.tag_or_latest()), FoundBy::Tag),
         };
         let repository_uri = repository.repository_uri.clone();
-        match image {
-            Some(image) => {
-                let digest = repository.images[image].digest.clone();
-                let state = RanImage::Found {
-                    repository_uri,
-                    digest,
-                    by,
-                };
-                (state, Some((place, at, Some(image))))
-            }
-            None if repository.complete => (RanImage::Gone { repository_uri }, Some((place, at, None))),
+        let state = match image {
+            Some(image) => RanImage::Found {
+                repository_uri,
+                digest: repository.images[image].digest.clone(),
+                by,
+            },
+            None if repository.complete => RanImage::Gone { repository_uri },
             // Somebody uses the repository, whichever of its images that is.
-            None => (RanImage::Unknown, Some((place, at, None))),
-        }
+            None => RanImage::Unknown,
+        };
+        let hit = Hit {
+            place,
+            repository: at,
+            image,
+        };
+        (state, Some(hit))
+    }
+
+    /// Whether a registry that was not asked may be one that should have been: of an account that could not be asked, or that did not tell
+    /// who it is or which regions it has.
+    fn may_be_ours(&self, host: &str) -> bool {
+        let mut accounts = self.found.accounts.iter();
+        account_and_region(host).is_some_and(|(own, _)| {
+            accounts.any(|account| match account.id.as_deref() {
+                Some(id) => id == own && (account.is_closed || !account.knows_regions),
+                None => true,
+            })
+        })
     }
 
     /// The registry of a host, by whichever of ECR's names for it.
@@ -214,7 +231,7 @@ pub(super) fn settle(repository: &mut Repository, is_known: bool) {
         let may_be_part = image.part_of.is_none() && image.kind != Sort::Index && !running.is_empty();
         image.r#use = match image.used_by.is_empty() {
             false => Use::Used,
-            true if may_be_part && image.tags.is_empty() => Use::Unknown,
+            true if may_be_part => Use::Unknown,
             true => of_nobody,
         };
     }

@@ -9,7 +9,7 @@ use super::coverage::Running;
 use super::join::{join, settle};
 use super::{
     Account, Address, Answer, ByRegion, Candidate, Changes, Contents, Coverage, Failed, Found, FoundAccount, GB,
-    LastRun, RanImage, Region, Repository, Terms, Totals,
+    LastRun, RanImage, Region, Repository, Runner, Terms, Totals,
 };
 use crate::aws::ecr::account_and_region;
 
@@ -77,8 +77,10 @@ impl Joined {
         join(&mut found);
         let regions = || found.accounts.iter().flat_map(|account| &account.regions);
         // A function has its image from its own region (AWS Lambda Developer Guide, "Create a Lambda function using a container image");
-        // a task may have it from any.
-        let is_open = found.accounts.iter().all(|account| !account.is_closed);
+        // a task may have it from any. That regions were not named is for who named the others to know.
+        let asks_services = terms.include.contains(&Runner::Ecs);
+        let mut accounts = found.accounts.iter();
+        let is_open = accounts.all(|account| !account.is_closed && (account.knows_regions || !asks_services));
         let knows = |name: &str| {
             let mut own = regions().filter(|one| one.asked.region == name);
             let mut others = regions().filter(|one| one.asked.region != name);
@@ -175,6 +177,20 @@ impl Report {
     pub fn failed(&mut self, failed: Failed) {
         self.complete = false;
         self.failures.push(failed);
+    }
+
+    /// What could not be read, and in whose account where there are several.
+    pub fn told(&self, failed: &Failed) -> String {
+        match &failed.account {
+            Some(id) if self.accounts.len() > 1 => format!("{}: {}", self.title_of(id), failed.in_words()),
+            _ => failed.in_words(),
+        }
+    }
+
+    /// How people call an account.
+    pub fn title_of<'a>(&'a self, id: &'a str) -> &'a str {
+        let account = self.accounts.iter().find(|one| one.id.as_deref() == Some(id));
+        account.map_or(id, Account::title)
     }
 
     /// All repositories, with their account and region.

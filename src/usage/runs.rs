@@ -94,6 +94,14 @@ pub enum RanImage {
 }
 
 impl RanImage {
+    /// The repository that it names, where that was asked.
+    pub fn repository_uri(&self) -> Option<&str> {
+        match self {
+            Self::Found { repository_uri, .. } | Self::Gone { repository_uri } => Some(repository_uri),
+            Self::Outside { .. } | Self::Unknown => None,
+        }
+    }
+
     /// As it stands in the JSON.
     pub fn word(&self) -> &'static str {
         match self {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Terms {
     /// IANA name; of text and page.
     pub time_zone: String,
+    /// Which regions were named; none where all were asked that an account has.
+    pub regions: Option<Vec<String>>,
     /// Who was asked what runs.
     pub include: Vec<Runner>,
     /// How long a repository that nobody uses must have had no push to be a candidate, in words.
@@ -48,8 +50,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What they come to at a moment.
-    pub fn at(&self, now: Timestamp, include: &[Runner]) -> Terms {
+    /// What they come to at a moment, where these were asked in these regions.
+    pub fn at(&self, now: Timestamp, include: &[Runner], regions: Option<&[String]>) -> Terms {
         let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
         let printer = SpanPrinter::new()
             .designator(Designator::Verbose)
@@ -60,6 +62,7 @@ impl Rules {
         };
         Terms {
             time_zone: self.time_zone.clone(),
+            regions: regions.map(<[String]>::to_vec),
             include: include.to_vec(),
             no_push_for: printer.span_to_string(&self.no_push_for),
             pushed_before: before(self.no_push_for),
@@ -83,7 +86,7 @@ mod tests {
             no_run_for: "1 year".parse().unwrap(),
             price_per_gb_month: 0.1,
         };
-        let terms = rules.at("2026-11-22T14:30:00Z".parse().unwrap(), &[Runner::Lambda]);
+        let terms = rules.at("2026-11-22T14:30:00Z".parse().unwrap(), &[Runner::Lambda], None);
         // 15:30 in Berlin is an hour earlier in UTC in summer.
         assert_eq!(terms.pushed_before, "2026-05-22T13:30:00Z".parse().unwrap());
         assert_eq!(terms.ran_before, "2025-11-22T14:30:00Z".parse().unwrap());

@@ -7,6 +7,7 @@ use crate::aws::ecr::{ImageDetails, RepositoryDetails, Status};
 use crate::image::Kind;
 
 const HOST: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+const OTHER: &str = "210987654321";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -71,7 +72,7 @@ fn function(name: &str, image: &str, resolved: Option<String>, last_run: LastRun
     }
 }
 
-fn joined(repositories: Vec<Repository>, functions: Vec<FoundFunction>) -> Joined {
+fn found(repositories: Vec<Repository>, functions: Vec<FoundFunction>) -> Found {
     let region = FoundRegion {
         asked: Asked {
             region: "eu-central-1".to_owned(),
@@ -85,25 +86,45 @@ fn joined(repositories: Vec<Repository>, functions: Vec<FoundFunction>) -> Joine
         services: Vec::new(),
         knows_runs: true,
     };
-    let account = FoundAccount {
-        id: Some("123456789012".to_owned()),
+    Found {
+        accounts: vec![account("123456789012", vec![region])],
+        failures: Vec::new(),
+    }
+}
+
+fn account(id: &str, regions: Vec<FoundRegion>) -> FoundAccount {
+    FoundAccount {
+        id: Some(id.to_owned()),
         name: None,
         email: None,
         asked_as: None,
         is_closed: false,
-        regions: vec![region],
-    };
+        knows_regions: true,
+        regions,
+    }
+}
+
+/// One of which a role may not be assumed.
+fn closed_account() -> FoundAccount {
+    FoundAccount {
+        is_closed: true,
+        knows_regions: false,
+        ..account(OTHER, Vec::new())
+    }
+}
+
+fn by(found: Found, include: &[Runner]) -> Joined {
     let rules = Rules {
         time_zone: "UTC".to_owned(),
         no_push_for: "6 months".parse().unwrap(),
         no_run_for: "1 year".parse().unwrap(),
         price_per_gb_month: 0.10,
     };
-    let found = Found {
-        accounts: vec![account],
-        failures: Vec::new(),
-    };
-    Joined::of(found, rules.at(now(), &[Runner::Lambda]))
+    Joined::of(found, rules.at(now(), include, None))
+}
+
+fn joined(repositories: Vec<Repository>, functions: Vec<FoundFunction>) -> Joined {
+    by(found(repositories, functions), &[Runner::Lambda])
 }
 
 fn only(report: &Report) -> &Repository {
@@ -136,7 +157,8 @@ fn the_digest_that_runs_wins_over_a_tag_that_has_moved() {
 fn a_part_of_an_index_that_runs_is_used_and_may_be_one_until_that_is_read() {
     let images = vec![
         image('a', &["1"], INDEX, 1),
-        image('b', &[], IMAGE, 1),
+        // As a tool that pushes platforms one by one leaves them.
+        image('b', &["1-amd64"], IMAGE, 1),
         image('c', &[], IMAGE, 1),
     ];
     let functions = || vec![function("f", "app:1", None, RAN)];
@@ -229,4 +251,116 @@ fn a_report_is_read_back_as_it_was_written() {
     let report = joined(vec![repository("app", vec![image('a', &["1"], IMAGE, 1)])], functions).report(now());
     let json = serde_json::to_string(&report).unwrap();
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+}
+
+#[test]
+fn an_empty_repository_hides_no_sum() {
+    let full = repository("app", vec![image('a', &["1"], IMAGE, 1)]);
+    let mut joined = joined(vec![full, repository("later", Vec::new())], Vec::new());
+    let manifest = Manifest {
+        parts: Vec::new(),
+        blobs: vec![(digest('1'), 40)],
+    };
+    let contents = BTreeMap::from([(digest('a'), manifest)]);
+    joined.learn(&BTreeMap::from([(format!("{HOST}/app"), contents)]), Vec::new());
+    let report = joined.report(now());
+    assert_eq!(report.totals.distinct_bytes, Some(40));
+    assert_eq!(report.accounts[0].ecr.0[0].1.distinct_bytes, Some(40));
+}
+
+#[test]
+fn where_not_all_regions_are_known_services_of_another_may_use_it() {
+    let uses = |knows_regions, include: &[Runner]| {
+        let mut found = found(
+            vec![repository("app", vec![image('a', &["1"], IMAGE, 900)])],
+            Vec::new(),
+        );
+        found.accounts[0].knows_regions = knows_regions;
+        let joined = by(found, include);
+        (joined.candidates().len(), only(&joined.report(now())).r#use)
+    };
+    let both = [Runner::Lambda, Runner::Ecs];
+    assert_eq!(uses(true, &both), (1, Use::Unused));
+    assert_eq!(uses(false, &both), (0, Use::Unknown));
+    // A function is in the region of its image.
+    assert_eq!(uses(false, &[Runner::Lambda]), (1, Use::Unused));
+}
+
+#[test]
+fn an_image_of_an_account_that_could_not_be_asked_is_not_known_and_not_outside() {
+    let address = format!("{OTHER}.dkr.ecr.us-east-1.amazonaws.com/app:1");
+    let state = |accounts: Vec<FoundAccount>| {
+        let mut of_them = function("f", "app:1", None, RAN);
+        of_them.function.image_uri = Some(address.clone());
+        let mut found = found(Vec::new(), vec![of_them]);
+        found.accounts.extend(accounts);
+        let report = by(found, &[Runner::Lambda]).report(now());
+        let state = report.accounts[0].lambda.0[0].1[0].image.word();
+        (state, report.outside.len())
+    };
+    assert_eq!(state(vec![closed_account()]), ("unknown", 0));
+    // Nobody was asked to look there.
+    assert_eq!(state(Vec::new()), ("outside", 1));
+    // One that did not tell which regions it has may have that one, too.
+    let silent = FoundAccount {
+        knows_regions: false,
+        ..account(OTHER, Vec::new())
+    };
+    assert_eq!(state(vec![silent]), ("unknown", 0));
+}
+
+#[test]
+fn what_an_account_had_that_cannot_be_asked_now_is_not_read_now() {
+    let of_other = |regions| {
+        let mut found = found(Vec::new(), Vec::new());
+        found.accounts.push(regions);
+        by(found, &[Runner::Lambda]).report(now())
+    };
+    let region = |name: &str| {
+        let mut region = found(Vec::new(), Vec::new()).accounts.remove(0).regions.remove(0);
+        region.asked.region = name.to_owned();
+        region
+    };
+    let before = of_other(account(OTHER, vec![region("us-east-1")]));
+    let because = |now: &Report| {
+        let changes = Changes::between(&before, now);
+        let places = changes.not_compared.into_iter();
+        places.map(|one| (one.region, one.because)).collect::<Vec<_>>()
+    };
+    let us_east_1 = |because| vec![("us-east-1".to_owned(), because)];
+    let closed = of_other(closed_account());
+    assert_eq!(because(&closed), us_east_1(NotComparedBecause::NotReadNow));
+    let without = joined(Vec::new(), Vec::new()).report(now());
+    assert_eq!(because(&without), us_east_1(NotComparedBecause::NotAskedNow));
+    let back = Changes::between(&closed, &before).not_compared;
+    assert_eq!(back[0].because, NotComparedBecause::NotReadBefore);
+}
+
+#[test]
+fn a_failure_says_whose_it_is_where_there_are_several_accounts() {
+    let failed = Failed {
+        account: Some(OTHER.to_owned()),
+        region: Some("us-east-1".to_owned()),
+        service: Service::Ecr,
+        operation: "DescribeRepositories".to_owned(),
+        subject: None,
+        kind: FailureKind::Throttled,
+        message: "DescribeRepositories in us-east-1".to_owned(),
+        causes: vec!["Rate exceeded".to_owned()],
+        hint: None,
+    };
+    let told = |accounts: Vec<FoundAccount>| {
+        let mut found = found(Vec::new(), Vec::new());
+        found.accounts.extend(accounts);
+        by(found, &[Runner::Lambda]).report(now()).told(&failed)
+    };
+    assert_eq!(told(Vec::new()), "DescribeRepositories in us-east-1: Rate exceeded");
+    let named = FoundAccount {
+        name: Some("staging".to_owned()),
+        ..account(OTHER, Vec::new())
+    };
+    assert_eq!(
+        told(vec![named]),
+        "staging: DescribeRepositories in us-east-1: Rate exceeded"
+    );
 }

@@ -88,7 +88,8 @@ const LARGEST_REPORT: usize = 5_000_000;
 impl UsageAnswer {
     pub(super) fn of(report: crate::usage::Report, unposted: &[Failure]) -> Self {
         let totals = report.totals.clone();
-        let unread = report.failures.iter().map(crate::usage::Failed::in_words);
+        let failed = report.failures.len() + unposted.len();
+        let unread = report.failures.iter().map(|failure| report.told(failure));
         let failures: Vec<String> = unread.take(NAMED).chain(lines(unposted)).collect();
         let fits = serde_json::to_vec(&report).is_ok_and(|json| json.len() <= LARGEST_REPORT);
         Self {
@@ -99,7 +100,7 @@ impl UsageAnswer {
                 totals.regions.asked,
                 totals.functions,
                 totals.candidates.repositories,
-                failures.len()
+                failed
             ),
             ok: report.complete && unposted.is_empty(),
             totals,

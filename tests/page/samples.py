@@ -129,7 +129,7 @@ class Report:
             "program": "ecr-keeper 0.1.0",
             "generated_at": stamp(NOW),
             "settings": {
-                "time_zone": "Europe/Berlin", "include": ["lambda", "ecs"],
+                "time_zone": "Europe/Berlin", "regions": None, "include": ["lambda", "ecs"],
                 "no_push_for": "6 months", "pushed_before": stamp(PUSHED_BEFORE), "no_run_for": "1 year", "ran_before": stamp(RAN_BEFORE),
                 "price_per_gb_month": PRICE, "currency": "USD",
             },
@@ -229,7 +229,7 @@ class Report:
         found = {}
         for number, (uri, image, who) in enumerate(self._running()):
             state = {"found": ["current", "older", "current", "unchecked"][number % 4]}.get(image["state"], image["state"])
-            entry = {"ImageUri": uri, "state": state, "digest": image.get("digest"), "upstream": None, "upstream_digest": None}
+            entry = {"ImageUri": uri, "state": state, "repositoryUri": image.get("repositoryUri"), "digest": image.get("digest"), "upstream": None, "upstream_digest": None}
             if state in ("current", "older"):
                 entry["upstream"] = "docker.io/library/" + uri.split("/")[-1].split("@")[0]
                 entry["upstream_digest"] = image["digest"] if state == "current" else digest_of("newer", uri)

@@ -14,7 +14,8 @@ pub fn account_and_region(host: &str) -> Option<(&str, &str)> {
         .find_map(|service| rest.strip_prefix(service))?;
     let (region, domain) = rest.split_once('.')?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (is_account && (Partition::is_domain(domain) || DUAL_STACK.contains(&domain))).then_some((account, region))
+    let is_domain = Partition::is_domain(domain) || DUAL_STACK.contains(&domain);
+    (is_account && !region.is_empty() && is_domain).then_some((account, region))
 }
 
 /// The registry's host and the repository's name in the ARN of a repository,
@@ -35,9 +36,9 @@ pub fn host_and_name(arn: &str) -> Result<(String, &str), &'static str> {
     let name = resource.strip_prefix("repository/").filter(|name| !name.is_empty());
     let name = name.ok_or("it is not one of a repository")?;
     let host = format!("{account}.dkr.ecr.{region}.{}", partition.domain);
-    match account_and_region(&host).is_some_and(|(_, region)| !region.is_empty()) {
-        true => Ok((host, name)),
-        false => Err("it lacks a region or an account of 12 digits"),
+    match account_and_region(&host) {
+        Some(_) => Ok((host, name)),
+        None => Err("it lacks a region or an account of 12 digits"),
     }
 }
 
@@ -58,6 +59,7 @@ mod tests {
         }
         for other in [
             "123456789012.dkr.ecr.eu-central-1.amazonaws.com.evil.example",
+            "123456789012.dkr.ecr..amazonaws.com",
             "127.0.0.1:5000",
             "registry.example.com",
             "12.dkr.ecr.x.amazonaws.com",

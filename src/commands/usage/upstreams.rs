@@ -6,17 +6,19 @@ use futures::StreamExt;
 use futures::stream::iter;
 
 use crate::commands::desk::{keyring, registries};
+use crate::commands::elsewhere::may_lead_to;
+use crate::commands::tokens::leads_to;
 use crate::engine::{EngineError, Registries, Side};
-use crate::image::{Attestations, Digest, ImageRef, Observed, Platforms, Tag};
+use crate::image::{Attestations, Digest, ImageRef, Observed, Platforms, Repository, Tag};
 use crate::ledger::Ledger;
 use crate::plan::EngineKind;
 use crate::report::Failure;
-use crate::settings::Settings;
+use crate::settings::{Entry, Settings};
 use crate::stop::Stop;
 use crate::usage::{Address, Failed, FailureKind, Report, Service, Upstream};
 
 /// An image that runs, and what it follows.
-struct Follower {
+struct Follower<'a> {
     /// Its place in the coverage.
     at: usize,
     /// What runs.
@@ -24,6 +26,8 @@ struct Follower {
     /// Its tag in ECR.
     target: ImageRef,
     upstream: ImageRef,
+    /// The entry of `images` that says so.
+    entry: Option<&'a Entry>,
 }
 
 /// Asks the upstreams of all images that run and are in ECR.
@@ -31,7 +35,7 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
     let followers = followers(report, settings);
     let keyring = match keyring(settings, None).await {
         Ok(keyring) => keyring,
-        Err(failure) => return report.failed(failed(None, FailureKind::Other, failure)),
+        Err(failure) => return report.failed(failed(Service::Upstream, None, FailureKind::Other, failure)),
     };
     let registries = registries(settings, &keyring);
     let wanted: BTreeSet<&ImageRef> = followers.iter().map(|one| &one.upstream).collect();
@@ -45,16 +49,18 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
         match observed {
             Some(Ok(observed)) => drop(answers.insert(upstream, observed)),
             Some(Err(error)) => {
-                report.failed(failed(Some(&upstream), kind(&error), Failure::from(&error)));
+                let failure = Failure::from(&error);
+                report.failed(failed(Service::Upstream, Some(&upstream), kind(&error), failure));
             }
             None => report.failed(failed(
+                Service::Upstream,
                 Some(&upstream),
                 FailureKind::Stopped,
                 Failure::stopped("asking the upstream"),
             )),
         }
     }
-    let (ledger, _) = Ledger::open(&settings.ledger, &settings.aws).await;
+    let ledger = ledger(report, settings, stop).await;
     let upstreams = followers.into_iter().map(|follower| {
         let observed = answers.get(&follower.upstream);
         let upstream = Upstream {
@@ -65,6 +71,21 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
         (follower.at, upstream)
     });
     report.coverage.compare(upstreams.collect());
+}
+
+/// The ledger that the settings name. One that cannot be read knows nothing, and is told.
+async fn ledger(report: &mut Report, settings: &Settings, stop: &Stop) -> Ledger {
+    let opened = Ledger::open(&settings.ledger, &settings.aws);
+    let (kind, failure) = match stop.soft.run_until_cancelled(opened).await {
+        Some((ledger, None)) => return ledger,
+        Some((_, Some(trouble))) => {
+            let hint = "mend it, or move it away; images that only it can tell from their upstream's are not compared";
+            (FailureKind::Other, Failure::new(&trouble, Some(hint)))
+        }
+        None => (FailureKind::Stopped, Failure::stopped("reading the ledger")),
+    };
+    report.failed(failed(Service::Ledger, None, kind, failure));
+    Ledger::in_memory()
 }
 
 async fn observed(registries: &Registries, upstream: &ImageRef) -> Result<Observed, EngineError> {
@@ -84,14 +105,18 @@ fn is_same(follower: &Follower, now: &Observed, ledger: &Ledger, settings: &Sett
         return Some(made.upstream == follower.upstream.repository && made.from == now.top);
     }
     // A daemon packs layers anew, and so does who takes parts out of an index: another digest says nothing.
-    let keeps_digests = settings.engine == EngineKind::Direct
-        && settings.wanted_platforms() == Platforms::All
+    let own = follower.entry;
+    let engine = own.and_then(|entry| entry.engine).unwrap_or(settings.engine);
+    let own_platforms = own.and_then(|entry| entry.platforms.as_ref());
+    let platforms = own_platforms.or(settings.platforms.as_ref());
+    let keeps_digests = engine == EngineKind::Direct
+        && platforms.is_none_or(|wanted| *wanted == Platforms::All)
         && settings.direct.attestations == Attestations::Keep;
     keeps_digests.then_some(false)
 }
 
 /// All that run, are in ECR, and follow something.
-fn followers(report: &Report, settings: &Settings) -> Vec<Follower> {
+fn followers<'a>(report: &Report, settings: &'a Settings) -> Vec<Follower<'a>> {
     let mut tags: BTreeMap<(&str, &str), &[String]> = BTreeMap::new();
     for (_, _, repository) in report.repositories() {
         for image in &repository.images {
@@ -100,42 +125,77 @@ fn followers(report: &Report, settings: &Settings) -> Vec<Follower> {
     }
     let images = report.coverage.images.iter().enumerate();
     let followers = images.filter_map(|(at, image)| {
-        let (uri, digest) = (image.image_uri.as_deref()?, image.digest.as_deref()?);
-        let address = Address::of(uri)?;
-        let of_digest = tags.get(&(address.repository_uri().as_str(), digest)).copied()?;
-        let written = address.tag_or_latest();
+        let (written, digest) = (image.image_uri.as_deref()?, image.digest.as_deref()?);
+        // The registry may be written by another of its names.
+        let uri = image.repository_uri.as_deref()?;
+        let of_digest = tags.get(&(uri, digest)).copied()?;
+        let written = Address::of(written)?.tag_or_latest();
         // The tag may have moved since it was deployed.
         let tag = of_digest.iter().find(|tag| *tag == written).or(of_digest.first())?;
         let tag: Tag = tag.parse().ok()?;
-        let target = crate::image::Repository {
+        let address = Address::of(uri)?;
+        let target = Repository {
             host: address.host.into(),
             path: address.path.into(),
         };
+        let (upstream, entry) = followed(&target, &tag, settings)?;
         Some(Follower {
             at,
             digest: digest.to_owned(),
-            upstream: followed(address.path, &tag, settings)?,
+            upstream,
             target: target.image(tag),
+            entry,
         })
     });
     followers.collect()
 }
 
-/// What a tag of a repository follows.
-fn followed(repository: &str, tag: &Tag, settings: &Settings) -> Option<ImageRef> {
-    let named = settings.images.iter().map(|entry| &entry.named);
-    let mut named = named.filter(|named| named.repository == repository);
-    if let Some(named) = named.next() {
-        return Some(match named.digests.get(tag) {
+/// What a tag of a repository follows, and the entry of `images` that says so.
+fn followed<'a>(target: &Repository, tag: &Tag, settings: &'a Settings) -> Option<(ImageRef, Option<&'a Entry>)> {
+    let of_name = |entry: &&Entry| *entry.named.repository == *target.path;
+    if settings.images.iter().any(|entry| of_name(&entry)) {
+        let entry = entry_of(target, tag, settings)?;
+        let named = &entry.named;
+        let upstream = match named.digests.get(tag) {
             Some(digest) => named.upstream.image(digest.clone()),
             None => named.upstream.image(tag.clone()),
-        });
+        };
+        return Some((upstream, Some(entry)));
     }
     let keyword = settings.keyword.as_ref()?;
-    let upstream = repository
+    let upstream = target
+        .path
         .contains(keyword)
-        .then(|| settings.naming.upstream_of(repository))?;
-    Some(upstream.ok()?.image(tag.clone()))
+        .then(|| settings.naming.upstream_of(&target.path))?;
+    Some((upstream.ok()?.image(tag.clone()), None))
+}
+
+/// The entry that a tag of a repository follows: of those of its name the one whose registry this is; where it is none of theirs, as in an
+/// account that `sync` does not know, the one that there is.
+fn entry_of<'a>(target: &Repository, tag: &Tag, settings: &'a Settings) -> Option<&'a Entry> {
+    let takes = |entry: &&Entry| {
+        let named = &entry.named;
+        *named.repository == *target.path && (named.tags.is_some() || named.digests.contains_key(tag))
+    };
+    let all: Vec<&Entry> = settings.images.iter().filter(takes).collect();
+    let nearness = |entry: &&&Entry| nearness(entry, &target.host, settings);
+    let nearest = all.iter().copied().rev().max_by_key(|entry| nearness(&entry))?;
+    let mut others = all
+        .iter()
+        .filter(|entry| entry.named.upstream != nearest.named.upstream);
+    let is_clear = others.all(|other| nearness(&other) < nearness(&&nearest));
+    is_clear.then_some(nearest)
+}
+
+/// How surely an entry goes to the registry at `host`: by what stands there, as far as that shows, or not.
+fn nearness(entry: &Entry, host: &str, settings: &Settings) -> u8 {
+    match (&entry.named.elsewhere, settings.registry.as_deref()) {
+        (Some(elsewhere), _) if leads_to(elsewhere, host, &settings.aws) => 2,
+        (Some(elsewhere), _) if may_lead_to(elsewhere, host, &settings.aws) => 1,
+        (None, Some(own)) if own == host => 2,
+        (None, None) => 1,
+        _ => 0,
+    }
 }
 
 fn kind(error: &EngineError) -> FailureKind {
@@ -153,12 +213,12 @@ fn kind(error: &EngineError) -> FailureKind {
     }
 }
 
-fn failed(upstream: Option<&ImageRef>, kind: FailureKind, failure: Failure) -> Failed {
+fn failed(service: Service, upstream: Option<&ImageRef>, kind: FailureKind, failure: Failure) -> Failed {
     Failed {
         account: None,
         region: None,
-        service: Service::Upstream,
-        operation: "HEAD".to_owned(),
+        service,
+        operation: if service == Service::Ledger { "read" } else { "HEAD" }.to_owned(),
         subject: upstream.map(ImageRef::to_string),
         kind,
         message: failure.message,

@@ -1,10 +1,10 @@
 use jiff::tz::TimeZone;
 
 use super::format::{count, difference, money, name_of, signed, size, time};
-use super::text::{ran, state, why};
+use super::text::{ran, state, unasked, user_of, why};
 use super::{Part, zone};
 use crate::record::markdown::escaped;
-use crate::usage::{Changes, Region, Report, Use};
+use crate::usage::{Account, Changes, Region, Report, Use};
 
 /// The report for pages that take Markdown: what failed first.
 pub(super) fn render(report: &Report, part: Part) -> String {
@@ -17,7 +17,7 @@ pub(super) fn render(report: &Report, part: Part) -> String {
                 for (name, region) in &account.ecr.0 {
                     let heading = format!("### {} · {}\n\n", escaped(name), escaped(account.title()));
                     text.push_str(&heading);
-                    text.push_str(&repositories(region, &zone));
+                    text.push_str(&repositories(report, account, region, &zone));
                 }
             }
             text.push_str(&candidates(report, &zone));
@@ -26,7 +26,7 @@ pub(super) fn render(report: &Report, part: Part) -> String {
         Part::Coverage => text.push_str(&coverage(report)),
     }
     if let Some(changes) = &report.changes {
-        text.push_str(&changed(changes, &zone));
+        text.push_str(&changed(report, changes, &zone));
     }
     text
 }
@@ -74,15 +74,17 @@ fn failures(report: &Report) -> String {
             .hint
             .as_deref()
             .map(|hint| format!("  \n  *Hint:* {}", escaped(hint)));
-        format!("- {}{}\n", escaped(&failure.in_words()), hint.unwrap_or_default())
+        format!("- {}{}\n", escaped(&report.told(failure)), hint.unwrap_or_default())
     });
     format!("### Not read\n\n{}\n", failures.collect::<String>())
 }
 
-fn repositories(region: &Region, zone: &TimeZone) -> String {
+fn repositories(report: &Report, account: &Account, region: &Region, zone: &TimeZone) -> String {
     let rows = region.repositories.iter().map(|one| {
+        let users = one.used_by.iter();
+        let users: Vec<String> = users.map(|user| escaped(&user_of(report, account, user))).collect();
         let users = match one.r#use {
-            Use::Used => format!("🟢 {}", names(&one.used_by)),
+            Use::Used => format!("🟢 {}", users.join(", ")),
             Use::Unused => "🔴".to_owned(),
             Use::Unknown => "⚪ not known".to_owned(),
         };
@@ -114,10 +116,14 @@ fn candidates(report: &Report, zone: &TimeZone) -> String {
     });
     let cost = format!("{} a month", report.settings.currency);
     let columns = ["Repository", "Why", "Last push", "Size", "Layers once", &cost];
-    match report.candidates.is_empty() {
-        true => "### What could go\n\nNo repository was found that could go.\n\n".to_owned(),
-        false => format!("### What could go\n\n{}", table(&columns, rows)),
-    }
+    let table = match report.candidates.is_empty() {
+        true => "No repository was found that could go.\n\n".to_owned(),
+        false => table(&columns, rows),
+    };
+    let unasked = unasked(report)
+        .into_iter()
+        .map(|sentence| format!("{}\n\n", escaped(&sentence)));
+    format!("### What could go\n\n{table}{}", unasked.collect::<String>())
 }
 
 fn coverage(report: &Report) -> String {
@@ -135,21 +141,22 @@ fn coverage(report: &Report) -> String {
     )
 }
 
-fn changed(changes: &Changes, zone: &TimeZone) -> String {
+fn changed(report: &Report, changes: &Changes, zone: &TimeZone) -> String {
     let rows = changes.repositories.iter().map(|one| {
         let words: Vec<&str> = one.changes.iter().map(|change| change.words()).collect();
         let bytes = |side: Option<u64>| signed(side.unwrap_or_default());
         vec![
             escaped(&one.repository_name),
-            escaped(&format!("{} of {}", one.region, one.account)),
+            escaped(&format!("{} of {}", one.region, report.title_of(&one.account))),
             words.join(", "),
             difference(bytes(one.bytes_now) - bytes(one.bytes_before)),
         ]
     });
-    let not_compared = changes
-        .not_compared
-        .iter()
-        .map(|one| format!("- not compared: {}\n", escaped(&one.region)));
+    let not_compared = changes.not_compared.iter().map(|one| {
+        let account = one.account.as_deref().map(|id| format!(" of {}", report.title_of(id)));
+        let place = format!("{}{}", one.region, account.unwrap_or_default());
+        format!("- not compared: {}\n", escaped(&place))
+    });
     format!(
         "### Changed since {}\n\n{}{}\n",
         time(changes.since, zone),

@@ -1,33 +1,72 @@
 //! Lines for people, in the order and with the headings of the ECR × Lambda report that many teams know.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 
 use super::format::{count, money, name_of, signed, size, time};
 use super::{Part, zone};
+use crate::aws::account_and_region_of;
 use crate::report::one_line;
 use crate::usage::{
-    Account, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository, Use,
+    Account, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository, Runner,
+    Use,
 };
+
+/// A report on its way to lines.
+struct Text<'a> {
+    report: &'a Report,
+    zone: TimeZone,
+    /// By the functions' ARNs, in whichever account they are.
+    last_runs: BTreeMap<&'a str, LastRun>,
+}
 
 /// The report in lines, without their ends. Names that have line ends in them stay on their lines.
 pub fn lines(report: &Report, part: Part) -> Vec<String> {
-    let zone = zone(report);
-    let mut lines = head(report, part, &zone);
+    let functions = report.accounts.iter().flat_map(|account| account.lambda.values());
+    let last_runs = functions.flatten().map(|one| (one.arn.as_str(), one.last_run));
+    let text = Text {
+        report,
+        zone: zone(report),
+        last_runs: last_runs.collect(),
+    };
+    let mut lines = head(report, part, &text.zone);
     match part {
-        Part::All => lines.extend(
-            report
-                .accounts
-                .iter()
-                .flat_map(|account| of_account(report, account, &zone)),
-        ),
-        Part::Candidates => lines.extend(candidates(report, &zone)),
+        Part::All => lines.extend(report.accounts.iter().flat_map(|account| of_account(&text, account))),
+        Part::Candidates => {
+            lines.extend(candidates(report, &text.zone));
+            lines.extend(unasked(report));
+        }
         Part::Coverage => lines.extend(coverage(report)),
     }
     if let Some(changes) = &report.changes {
-        lines.extend(changed(changes, &zone));
+        lines.extend(changed(changes, &text.zone));
     }
     lines.extend(failures(report));
     lines
+}
+
+/// Who was not asked, and may use what nobody was seen to.
+pub(super) fn unasked(report: &Report) -> Vec<String> {
+    let settings = &report.settings;
+    let mut sentences = Vec::new();
+    for (runner, who) in [
+        (Runner::Lambda, "Functions of AWS Lambda"),
+        (Runner::Ecs, "Services of Amazon ECS"),
+    ] {
+        if !settings.include.contains(&runner) {
+            sentences.push(format!(
+                "{who} were not asked: what only they use counts as used by nobody."
+            ));
+        }
+    }
+    if let (true, Some(regions)) = (settings.include.contains(&Runner::Ecs), &settings.regions) {
+        let regions = regions.join(", ");
+        sentences.push(format!(
+            "Services were asked in {regions} alone; those of other regions may use images here, too."
+        ));
+    }
+    sentences
 }
 
 fn head(report: &Report, part: Part, zone: &TimeZone) -> Vec<String> {
@@ -49,21 +88,21 @@ fn head(report: &Report, part: Part, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
-fn of_account(report: &Report, account: &Account, zone: &TimeZone) -> Vec<String> {
+fn of_account(text: &Text, account: &Account) -> Vec<String> {
     let mut lines = Vec::new();
-    if report.accounts.len() > 1 {
+    if text.report.accounts.len() > 1 {
         lines.extend([
             String::new(),
             format!("====== ACCOUNT {} ======", one_line(account.title())),
         ]);
     }
     for (name, region) in &account.ecr.0 {
-        lines.extend(of_region(account, name, region, zone));
+        lines.extend(of_region(text, account, name, region));
     }
     lines
 }
 
-fn of_region(account: &Account, name: &str, region: &Region, zone: &TimeZone) -> Vec<String> {
+fn of_region(text: &Text, account: &Account, name: &str, region: &Region) -> Vec<String> {
     let at_least = if region.complete { "" } else { "at least " };
     let heading = format!(
         "====== REGION {name} Total Size : {at_least}{} ======",
@@ -73,7 +112,7 @@ fn of_region(account: &Account, name: &str, region: &Region, zone: &TimeZone) ->
     for repository in &region.repositories {
         let pushed = repository
             .last_pushed_date
-            .map_or_else(|| "no image".to_owned(), |at| time(at, zone));
+            .map_or_else(|| "no image".to_owned(), |at| time(at, &text.zone));
         let mark = match repository.r#use {
             Use::Used => "🟢",
             Use::Unused => "🔴",
@@ -84,27 +123,29 @@ fn of_region(account: &Account, name: &str, region: &Region, zone: &TimeZone) ->
             one_line(&repository.repository_name),
             gigabytes(repository.total_size_gb),
         ));
-        lines.extend(users(account, repository, zone));
+        lines.extend(users(text, account, repository));
     }
     lines
 }
 
 /// A line for each function and service that uses it.
-fn users(account: &Account, repository: &Repository, zone: &TimeZone) -> Vec<String> {
-    let run_of = |user: &str| {
-        let mut functions = account.lambda.values().flatten();
-        functions
-            .find(|function| function.arn == user)
-            .map(|function| function.last_run)
-    };
+fn users(text: &Text, account: &Account, repository: &Repository) -> Vec<String> {
     let line = |user: &String| {
-        let name = one_line(name_of(user));
-        match run_of(user) {
-            Some(run) => format!("    {name} / last execution : {}", ran(run, zone)),
+        let name = one_line(&user_of(text.report, account, user));
+        match text.last_runs.get(user.as_str()) {
+            Some(run) => format!("    {name} / last execution : {}", ran(*run, &text.zone)),
             None => format!("    {name}"),
         }
     };
     repository.used_by.iter().map(line).collect()
+}
+
+/// The name of a function or service, and whose it is where that is another account's than the repository.
+pub(super) fn user_of(report: &Report, account: &Account, user: &str) -> String {
+    match account_and_region_of(user) {
+        Some((id, _)) if account.id.as_deref() != Some(id) => format!("{} of {}", name_of(user), report.title_of(id)),
+        _ => name_of(user).to_owned(),
+    }
 }
 
 /// When something ran, in the words of the report that many teams know where there is no log group.
@@ -241,7 +282,7 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
 fn failures(report: &Report) -> Vec<String> {
     let failures = report.failures.iter().map(|failure| {
         let hint = failure.hint.as_deref().map(|hint| format!(" (hint: {hint})"));
-        format!("❌ {}{}", one_line(&failure.in_words()), hint.unwrap_or_default())
+        format!("❌ {}{}", one_line(&report.told(failure)), hint.unwrap_or_default())
     });
     let failures: Vec<String> = failures.collect();
     match failures.is_empty() {

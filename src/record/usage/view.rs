@@ -48,6 +48,7 @@ pub(super) fn page(report: &Report) -> Value {
         "settings": report.settings,
         "accounts": report.accounts.iter().map(titled).collect::<Vec<_>>(),
         "asked": view.asked(),
+        "unasked": super::text::unasked(report),
         "failures_open": FAILURES_OPEN,
         "failures": view.failures(),
         "totals": report.totals,

@@ -1,11 +1,14 @@
 //! Where running images come from.
 
+use std::fs;
+
 use ecr_lab::LabFunction;
-use ecr_lab::images::{multi, tiny};
+use ecr_lab::images::{Place, multi, tiny};
 use serde_json::Value;
 
-use super::{OWN, REGIONS, alone, fill, place, usage, world};
+use super::{OTHER, OWN, REGIONS, alone, fill, place, usage, world};
 use crate::bad_input::contains;
+use crate::support::Content;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_older_than_upstream_is_told_by_the_mappings_of_sync() {
@@ -91,4 +94,66 @@ async fn without_being_asked_no_upstream_is() {
     assert_eq!((&totals["outside"], &totals["gone"]), (&1.into(), &1.into()));
     assert_eq!(found["outside"][0]["account"], "999988887777");
     assert_eq!(found["outside"][0]["region"], "eu-west-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_s_own_engine_and_target_say_what_its_images_are_compared_with() {
+    let world = world().await;
+    let (home, staging) = (place(&world, OWN, "eu-central-1"), place(&world, OTHER, "eu-central-1"));
+    let settings = format!(
+        "images:\n  - {{upstream: ours, repository: team/app}}\n  - upstream: theirs\n    repository: team/app\n    targets:\n      \
+         - {{registry: '{}', region: eu-central-1, endpoint_url: '{}'}}\n  - {{upstream: packed, repository: team/packed, engine: docker}}\n",
+        staging.host(),
+        world.lab.endpoint(),
+    );
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    for (upstream, seed) in [("ours", "ours"), ("theirs", "theirs"), ("packed", "packed by now")] {
+        world.upstream(&format!("library/{upstream}"), "1", tiny(seed)).await;
+    }
+    world.ecr("team/app", "1", tiny("ours")).await;
+    world.ecr("team/packed", "1", tiny("as a daemon packed it")).await;
+    staging.create_repository("team/app");
+    tiny("theirs").put(&Place::ecr(staging), "team/app", "1").await;
+    for (region, function, address) in [
+        (home, "ours", format!("{}/team/app:1", home.host())),
+        (home, "packed", format!("{}/team/packed:1", home.host())),
+        (staging, "theirs", format!("{}/team/app:1", staging.host())),
+        // The same registry by the name that answers over IPv6 too.
+        (home, "dual", format!("{OWN}.dkr-ecr.eu-central-1.on.aws/team/app:1")),
+    ] {
+        region.add_function(LabFunction::new(function, &address));
+    }
+    let arguments = ["--regions", REGIONS[0], "--role-arn", super::ROLE, "--coverage"];
+    let found = alone(&world, &[&arguments[..], &["--output", "json"]].concat());
+    let found = found.ran().await.well().json();
+    let state = |name: &str| {
+        let images = found["coverage"]["images"].as_array().unwrap();
+        let is_its = |one: &&Value| one["used_by"].to_string().contains(&format!(":{name}\""));
+        let image = images.iter().find(is_its).unwrap();
+        image["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        ["ours", "theirs", "dual", "packed"].map(state),
+        ["current", "current", "current", "unchecked"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_read_is_told() {
+    let world = world().await;
+    let home = place(&world, OWN, "eu-central-1");
+    world.upstream("library/app", "1", tiny("newer")).await;
+    world.ecr("base/image/app", "1", tiny("old")).await;
+    home.add_function(LabFunction::new("app", &format!("{}/base/image/app:1", home.host())));
+    fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
+    fs::write(world.ledger(), "no ledger").unwrap();
+    let arguments = ["--regions", REGIONS[0], "--coverage", "--output", "json"];
+    let found = alone(&world, &arguments).ran().await.code_is(1).json();
+    assert_eq!(found["complete"], false);
+    let failure = &found["failures"][0];
+    assert_eq!(
+        (&failure["service"], &failure["kind"]),
+        (&"ledger".into(), &"other".into())
+    );
+    contains(&failure.to_string(), &["ledger.json", "move it away"]);
 }

@@ -1,5 +1,7 @@
 //! The shapes of a report, whatever names are in it.
 
+use ecr_lab::LabOptions;
+
 use super::{OWN, days_ago, fill, function, image, place, report, usage, world};
 use crate::bad_input::contains;
 use crate::support::World;
@@ -57,9 +59,73 @@ async fn text_is_in_the_order_and_with_the_headings_that_teams_know() {
             " 🟢\n    thumbnails / last execution : ",
             "    checkout-mail / last execution : no streams yet",
             "    left-over / last execution : No Log Group",
+            "    canary of 210987654321 / last execution : No Log Group",
             "repository name : empty/for-later / repository size : 0.000 GB / last pushed date : no image 🔴",
         ],
     );
+}
+
+/// What the report that teams know showed (its headings, circles and order are told by those who ran it): the largest region first and none without a
+/// repository; in it the largest repository, of two alike the one that was pushed last; green with its functions, or red.
+const AS_TEAMS_KNOW_IT: &str = "\
+[ECR repositories and who runs them]
+Account: 123456789012 (platform@example.com)
+NOW
+
+====== REGION us-east-1 Total Size : 2.000 GB ======
+repository name : billing/yearly / repository size : 2.000 GB / last pushed date : 2026-02-03 19:30 🟢
+    yearly-bill / last execution : No Log Group
+
+====== REGION eu-central-1 Total Size : 1.600 GB ======
+repository name : shop/checkout / repository size : 1.000 GB / last pushed date : 2026-05-02 00:15 🟢
+    checkout-api / last execution : 2026-06-01 09:00
+    checkout-mail / last execution : 2026-06-02 08:59
+repository name : shop/later / repository size : 0.300 GB / last pushed date : 2026-03-02 09:00 🔴
+repository name : shop/earlier / repository size : 0.300 GB / last pushed date : 2026-03-01 09:00 🔴
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_text_is_the_one_that_teams_know() {
+    let world = World::without_daemon(LabOptions {
+        page_size: 2,
+        regions: ["eu-central-1", "eu-west-1", "us-east-1"]
+            .map(|region| (OWN.to_owned(), region.to_owned()))
+            .to_vec(),
+        ..LabOptions::default()
+    })
+    .await;
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let (home, away) = (place(&world, OWN, "eu-central-1"), place(&world, OWN, "us-east-1"));
+    // Sizes are those of config, shared layer and own layer.
+    for (region, name, tag, size, pushed) in [
+        (home, "shop/earlier", "1", 300_000_000, "2026-03-01T00:00:00Z"),
+        (home, "shop/later", "1", 300_000_000, "2026-03-02T00:00:00Z"),
+        (home, "shop/checkout", "v1", 400_000_000, "2026-04-01T10:00:00Z"),
+        (home, "shop/checkout", "v2", 600_000_000, "2026-05-01T15:15:00Z"),
+        (away, "billing/yearly", "2025", 2_000_000_000, "2026-02-03T10:30:00Z"),
+    ] {
+        image(region, name, tag, size - 40_001_000, 0);
+        region.pushed_at(name, tag, at(pushed));
+    }
+    home.add_function(function(home, "checkout-api", "shop/checkout", "v2"));
+    home.add_function(function(home, "checkout-mail", "shop/checkout", "v1"));
+    away.add_function(function(away, "yearly-bill", "billing/yearly", "2025"));
+    for (group, stream, last) in [
+        ("checkout-api", "2026/05/31/[$LATEST]aa", "2026-05-31T01:00:00Z"),
+        ("checkout-api", "2026/06/01/[$LATEST]bb", "2026-06-01T00:00:00Z"),
+        ("checkout-mail", "2026/06/01/[$LATEST]cc", "2026-06-01T23:59:00Z"),
+    ] {
+        home.add_log_stream(&format!("/aws/lambda/{group}"), stream, Some(at(last)));
+    }
+    // Nine hours before UTC, as it had them.
+    let run = super::alone(&world, &[]).env("ECR_KEEPER_USAGE__TIMEZONE", "Asia/Seoul");
+    let ran = run.env("EMAIL", "platform@example.com").ran().await.well();
+    let time = ran.stdout.lines().nth(2).unwrap();
+    assert!(
+        jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M", time).is_ok(),
+        "{time}"
+    );
+    assert_eq!(ran.stdout.replacen(time, "NOW", 1), AS_TEAMS_KNOW_IT);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,6 +338,12 @@ async fn candidates_and_coverage_can_be_had_alone() {
         ],
     );
     assert!(!text.contains("REGION"), "{text}");
+    contains(&text, &["Services of Amazon ECS were not asked"]);
+    let with_services = usage(&world, &["--candidates", "--include", "ecs"]).ran().await.well();
+    contains(
+        &with_services.stdout,
+        &["Services were asked in eu-central-1, us-east-1 alone"],
+    );
     let table = usage(&world, &["--candidates", "--output", "csv"])
         .ran()
         .await

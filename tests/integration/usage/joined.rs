@@ -97,6 +97,53 @@ async fn what_could_go_has_its_layers_once_and_what_they_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_revisions_of_a_deployment_run() {
+    let world = world().await;
+    fill(&world);
+    let home = place(&world, OWN, "eu-central-1");
+    home.deploying_over(
+        "main",
+        "web",
+        &[("proxy", &format!("{}/legacy/reports:final", home.host()))],
+    );
+    let found = report(&world, &["--include", "ecs"]).await;
+    let web = format!("arn:aws:ecs:eu-central-1:{OWN}:service/main/web");
+    for name in ["scratch/try-out", "legacy/reports"] {
+        assert_eq!(
+            repository(&found, OWN, "eu-central-1", name)["used_by"][0],
+            web,
+            "{name}"
+        );
+    }
+    let services = found["accounts"][0]["ecs"]["eu-central-1"].as_array().unwrap();
+    let revisions: Vec<&str> = services
+        .iter()
+        .filter(|one| one["service"] == "web")
+        .map(|one| one["task_definition"].as_str().unwrap().rsplit(':').next().unwrap())
+        .collect();
+    assert_eq!(revisions, ["6", "7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_are_read_where_that_tells_something_and_an_empty_repository_hides_no_sum() {
+    let world = world().await;
+    fill(&world);
+    place(&world, OWN, "us-east-1").create_repository("empty/for-later");
+    let run = usage(&world, &["--output", "json"]).env("ECR_KEEPER_USAGE__LAYERS", "all");
+    let found = run.ran().await.well().json();
+    // A config of 1,000 bytes, 40 MB that others share, and 640 MB of its own.
+    let own = &found["accounts"][0]["ecr"];
+    assert_eq!(own["us-east-1"]["distinct_bytes"], 680_001_000);
+    // One of its images is archived, and cannot be read.
+    let requests = place(&world, OWN, "eu-central-1").api_requests();
+    let read = requests.iter().filter(|one| one.action == "BatchGetImage");
+    let mut read: Vec<&str> = read.map(|one| one.body["repositoryName"].as_str().unwrap()).collect();
+    read.sort_unstable();
+    assert_eq!(read, ["legacy/reports", "scratch/try-out", "shop/checkout"]);
+    assert_eq!(own["eu-central-1"]["distinct_bytes"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_regions_are_those_that_are_enabled() {
     let world = world().await;
     fill(&world);

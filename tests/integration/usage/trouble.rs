@@ -233,3 +233,95 @@ async fn who_is_stopped_tells_what_was_not_asked() {
     );
     assert_eq!(found["candidates"].as_array().unwrap().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_names_its_account_and_a_table_leaves_none_out() {
+    let world = world().await;
+    fill(&world);
+    for account in [OWN, OTHER] {
+        place(&world, account, "us-east-1").api_fault(ApiFault::access_denied("DescribeRepositories"));
+    }
+    let failed = [OWN, OTHER].map(|account| format!("{account}: DescribeRepositories in us-east-1"));
+    let failed = failed.each_ref().map(String::as_str);
+    for output in ["text", "markdown"] {
+        let told = usage(&world, &["--output", output]).ran().await.code_is(1).stdout;
+        contains(&told, &failed);
+    }
+    let table = usage(&world, &["--output", "csv"]).ran().await.code_is(1);
+    contains(&table.stderr, &failed);
+    let file = usage(&world, &["--out", "usage.txt"]).ran().await.code_is(1);
+    contains(&file.stderr, &failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_regions_may_not_be_listed_the_usual_ones_are_asked_and_that_is_told() {
+    let world = world().await;
+    fill(&world);
+    for region in ["eu-central-1", "us-east-1"] {
+        place(&world, OWN, region).api_fault(ApiFault::access_denied("ListRegions"));
+    }
+    let ran = alone(&world, &["--output", "json"]).ran().await.code_is(1);
+    let found = ran.json();
+    assert_eq!(failures(&found), [format!("{OWN} - account ListRegions - not_allowed")]);
+    contains(&found["failures"].to_string(), &["allow account:ListRegions"]);
+    // AWS Account Management Reference Guide: 17 regions are enabled by default.
+    assert_eq!(found["totals"]["regions"]["asked"], 17);
+    let reports = |found: &Value| repository(found, OWN, "eu-central-1", "legacy/reports")["use"].clone();
+    assert_eq!(reports(&found), "unused");
+    // A service of a region that has to be enabled may run it.
+    let arguments = ["--include", "ecs", "--output", "json"];
+    let with_services = alone(&world, &arguments).ran().await.code_is(1).json();
+    assert_eq!(reports(&with_services), "unknown");
+    assert_eq!(with_services["candidates"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_account_runs_that_could_not_be_asked_is_not_called_outside() {
+    let world = world().await;
+    fill(&world);
+    let theirs = "555555555555.dkr.ecr.eu-central-1.amazonaws.com/shop/checkout:1";
+    place(&world, OWN, "eu-central-1").add_function(LabFunction::new("of-theirs", theirs));
+    let arguments = [
+        "--role-arn",
+        "arn:aws:iam::555555555555:role/reader",
+        "--output",
+        "json",
+    ];
+    let found = alone(&world, &arguments).ran().await.code_is(1).json();
+    let functions = found["accounts"][0]["lambda"]["eu-central-1"].as_array().unwrap();
+    let function = functions.iter().find(|one| one["FunctionName"] == "of-theirs").unwrap();
+    assert_eq!(function["image"]["state"], "unknown");
+    assert!(!found["outside"].to_string().contains("555555555555"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_ecr_tells_in_no_known_shape_is_told_and_the_rest_is_read() {
+    let world = world().await;
+    fill(&world);
+    let home = place(&world, OWN, "eu-central-1");
+    // ECR has no such tag; whatever answers in its place may.
+    home.list_image("legacy/reports", "two words", super::IMAGE, &super::manifest("odd", 1));
+    let found = report(&world, &[]).await;
+    assert_eq!(
+        failures(&found),
+        [format!("{OWN} eu-central-1 ecr DescribeImages legacy/reports other")]
+    );
+    let reports = repository(&found, OWN, "eu-central-1", "legacy/reports");
+    assert_eq!(
+        (&reports["complete"], reports["images"].as_array().unwrap().len()),
+        (&false.into(), 2)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_of_one_region_is_asked_nothing_of_another() {
+    let world = world().await;
+    fill(&world);
+    let arguments = ["--regions", "eu-central-1,us-east-1", "--output", "json"];
+    // Nobody listens there.
+    let run = alone(&world, &arguments).env("ECR_KEEPER_AWS__ENDPOINT_URL", "http://127.0.0.1:9");
+    let found = run.env("ECR_KEEPER_RETRY__TRIES", "1").ran().await.code_is(1).json();
+    assert_eq!(asked(&found, OWN, "eu-central-1", "ecr"), "failed");
+    assert_eq!(asked(&found, OWN, "us-east-1", "ecr"), "read");
+    assert_eq!(failures(&found).len(), 1, "{:?}", failures(&found));
+}

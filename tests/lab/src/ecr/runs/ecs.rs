@@ -49,6 +49,13 @@ pub(super) fn describe_services(account: &Account, input: &Value) -> Outcome {
     let names = wanted.iter().filter_map(|service| service.as_str()?.rsplit('/').next());
     let described = names.filter(|name| known.contains_key(*name)).map(|name| {
         let definition = arn(account, &format!("task-definition/{cluster}-{name}:7"));
+        let mut deployments =
+            vec![json!({"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": definition, "runningCount": 1})];
+        if runs.older.contains_key(&(cluster.to_owned(), name.to_owned())) {
+            let older = arn(account, &format!("task-definition/{cluster}-{name}:6"));
+            deployments
+                .push(json!({"id": "ecs-svc/0", "status": "ACTIVE", "taskDefinition": older, "runningCount": 1}));
+        }
         json!({
             "serviceName": name,
             "serviceArn": arn(account, &format!("service/{cluster}/{name}")),
@@ -57,7 +64,7 @@ pub(super) fn describe_services(account: &Account, input: &Value) -> Outcome {
             "desiredCount": 2,
             "runningCount": 1,
             "taskDefinition": definition,
-            "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": definition, "runningCount": 1}],
+            "deployments": deployments,
         })
     });
     Ok(json!({"services": described.collect::<Vec<_>>(), "failures": []}))
@@ -65,16 +72,25 @@ pub(super) fn describe_services(account: &Account, input: &Value) -> Outcome {
 
 pub(super) fn describe_task_definition(account: &Account, input: &Value) -> Outcome {
     let wanted = input["taskDefinition"].as_str().unwrap_or_default();
-    let family = wanted
-        .rsplit('/')
-        .next()
-        .and_then(|name| name.strip_suffix(":7"))
-        .unwrap_or_default();
+    let name = wanted.rsplit('/').next().unwrap_or_default();
+    let (family, revision) = name.rsplit_once(':').unwrap_or((name, ""));
     let runs = account.runs();
-    let found = runs
-        .clusters
-        .iter()
-        .find_map(|(cluster, services)| services.get(family.strip_prefix(cluster.as_str())?.strip_prefix('-')?));
+    let is_of = |cluster: &str, service: &str| family == format!("{cluster}-{service}");
+    let found = match revision {
+        "7" => {
+            let mut all = runs
+                .clusters
+                .iter()
+                .flat_map(|(cluster, services)| services.iter().map(move |(name, one)| (cluster, name, one)));
+            all.find(|(cluster, name, _)| is_of(cluster, name)).map(|(.., one)| one)
+        }
+        "6" => {
+            let mut all = runs.older.iter();
+            all.find(|((cluster, name), _)| is_of(cluster, name))
+                .map(|(_, one)| one)
+        }
+        _ => None,
+    };
     let Some(containers) = found else {
         return Err(ApiError::new("ClientException", "Unable to describe task definition."));
     };
@@ -84,7 +100,7 @@ pub(super) fn describe_task_definition(account: &Account, input: &Value) -> Outc
     let definition = json!({
         "taskDefinitionArn": wanted,
         "family": family,
-        "revision": 7,
+        "revision": revision.parse::<u32>().unwrap_or_default(),
         "containerDefinitions": containers.collect::<Vec<_>>(),
     });
     Ok(json!({"taskDefinition": definition}))

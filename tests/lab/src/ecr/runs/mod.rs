@@ -27,6 +27,8 @@ pub(crate) struct Runs {
     groups: BTreeMap<String, BTreeMap<String, Option<Timestamp>>>,
     /// By cluster and service: the containers of its task definition, with their images.
     clusters: BTreeMap<String, BTreeMap<String, Vec<(String, String)>>>,
+    /// By cluster and service: those of the revision before, of which a task still runs.
+    older: BTreeMap<(String, String), Vec<(String, String)>>,
 }
 
 /// Calls in a second that are answered (Service Quotas of Lambda and CloudWatch Logs); of ECS, what its buckets get.

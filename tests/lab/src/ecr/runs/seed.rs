@@ -35,6 +35,16 @@ impl EcrRegion {
         cluster.insert(service.to_owned(), containers);
     }
 
+    /// Lets a service of ECS be in the middle of a deployment: a task of the revision before still runs.
+    pub fn deploying_over(&self, cluster: &str, service: &str, containers: &[(&str, &str)]) {
+        let containers = containers
+            .iter()
+            .map(|&(name, image)| (name.to_owned(), image.to_owned()))
+            .collect();
+        let mut runs = self.account().runs();
+        runs.older.insert((cluster.to_owned(), service.to_owned()), containers);
+    }
+
     /// Says when an image was pushed; without it nothing happens.
     pub fn pushed_at(&self, repository: &str, tag: &str, at: Timestamp) {
         let mut repositories = self.account().repositories();
