@@ -4,7 +4,8 @@ data "aws_caller_identity" "current" {}
 
 locals {
   partition = data.aws_partition.current.partition
-  here      = "${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}"
+  account   = data.aws_caller_identity.current.account_id
+  here      = "${data.aws_region.current.region}:${local.account}"
 
   ledger_key    = "ledger.json"
   settings_key  = "settings.yaml"

@@ -56,6 +56,32 @@ locals {
       actions   = ["ecr:ListTagsForResource"]
       resources = var.resource_tags ? [for registry in local.registries : "${registry}/*"] : []
     }
+    # What the account's regions hold and run, which usage tells.
+    Regions = {
+      actions   = ["account:ListRegions"]
+      resources = var.usage ? ["arn:${local.partition}:account::${local.account}:account"] : []
+    }
+    Images = {
+      actions   = ["ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:BatchGetImage"]
+      resources = var.usage ? ["arn:${local.partition}:ecr:*:${local.account}:repository/*"] : []
+    }
+    ListFunctions = { actions = ["lambda:ListFunctions"], resources = var.usage ? ["*"] : [] }
+    Functions = {
+      actions   = ["lambda:GetFunction"]
+      resources = var.usage ? ["arn:${local.partition}:lambda:*:${local.account}:function:*"] : []
+    }
+    Logs = {
+      actions   = ["logs:DescribeLogStreams"]
+      resources = var.usage ? ["arn:${local.partition}:logs:*:${local.account}:log-group:*"] : []
+    }
+    ListServices = {
+      actions   = ["ecs:ListClusters", "ecs:ListServices", "ecs:DescribeTaskDefinition"]
+      resources = var.usage_ecs ? ["*"] : []
+    }
+    Services = {
+      actions   = ["ecs:DescribeServices"]
+      resources = var.usage_ecs ? ["arn:${local.partition}:ecs:*:${local.account}:service/*"] : []
+    }
     Roles      = { actions = ["sts:AssumeRole"], resources = var.assume_roles }
     Secrets    = { actions = ["secretsmanager:GetSecretValue"], resources = var.secret_arns }
     Parameters = { actions = ["ssm:GetParameter"], resources = local.parameter_arns }

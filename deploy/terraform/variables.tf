@@ -98,8 +98,20 @@ variable "ecr_public" {
   default     = false
 }
 
+variable "usage" {
+  description = "Whether the function may read what all regions of its account hold, and which functions run it (the command usage)."
+  type        = bool
+  default     = false
+}
+
+variable "usage_ecs" {
+  description = "Whether usage may ask services of ECS, too."
+  type        = bool
+  default     = false
+}
+
 variable "assume_roles" {
-  description = "ARNs of the roles that aws.role_arn and images.N.targets name."
+  description = "ARNs of the roles that aws.role_arn, images.N.targets and usage.role_arns name."
   type        = list(string)
   default     = []
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use ecr_lab::images::{Artifact, Image, Layer, Place, Platform, multi, tiny};
-use ecr_lab::{LabOptions, Referrers, S3};
+use ecr_lab::{LabFunction, LabOptions, Referrers, S3};
 
 use crate::support::{Run, World};
+use crate::usage::{OWN, alone, days_ago};
 use policies::allowed;
 use seen::Seen;
 
@@ -235,6 +236,33 @@ async fn repositories_are_created_by_a_template() {
     fs::write(world.folder().join("settings.yaml"), settings).unwrap();
     world.sync().await.well();
     is_least(&Seen::of(&world), "create-template", &["sync-direct"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_and_who_runs_it() {
+    // Where regions are asked for is another one than our own.
+    let world = World::without_daemon(LabOptions {
+        regions: ["eu-central-1", "us-east-1"]
+            .map(|region| (OWN.to_owned(), region.to_owned()))
+            .to_vec(),
+        ..LabOptions::default()
+    })
+    .await;
+    moved(&world).await;
+    let home = world.lab.ecr();
+    home.pushed_at("base/image/twin", "1.0", days_ago(900));
+    home.pushed_at("base/image/twin", "1.1", days_ago(900));
+    home.add_function(LabFunction::new("app", &world.target(&format!("{NAME}:1.0"))));
+    home.add_service("main", "web", &[("web", &world.target(&format!("{NAME}:1.1")))]);
+    world.forget_requests();
+    alone(&world, &[]).ran().await.well();
+    is_least(&Seen::of(&world), "usage", &[]);
+    alone(&world, &["--include", "ecs"]).ran().await.well();
+    is_least(&Seen::of(&world), "usage-ecs", &["usage"]);
+    for arguments in [&["--coverage"][..], &["--regions", "eu-central-1", "--candidates"]] {
+        alone(&world, arguments).ran().await.well();
+        is_within(&Seen::of(&world), &["usage", "usage-ecs"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

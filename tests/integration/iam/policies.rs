@@ -13,6 +13,10 @@ const OF_EVERYTHING: &[&str] = &[
     "ecr:DescribeRepositoryCreationTemplates",
     "ecr-public:GetAuthorizationToken",
     "sts:GetServiceBearerToken",
+    "lambda:ListFunctions",
+    "ecs:ListClusters",
+    "ecs:ListServices",
+    "ecs:DescribeTaskDefinition",
 ];
 
 /// Policies whose calls the lab cannot see: Lambda's own for its log and its network; roles and ECR Public, which tests of logins are about.
@@ -63,7 +67,19 @@ fn named(text: &str) -> BTreeSet<String> {
         Some((service, action)) => {
             matches!(
                 service,
-                "ecr" | "ecr-public" | "sts" | "s3" | "sqs" | "ssm" | "secretsmanager" | "logs" | "kms" | "ec2"
+                "ecr"
+                    | "ecr-public"
+                    | "sts"
+                    | "s3"
+                    | "sqs"
+                    | "ssm"
+                    | "secretsmanager"
+                    | "logs"
+                    | "kms"
+                    | "ec2"
+                    | "lambda"
+                    | "ecs"
+                    | "account"
             ) && action.starts_with(|c: char| c.is_ascii_uppercase())
         }
         None => false,
@@ -120,6 +136,8 @@ fn the_function_s_role_allows_what_the_policies_do_and_no_more() {
                 "lambda-vpc",
                 "resource-tags",
                 "settings-ssm",
+                "usage",
+                "usage-ecs",
             ],
         ),
     ];

@@ -12,18 +12,17 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// At ECR's API and its registry, since the world forgot its requests.
+    /// At ECR's API and its registry, and what the lab has beside these, in all regions, since the world forgot its requests.
     pub fn of(world: &World) -> Self {
-        let ecr = world.lab.ecr();
         let mut actions = BTreeSet::new();
-        for request in ecr.api_requests() {
+        for request in world.lab.regions().iter().flat_map(|region| region.api_requests()) {
             // Service Authorization Reference, Amazon ECR: CreateRepository depends on it where there are tags.
             if request.action == "CreateRepository" && request.body["tags"].is_array() {
                 actions.insert("ecr:TagResource".to_owned());
             }
-            actions.insert(format!("ecr:{}", request.action));
+            actions.insert(format!("{}:{}", service(&request.action), request.action));
         }
-        let registry = ecr.front().requests();
+        let registry = world.lab.ecr().front().requests();
         actions.extend(registry.iter().flat_map(at_the_registry).map(str::to_owned));
         Self { actions }
     }
@@ -42,6 +41,17 @@ impl Seen {
             self.actions.insert(action.to_owned());
         }
         self
+    }
+}
+
+/// Whose an action is: the lab has several services at one place.
+fn service(action: &str) -> &'static str {
+    match action {
+        "ListRegions" => "account",
+        "ListFunctions" | "GetFunction" => "lambda",
+        "DescribeLogStreams" => "logs",
+        "ListClusters" | "ListServices" | "DescribeServices" | "DescribeTaskDefinition" => "ecs",
+        _ => "ecr",
     }
 }
 
