@@ -49,12 +49,6 @@ impl Opened {
         }
     }
 
-    /// Whether the API that was asked is that of the registry at the host that was named: another one would be shown ECR's login. Only a
-    /// target with an endpoint of its own says itself whose that is.
-    fn is_its_own(&self, elsewhere: &Elsewhere) -> bool {
-        elsewhere.endpoint_url.is_some() || self.host == self.token.registry || account_and_region(&self.host).is_some()
-    }
-
     fn is(&self, elsewhere: &Elsewhere) -> bool {
         match (&elsewhere.registry, &elsewhere.region) {
             (Some(registry), _) => *registry == self.host,
@@ -68,6 +62,22 @@ impl Opened {
     async fn elsewhere(elsewhere: &Elsewhere, settings: &Settings) -> Result<Self, AwsError> {
         let (options, account) = who_we_are(elsewhere, settings);
         Self::open(&options, account, elsewhere.registry.clone()).await
+    }
+}
+
+/// Refuses a registry whose API is not the one that gave the token: it would be shown ECR's login. Only a target with an endpoint of its own
+/// says itself whose that is.
+///
+/// # Errors
+/// Where the host is another registry's.
+pub(super) fn is_its_own(host: &str, token: &Token, elsewhere: &Elsewhere) -> Result<(), SurveyError> {
+    let is_said = elsewhere.endpoint_url.is_some();
+    match is_said || host == token.registry || account_and_region(host).is_some() {
+        true => Ok(()),
+        false => Err(SurveyError::OtherRegistry {
+            host: host.into(),
+            own: token.registry.clone(),
+        }),
     }
 }
 
@@ -139,11 +149,10 @@ impl Routes {
         opened.sort_by_key(|(_, elsewhere, _)| elsewhere.role_arn.is_none());
         for (opened, elsewhere, named) in opened {
             match opened {
-                Ok(opened) if !opened.is_its_own(elsewhere) => {
-                    let (host, own) = (opened.host.into(), opened.token.registry);
-                    routes.close(elsewhere, named, &SurveyError::OtherRegistry { host, own });
-                }
-                Ok(opened) => routes.add(opened, own, elsewhere, named),
+                Ok(opened) => match is_its_own(&opened.host, &opened.token, elsewhere) {
+                    Ok(()) => routes.add(opened, own, elsewhere, named),
+                    Err(other) => routes.close(elsewhere, named, &other),
+                },
                 Err(error) => routes.close(elsewhere, named, &error.into()),
             }
         }

@@ -220,18 +220,23 @@ async fn keep(registry: String, token: &Token) -> OneLogin {
     OneLogin::of(registry, kept)
 }
 
-/// As `docker login` does. The file is read right before it is written: others write it too.
+/// As `docker login` does. The file is read right before it is written, after whatever a helper waits for: others write it too.
 async fn keep_at(registry: &str, token: &Token) -> Result<(Kept, LoginOutcome), NotKept> {
-    let mut config = DockerConfig::read()?;
-    let kept = config.keeps(registry)?;
-    match &kept {
+    let kept = DockerConfig::read()?.keeps(registry)?;
+    let config = match &kept {
         Kept::ByHelper(name) if name == OWN_HELPER => return Ok((kept, LoginOutcome::NotNeeded)),
         Kept::ByHelper(name) => {
             helper::store(name, registry, &token.username, &token.password).await?;
+            let mut config = DockerConfig::read()?;
             config.note(registry)?;
+            config
         }
-        Kept::InFile(_) => config.put(registry, &token.username, &token.password)?,
-    }
+        Kept::InFile(_) => {
+            let mut config = DockerConfig::read()?;
+            config.put(registry, &token.username, &token.password)?;
+            config
+        }
+    };
     config.write()?;
     let expires = token.expires;
     Ok((kept, LoginOutcome::LoggedIn { expires }))
@@ -239,13 +244,13 @@ async fn keep_at(registry: &str, token: &Token) -> Result<(Kept, LoginOutcome), 
 
 /// As `docker logout` does: both from the helper and from the file.
 async fn forget(registry: &str) -> Result<(Kept, LoginOutcome), NotKept> {
-    let mut config = DockerConfig::read()?;
-    let kept = config.keeps(registry)?;
+    let kept = DockerConfig::read()?.keeps(registry)?;
     let is_erased = match &kept {
         Kept::ByHelper(name) if name == OWN_HELPER => false,
         Kept::ByHelper(name) => helper::erase(name, registry).await?,
         Kept::InFile(_) => false,
     };
+    let mut config = DockerConfig::read()?;
     let is_removed = config.remove(registry)?;
     config.write()?;
     let outcome = match is_erased || is_removed {

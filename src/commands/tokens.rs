@@ -1,11 +1,12 @@
 //! Tokens of ECR's registries, for programs that log in there themselves: who is asked for which.
 
-use super::elsewhere::who_we_are;
+use super::elsewhere::{is_its_own, who_we_are};
 use crate::aws::ecr::{Ecr, Token, account_and_region};
 use crate::aws::ecr_public::{EcrPublic, HOST as PUBLIC};
-use crate::aws::{AwsError, AwsOptions, account_and_region_of};
+use crate::aws::{AwsOptions, account_and_region_of};
 use crate::mapping::Elsewhere;
 use crate::settings::Settings;
+use crate::survey::SurveyError;
 
 /// Who gives a registry's token, and who we are there.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) enum Giver {
     Private {
         options: Box<AwsOptions>,
         account: Option<String>,
+        /// The host that a target names, which only the token may tell to be a registry of ECR, and that target.
+        named: Option<(String, Elsewhere)>,
     },
     /// ECR Public.
     Public(Box<AwsOptions>),
@@ -25,6 +28,7 @@ impl Giver {
         Self::Private {
             options: Box::new(settings.aws.clone()),
             account: settings.account.clone(),
+            named: None,
         }
     }
 
@@ -45,6 +49,7 @@ impl Giver {
             return Some(Self::Private {
                 options: Box::new(options),
                 account,
+                named: Some((host.to_owned(), (*target).clone())),
             });
         }
         // The endpoint that is said is that of our own registry; AWS's own variables hold everywhere.
@@ -59,16 +64,38 @@ impl Giver {
             Some((account, region)) => Some(Self::Private {
                 options: elsewhere(Some(region)),
                 account: Some(account.to_owned()),
+                named: None,
             }),
             None => (host == PUBLIC).then(|| Self::Public(elsewhere(None))),
         }
     }
 
     /// A fresh token.
-    pub(crate) async fn token(&self) -> Result<Token, AwsError> {
+    ///
+    /// # Errors
+    /// Where AWS gives none, or one of another registry than the host that was named, which is not to see it.
+    pub(crate) async fn token(&self) -> Result<Token, SurveyError> {
         match self {
-            Self::Private { options, account } => Ecr::connect(options, account.clone()).await?.token().await,
-            Self::Public(options) => EcrPublic::connect(options).await?.token().await,
+            Self::Private {
+                options,
+                account,
+                named,
+            } => {
+                let token = Ecr::connect(options, account.clone()).await?.token().await?;
+                if let Some((host, target)) = named {
+                    is_its_own(host, &token, target)?;
+                }
+                Ok(token)
+            }
+            Self::Public(options) => Ok(EcrPublic::connect(options).await?.token().await?),
+        }
+    }
+
+    /// Whether there are tokens of it, so that nobody need keep one. Of a host that a target names only a token tells.
+    pub(crate) async fn gives(&self) -> bool {
+        match self {
+            Self::Private { named: Some(_), .. } => self.token().await.is_ok(),
+            Self::Private { named: None, .. } | Self::Public(_) => true,
         }
     }
 }
@@ -82,8 +109,7 @@ pub(crate) fn targets(settings: &Settings) -> Vec<Elsewhere> {
 /// Whether a target is the registry at `host`, told by what stands there alone: its host, or a role, which is of the registry's account.
 pub(super) fn leads_to(target: &Elsewhere, host: &str, usual: &AwsOptions) -> bool {
     match (&target.registry, account_and_region(host)) {
-        // Another host is shown no password of ECR's, but for one whose API the target says itself.
-        (Some(registry), named) => registry == host && (named.is_some() || target.endpoint_url.is_some()),
+        (Some(registry), _) => registry == host,
         (None, Some((account, region))) => {
             let of_role = target.role_arn.as_deref().and_then(account_and_region_of);
             let of_role = of_role.map(|(account, _)| account);
@@ -138,10 +164,5 @@ mod tests {
         ] {
             assert_eq!(leads_to(&target, host, &aws), is_it, "{target}");
         }
-        // A registry of somebody else.
-        let mut foreign = target(Some("reg.example.com"), Some("eu-west-1"), None);
-        assert!(!leads_to(&foreign, "reg.example.com", &aws));
-        foreign.endpoint_url = Some("https://ecr.example.com".to_owned());
-        assert!(leads_to(&foreign, "reg.example.com", &aws));
     }
 }

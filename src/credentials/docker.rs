@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,6 @@ use super::docker_configuration;
 use crate::atomic;
 
 /// Docker's configuration file, of which everything but one registry's login stays as it was.
-#[derive(Debug)]
 pub struct DockerConfig {
     path: PathBuf,
     /// What was read; empty where there is no file.
@@ -22,6 +21,15 @@ pub struct DockerConfig {
     root: Members,
     /// Whether it is another one than the file has.
     is_changed: bool,
+}
+
+/// Without what is in it: logins.
+impl fmt::Debug for DockerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DockerConfig")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Docker's configuration file cannot be used. What is in it is not repeated: it holds logins.
@@ -97,11 +105,6 @@ impl DockerConfig {
             }),
             Err(why) => Err(DockerConfigError::Malformed { path, why }),
         }
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Where Docker keeps the login of a registry: the helper that is named for it, else the store for all, else this file. An empty name
@@ -207,7 +210,7 @@ impl DockerConfig {
 }
 
 /// The members of a JSON object in their order, each value in its own letters: numbers, spaces and what nobody here knows stay.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl Members {
@@ -371,6 +374,16 @@ mod tests {
         assert_eq!(kept("{\"credsStore\": null}"), "in the file");
         assert_eq!(kept(&both("7")), format!("credHelpers.{HOST} is no text"));
         assert_eq!(kept("{\"credHelpers\": []}"), "credHelpers is no object");
+    }
+
+    #[test]
+    fn the_logins_in_it_are_in_no_debug_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, "{\"auths\": {\"quay.io\": {\"auth\": \"c2VzYW1l\"}}}").unwrap();
+        let config = DockerConfig::at(path).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("config.json") && !shown.contains("c2VzYW1l"), "{shown}");
     }
 
     #[test]

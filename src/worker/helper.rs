@@ -133,8 +133,8 @@ async fn store() -> Result<String, NoAnswer> {
     let registry = host_of(&login.server);
     let settings = settings().await?;
     match Giver::of(&settings, &targets(&settings), registry) {
-        Some(_) => Ok(String::new()),
-        None => Err(NoAnswer::NotKept(registry.to_owned())),
+        Some(giver) if giver.gives().await => Ok(String::new()),
+        _ => Err(NoAnswer::NotKept(registry.to_owned())),
     }
 }
 

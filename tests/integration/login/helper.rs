@@ -17,7 +17,7 @@ use crate::support::{Run, World};
 const NOT_FOUND: &str = "credentials not found in native keychain\n";
 
 /// Installs the program under the helper's name.
-fn install(world: &World) {
+pub fn install(world: &World) {
     let bin = world.folder().join("bin");
     fs::create_dir_all(&bin).unwrap();
     symlink(
@@ -27,7 +27,7 @@ fn install(world: &World) {
     .unwrap();
 }
 
-fn helper(world: &World, action: &str) -> Run {
+pub fn helper(world: &World, action: &str) -> Run {
     let program = world.folder().join("bin/docker-credential-ecr-keeper");
     in_world(world, world.keeper(&[]).of(program.as_os_str(), &[action]))
 }
