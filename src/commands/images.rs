@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::desk::{keyring, registries};
+use super::in_use::InUse;
 use super::watch::Watch;
 use super::which::Which;
 use super::{CommandError, Context, ExitCode};
@@ -15,6 +16,7 @@ use crate::image::{Observed, Platform, Repository, Tag};
 use crate::report::{Failure, ImageLine, Images, ImagesOfOne};
 use crate::selection::Version;
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// What `images` may be asked.
 #[derive(Debug, clap::Subcommand)]
@@ -42,71 +44,93 @@ pub struct Asked {
     /// Tell what each runs on too, which ECR counts as a pull of it
     #[arg(long)]
     platforms: bool,
+    /// Tell who runs each too: asks Lambda, and ECS where usage.include says so [setting: usage]
+    #[arg(long)]
+    in_use: bool,
 }
 
 /// Lists them.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings().await?;
     let mut watch = Watch::begin(context, settings.grace)?;
-    let images = watch.unless_stopped("listing images", images(options, &settings)).await;
+    let listing = images(options, &settings, &watch.stop);
+    let images = watch.unless_stopped("listing images", listing).await;
     let asked = watch.end_view().await;
-    let images = images.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    let images = images.map_err(|error| error.unless_asked(asked))?;
     context.print(&images, |images, out| match options {
         Options::List(_) => images.write_list(out),
         Options::Latest(_) => images.write_latest(out),
     })?;
-    Ok(u8::from(!images.failures.is_empty()))
+    Ok(u8::from(!images.is_whole()))
 }
 
-async fn images(options: &Options, settings: &Settings) -> Result<Images, Failure> {
+async fn images(options: &Options, settings: &Settings, stop: &Stop) -> Result<Images, CommandError> {
     let (Options::List(asked) | Options::Latest(asked)) = options;
     let ecr = Ecr::connect(&settings.aws, settings.account.clone())
         .await
         .map_err(|error| Failure::from(&error))?;
     let found = asked.which.find(&ecr, settings).await?;
+    let uris: Vec<&str> = found.repositories.iter().map(|one| one.uri.as_str()).collect();
+    let in_use = match asked.in_use {
+        true => Some(InUse::ask(settings, &ecr, &uris, stop).await),
+        false => None,
+    };
+    let who_runs_what = in_use.as_ref().map(|in_use| in_use.who_was_asked(&uris));
     let reader = match asked.platforms {
         true => Some(registries(settings, &keyring(settings, None).await?)),
         false => None,
     };
+    let asked = Beside { reader, in_use };
     let read = stream::iter(found.repositories)
-        .map(async |one| of_one(one, options, &ecr, reader.as_ref()).await)
+        .map(async |one| of_one(one, options, &ecr, &asked).await)
         .buffered(settings.concurrency)
         .collect::<Vec<_>>();
     let (mut repositories, mut failures) = (Vec::new(), found.failures);
     for one in read.await {
         match one {
-            Ok(one) => repositories.push(one),
+            Ok((one, unread)) => {
+                repositories.push(one);
+                failures.extend(unread);
+            }
             Err(failure) => failures.push(failure),
         }
     }
-    Ok(Images::new(repositories, failures))
+    Ok(Images::new(repositories, who_runs_what, failures))
 }
 
+/// What is told beside listings, where it was asked for.
+struct Beside {
+    reader: Option<Registries>,
+    in_use: Option<InUse>,
+}
+
+/// The images of a repository, and of which of them the platforms could not be read.
 async fn of_one(
     repository: RepositoryDetails,
     options: &Options,
     ecr: &Ecr,
-    reader: Option<&Registries>,
-) -> Result<ImagesOfOne, Failure> {
+    asked: &Beside,
+) -> Result<(ImagesOfOne, Vec<Failure>), Failure> {
     let images = ecr.image_details(&repository.name).await;
     let mut images = images.map_err(|error| Failure::from(&error))?;
     match options {
         Options::List(_) => images.sort_by(|one, other| (other.pushed, &one.digest).cmp(&(one.pushed, &other.digest))),
         Options::Latest(_) => images = newest(images).into_iter().collect(),
     }
-    let mut lines = Vec::new();
+    let (mut lines, mut unread) = (Vec::new(), Vec::new());
     for image in images {
-        let platforms = match (reader, image.status) {
+        let platforms = match (&asked.reader, image.status) {
             (Some(reader), Status::Active) => {
                 let read = platforms(&repository.uri, &image, reader).await;
-                Some(read.map_err(|error| Failure::from(&error))?)
+                read.map_err(|error| unread.push(Failure::from(&error))).ok()
             }
             _ => None,
         };
-        // Who runs them is nobody's question here yet.
-        lines.push(ImageLine::new(image, platforms, None));
+        let users = asked.in_use.as_ref();
+        let users = users.map(|in_use| in_use.of_image(&repository.uri, &image));
+        lines.push(ImageLine::new(image, platforms, users));
     }
-    Ok(ImagesOfOne::new(repository.name, repository.uri, lines))
+    Ok((ImagesOfOne::new(repository.name, repository.uri, lines), unread))
 }
 
 /// The one that was pushed last, of those that have a tag of their own and can be pulled.

@@ -24,6 +24,7 @@ pub mod work;
 mod ask;
 mod desk;
 mod elsewhere;
+mod in_use;
 mod input;
 mod listing;
 mod page;
@@ -108,6 +109,12 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// A process's exit code: 0 all well; 1 something failed; 2 usage or settings; 130 and 143 stopped by a signal.
 pub type ExitCode = u8;
 
@@ -121,6 +128,14 @@ impl CommandError {
                 by: name,
                 exit_code,
             },
+        }
+    }
+
+    /// The same where a signal may have brought it about.
+    fn unless_asked(self, asked: Option<Asked>) -> Self {
+        match self {
+            Self::Failed(failure) => Self::without_an_answer(failure, asked),
+            other => other,
         }
     }
 

@@ -54,14 +54,14 @@ impl Watch {
     }
 
     /// What may be dropped at any point, up to the first signal.
-    pub(super) async fn unless_stopped<T>(
+    pub(super) async fn unless_stopped<T, E: From<Failure>>(
         &self,
         at: &str,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         match self.stop.soft.run_until_cancelled(work).await {
             Some(done) => done,
-            None => Err(Failure::stopped(at)),
+            None => Err(Failure::stopped(at).into()),
         }
     }
 

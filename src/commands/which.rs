@@ -2,8 +2,10 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::CommandError;
+use super::elsewhere::with_host;
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, RepositoryDetails};
+use crate::aws::ecr::{Ecr, RepositoryDetails, account_and_region};
 use crate::mapping::{Only, RESOURCE_TAG};
 use crate::report::Failure;
 use crate::settings::Settings;
@@ -42,12 +44,15 @@ pub(super) fn repository(text: &str) -> Result<Only, String> {
 
 impl Which {
     /// Finds them.
-    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, Failure> {
+    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, CommandError> {
         let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
         match (&self.environment, self.all) {
-            (Some(environment), _) => of_environment(environment, all, ecr, settings).await,
+            (Some(environment), _) => Ok(of_environment(environment, all, ecr, settings).await?),
             (None, true) => Ok(Found::of(all)),
-            (None, false) => Ok(named(&self.repositories, all)),
+            (None, false) => {
+                let names = names_here(&self.repositories, &all, ecr, settings).await?;
+                Ok(named(&names, all))
+            }
         }
     }
 }
@@ -64,7 +69,7 @@ impl Found {
 
 /// Those of these names.
 pub(super) fn named(names: &[Only], all: Vec<RepositoryDetails>) -> Found {
-    let is = |only: &Only, one: &RepositoryDetails| only.repository == one.name || only.repository == one.uri;
+    let is = |only: &Only, one: &RepositoryDetails| only.repository == one.name;
     let every: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
     let absent = names.iter().filter(|only| !all.iter().any(|one| is(only, one)));
     let failures = absent.map(|only| absent_one(only, &all, &every)).collect();
@@ -87,6 +92,59 @@ fn absent_one(only: &Only, all: &[RepositoryDetails], names: &[String]) -> Failu
         causes: Vec::new(),
         hint: Some(
             "`ecr-keeper repositories list` lists those that are there; check the region and the account".into(),
+        ),
+    }
+}
+
+/// Their names in the registry that is asked, of which these are all repositories that are known. A registry before one has to be that one.
+pub(super) async fn names_here(
+    written: &[Only],
+    all: &[RepositoryDetails],
+    ecr: &Ecr,
+    settings: &Settings,
+) -> Result<Vec<Only>, CommandError> {
+    let of_uri = all.first().and_then(|one| one.uri.split_once('/'));
+    let mut own: Vec<String> = settings.registry.iter().cloned().collect();
+    own.extend(of_uri.map(|(host, _)| host.to_owned()));
+    let mut is_asked = false;
+    let mut names = Vec::new();
+    for only in written {
+        // A name of ECR's may have points in its first part, too.
+        let is_there = all.iter().any(|one| one.name == only.repository);
+        let Some(whole) = with_host(only).filter(|_| !is_there) else {
+            names.push(only.clone());
+            continue;
+        };
+        let is_own = |own: &[String]| own.iter().any(|one| is_same_registry(one, &whole.host));
+        if !is_own(&own) && !is_asked {
+            let token = ecr.token().await.map_err(|error| Failure::from(&error))?;
+            own.push(token.registry);
+            is_asked = true;
+        }
+        if !is_own(&own) {
+            return Err(CommandError::Unusable(of_other_registry(only, &whole.host, &own)));
+        }
+        names.push(Only {
+            repository: whole.path.to_string(),
+            tag: only.tag.clone(),
+        });
+    }
+    Ok(names)
+}
+
+/// ECR has several names for one.
+fn is_same_registry(one: &str, other: &str) -> bool {
+    let named = account_and_region(one);
+    one == other || named.is_some() && named == account_and_region(other)
+}
+
+fn of_other_registry(only: &Only, host: &str, own: &[String]) -> Failure {
+    let own = own.last().map_or("another", String::as_str);
+    Failure {
+        message: format!("{only} is of the registry {host}, and {own} is the one that is asked"),
+        causes: Vec::new(),
+        hint: Some(
+            "check `ecr`, the region, the profile and the role; where it is no registry but a part of the name, write the registry before it".into(),
         ),
     }
 }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::repositories::{minute, so_many_images, write_failures, write_rows};
-use super::{Failure, SCHEMA_VERSION};
+use super::{Failure, SCHEMA_VERSION, Users, WhoWasAsked};
 use crate::aws::ecr::{ImageDetails, Sort, Status};
 use crate::image::{Digest, Platform, Tag};
+use crate::usage::Use;
 
 /// Images, by their repositories.
 #[derive(Debug, Clone, Serialize)]
@@ -18,7 +19,9 @@ pub struct Images {
     pub schema_version: u32,
     /// By name.
     pub repositories: Vec<ImagesOfOne>,
-    /// What could not be read.
+    /// Who was asked what runs; none where nobody was.
+    pub who_runs_what: Option<WhoWasAsked>,
+    /// What could not be read of the images.
     pub failures: Vec<Failure>,
 }
 
@@ -58,14 +61,18 @@ pub struct ImageLine {
     pub status: Status,
     /// What it runs on; none where that was not asked.
     pub platforms: Option<Vec<Platform>>,
-    /// Who runs it; none where nobody was asked.
+    /// Whether somebody runs it; none where nobody was asked.
+    pub r#use: Option<Use>,
+    /// ARNs of the functions and services that run it; none where nobody was asked.
     pub in_use_by: Option<Vec<String>>,
 }
 
 impl ImageLine {
     /// Of an image; with its platforms and with those who run it, where these were asked for.
-    pub fn new(image: ImageDetails, platforms: Option<Vec<Platform>>, in_use_by: Option<Vec<String>>) -> Self {
+    pub fn new(image: ImageDetails, platforms: Option<Vec<Platform>>, users: Option<Users>) -> Self {
         Self {
+            r#use: users.as_ref().map(|users| users.r#use),
+            in_use_by: users.map(|users| users.by),
             kind: Sort::of(&image),
             media_type: image.kind.media_type().to_owned(),
             digest: image.digest,
@@ -76,8 +83,14 @@ impl ImageLine {
             last_pulled: image.pulled,
             status: image.status,
             platforms,
-            in_use_by,
         }
+    }
+
+    fn users(&self) -> Option<Users> {
+        Some(Users {
+            r#use: self.r#use?,
+            by: self.in_use_by.clone()?,
+        })
     }
 
     fn cells(&self) -> Vec<String> {
@@ -95,6 +108,7 @@ impl ImageLine {
         ];
         let platforms = self.platforms.as_ref();
         cells.extend(platforms.map(|all| listed_or_none(all.iter().map(ToString::to_string))));
+        cells.extend(self.users().map(|users| users.in_short()));
         cells.push(listed_or_none(self.tags.iter().map(ToString::to_string)));
         cells
     }
@@ -122,12 +136,23 @@ impl ImagesOfOne {
 
 impl Images {
     /// Of what was found.
-    pub fn new(repositories: Vec<ImagesOfOne>, failures: Vec<Failure>) -> Self {
+    pub fn new(repositories: Vec<ImagesOfOne>, who_runs_what: Option<WhoWasAsked>, failures: Vec<Failure>) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             repositories,
+            who_runs_what,
             failures,
         }
+    }
+
+    /// Whether all was read.
+    pub fn is_whole(&self) -> bool {
+        self.all_failures().next().is_none()
+    }
+
+    fn all_failures(&self) -> impl Iterator<Item = &Failure> {
+        let of_users = self.who_runs_what.iter().flat_map(|asked| &asked.failures);
+        self.failures.iter().chain(of_users)
     }
 
     /// A heading for each repository, and a line for each of its images.
@@ -144,15 +169,16 @@ impl Images {
                 write_rows(out, &rows)?;
             }
         }
-        write_failures(out, &self.failures)
+        write_failures(out, self.all_failures())
     }
 
     fn headings(&self) -> Vec<String> {
         let mut all = self.repositories.iter().flat_map(|one| &one.images);
         let has_platforms = all.any(|image| image.platforms.is_some());
         let platforms = Some("platforms").filter(|_| has_platforms);
+        let users = self.who_runs_what.as_ref().map(|_| "in use by");
         let before = ["pushed (UTC)", "last pulled", "size", "digest", "kind"];
-        let words = before.into_iter().chain(platforms).chain(["tags"]);
+        let words = before.into_iter().chain(platforms).chain(users).chain(["tags"]);
         words.map(str::to_owned).collect()
     }
 
@@ -167,6 +193,6 @@ impl Images {
             row
         });
         write_rows(out, &rows.collect::<Vec<_>>())?;
-        write_failures(out, &self.failures)
+        write_failures(out, self.all_failures())
     }
 }

@@ -13,6 +13,7 @@ mod rollback;
 mod sample;
 mod tags;
 mod text;
+mod users;
 mod work;
 
 pub use explanation::Explanation;
@@ -27,6 +28,7 @@ pub use repositories::{
 pub use rollback::Rollback;
 pub use tags::Tags;
 pub use text::{limit_left, one_line, wrapped};
+pub use users::{Users, WhoWasAsked};
 pub use work::{Enqueued, Worked};
 
 use std::collections::BTreeMap;

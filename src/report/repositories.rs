@@ -6,9 +6,10 @@ use indicatif::DecimalBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, SCHEMA_VERSION};
+use super::{Failure, SCHEMA_VERSION, Users, WhoWasAsked};
 use crate::aws::ecr::{ImageDetails, RepositoryDetails};
 use crate::mapping::NewRepository;
+use crate::usage::Use;
 
 /// The repositories of a registry.
 #[derive(Debug, Clone, Serialize)]
@@ -136,7 +137,10 @@ pub(super) fn write_rows(out: &mut impl Write, rows: &[Vec<String>]) -> io::Resu
 }
 
 /// What failed, with what to do about it.
-pub(super) fn write_failures(out: &mut impl Write, failures: &[Failure]) -> io::Result<()> {
+pub(super) fn write_failures<'a>(
+    out: &mut impl Write,
+    failures: impl IntoIterator<Item = &'a Failure>,
+) -> io::Result<()> {
     for failure in failures {
         writeln!(out, "failed    {}", failure.in_one_line())?;
         if let Some(hint) = &failure.hint {
@@ -155,6 +159,9 @@ pub struct Repositories {
     pub dry_run: bool,
     /// In the order in which they were named.
     pub repositories: Vec<OneRepository>,
+    /// Who was asked what runs; none where there was nothing that anybody could run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who_runs_what: Option<WhoWasAsked>,
 }
 
 /// What became of one.
@@ -204,33 +211,40 @@ pub struct Goes {
     pub last_pushed: Option<Timestamp>,
     /// The last pull of one, as far as ECR keeps a record of that.
     pub last_pulled: Option<Timestamp>,
-    /// Who runs them; none where nobody was asked.
+    /// Whether somebody runs one of them; none where that was not asked.
+    pub r#use: Option<Use>,
+    /// ARNs of the functions and services that run one; none where that was not asked.
     pub in_use_by: Option<Vec<String>>,
 }
 
 impl Goes {
     /// Of a repository's images, and of those who run them, where that was asked.
-    pub fn new(images: &[ImageDetails], in_use_by: Option<Vec<String>>) -> Self {
+    pub fn new(images: &[ImageDetails], users: Option<Users>) -> Self {
         Self {
             images: images.len(),
             bytes: bytes_of(images),
             last_pushed: images.iter().filter_map(|image| image.pushed).max(),
             last_pulled: images.iter().filter_map(|image| image.pulled).max(),
-            in_use_by,
+            r#use: users.as_ref().map(|users| users.r#use),
+            in_use_by: users.map(|users| users.by),
         }
+    }
+
+    fn users(&self) -> Option<Users> {
+        Some(Users {
+            r#use: self.r#use?,
+            by: self.in_use_by.clone()?,
+        })
     }
 
     /// For people, on one line.
     pub fn in_words(&self) -> String {
-        let used = match &self.in_use_by {
-            None => "who uses it was not looked at".to_owned(),
-            Some(users) if users.is_empty() => "nobody was seen to use it".to_owned(),
-            Some(users) => format!("used by {}", users.join(", ")),
-        };
+        let used = self.users().map(|users| format!("; {}", users.in_words()));
+        let used = used.unwrap_or_default();
         match self.images {
-            0 => format!("no images; {used}"),
+            0 => "no images".to_owned(),
             count => format!(
-                "{}, {}, last pushed {} UTC, last pulled {}; {used}",
+                "{}, {}, last pushed {} UTC, last pulled {}{used}",
                 so_many_images(count),
                 DecimalBytes(self.bytes),
                 minute(self.last_pushed),
@@ -277,6 +291,9 @@ impl Repositories {
                 writeln!(out, "          {line}")?;
             }
         }
-        Ok(())
+        match &self.who_runs_what {
+            Some(asked) => asked.write_text(out),
+            None => Ok(()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use ecr_lab::images::{Artifact, Image, Layer, Place, Platform, multi, tiny};
-use ecr_lab::{ApiFault, LabOptions};
+use ecr_lab::{Act, ApiFault, Fault, LabOptions};
 use serde_json::{Value, json};
 
 use crate::support::{Content, Ran, Run, World};
@@ -296,6 +296,30 @@ async fn one_that_cannot_be_read_leaves_the_others() {
         ran.stdout
     );
     assert!(ran.failure().contains("AccessDeniedException"), "{}", ran.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_platforms_cannot_be_read_is_listed_with_the_others() {
+    let world = world().await;
+    for tag in ["1", "2"] {
+        world.ecr("team/app", tag, multi(tag)).await;
+    }
+    let spoiled = world.digest_in_ecr("team/app", "1");
+    let path = format!("/manifests/{spoiled}");
+    world
+        .lab
+        .ecr()
+        .front()
+        .fault(Fault::new(&path, Fault::status(403, "DENIED", "no pull")));
+    let ran = json_of(&world, &["list", "team/app", "--platforms"]).await.code_is(1);
+    let images = ran.json()["repositories"][0]["images"].as_array().unwrap().clone();
+    let platforms = |tag: &str| {
+        let found = images.iter().find(|one| one["tags"] == json!([tag]));
+        found.expect("the image")["platforms"].clone()
+    };
+    assert_eq!(platforms("1"), Value::Null);
+    assert_eq!(platforms("2"), json!(["linux/amd64", "linux/arm64"]));
+    assert!(ran.failure().contains(&spoiled), "{}", ran.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod holdings;
 mod iam;
 mod images;
 mod import;
+mod in_use;
 mod lambda;
 mod lambda_zip;
 mod ledger;

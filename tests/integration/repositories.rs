@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Content, Ran, Run, World};
+use crate::usage::with_services;
 
 /// Listings come in pages of one.
 async fn world() -> World {
@@ -19,7 +20,7 @@ async fn world() -> World {
 }
 
 fn keeper(world: &World, arguments: &[&str]) -> Run {
-    world.keeper(&[&["repositories"], arguments].concat())
+    with_services(world, world.keeper(&[&["repositories"], arguments].concat()))
 }
 
 async fn json_of(world: &World, arguments: &[&str]) -> Ran {
@@ -189,6 +190,64 @@ async fn one_that_is_there_is_left_as_it_is() {
     for name in ["UPPER", "a b", "a/b:1"] {
         keeper(&world, &["create", name, "--yes"]).ran().await.code_is(2);
     }
+    // Named twice, it is one.
+    world.lab.ecr().clear_api_faults();
+    let ran = json_of(&world, &["create", "e/f", "e/f", &world.target("e/f"), "--yes"])
+        .await
+        .well();
+    assert_eq!(outcomes(&ran), ["e/f created"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_before_a_name_has_to_be_the_one_that_is_asked() {
+    let world = world().await;
+    let own = world.lab.ecr().host();
+    let foreign = "999999999999.dkr.ecr.eu-central-1.amazonaws.com";
+    // What the settings say is no secret of AWS's: who they ask knows whose registry it is.
+    let run = |arguments: &[&str]| keeper(&world, arguments).without("ECR");
+    for name in [
+        &format!("{foreign}/base"),
+        "registry.corp.example/base",
+        "localhost:5000/base",
+    ] {
+        for arguments in [
+            &["create", name, "--yes"][..],
+            &["delete", name, "--if-exists", "--yes"],
+        ] {
+            let ran = run(arguments).ran().await.code_is(2);
+            assert!(
+                ran.stderr.contains("is of the registry") && ran.stderr.contains(own),
+                "{}",
+                ran.stderr
+            );
+        }
+    }
+    assert_eq!(asked(&world, "CreateRepository") + asked(&world, "DeleteRepository"), 0);
+    run(&["create", &format!("{own}/base"), &format!("{own}/my.team/app"), "--yes"])
+        .ran()
+        .await
+        .well();
+    assert_eq!(world.lab.ecr().repositories(), ["base", "my.team/app"]);
+    // A point makes no registry of what is there.
+    run(&["delete", "my.team/app", "--yes"]).ran().await.well();
+    assert_eq!(world.lab.ecr().repositories(), ["base"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_images_cannot_be_listed_leaves_the_others() {
+    let world = world().await;
+    for name in ["a/closed", "b/empty"] {
+        world.lab.ecr().create_repository(name);
+    }
+    world
+        .lab
+        .ecr()
+        .api_fault(ApiFault::access_denied("DescribeImages").of("a/closed"));
+    let ran = json_of(&world, &["delete", "a/closed", "b/empty", "--yes", "--force"])
+        .await
+        .code_is(1);
+    assert_eq!(outcomes(&ran), ["a/closed failed", "b/empty deleted"]);
+    assert_eq!(world.lab.ecr().repositories(), ["a/closed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,7 +267,7 @@ async fn one_with_images_goes_only_by_force() {
     let goes = &ran.json()["repositories"][0]["goes"];
     let size = world.lab.ecr().images("a/full")[0].size;
     assert_eq!((&goes["images"], &goes["bytes"]), (&json!(1), &json!(size)));
-    assert_eq!(goes["in_use_by"], Value::Null, "nobody was asked");
+    assert_eq!((&goes["use"], &goes["in_use_by"]), (&json!("unused"), &json!([])));
     assert_eq!(world.lab.ecr().repositories(), ["a/archived", "a/full"]);
     let text = keeper(&world, &delete[..2]).ran().await.code_is(2);
     assert!(
@@ -223,7 +282,7 @@ async fn one_with_images_goes_only_by_force() {
     let says = "to delete a/full\n          1 image, ";
     assert!(shown.stdout.starts_with(says), "{}", shown.stdout);
     assert!(
-        shown.stdout.contains("who uses it was not looked at"),
+        shown.stdout.contains("; nobody was seen to use it\n"),
         "{}",
         shown.stdout
     );
@@ -297,7 +356,8 @@ async fn at_a_terminal_it_shows_what_goes_and_asks() {
         let (said, code) = answered(delete(), async || {}, no).await;
         assert_eq!(code, Some(1), "{said}");
         assert!(
-            said.contains("a/full\n  1 image, ") && said.contains("who uses it was not looked at"),
+            said.contains("a/full\n  1 image, ")
+                && said.contains("asked who uses it: functions of Lambda in eu-central-1"),
             "{said}"
         );
         assert!(

@@ -1,7 +1,7 @@
 use crate::aws::ecr::Ecr;
 use crate::commands::ask::{Consent, declined};
 use crate::commands::watch::Watch;
-use crate::commands::which::repository;
+use crate::commands::which::{names_here, repository};
 use crate::commands::{CommandError, Context, ExitCode};
 use crate::mapping::Only;
 use crate::report::{Failure, OneRepository, Repositories, RepositoryOutcome, SCHEMA_VERSION};
@@ -27,7 +27,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
     let mut watch = Watch::begin(context, settings.grace)?;
     let created = ask_and_create(options, &settings, &watch).await;
     let asked = watch.end_view().await;
-    let created = created.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    let created = created.map_err(|error| error.unless_asked(asked))?;
     let created = created.ok_or_else(declined)?;
     context.print(&created, |created, out| created.write_text(out))?;
     Ok(match asked {
@@ -40,11 +40,17 @@ async fn ask_and_create(
     options: &Options,
     settings: &Settings,
     watch: &Watch,
-) -> Result<Option<Repositories>, Failure> {
+) -> Result<Option<Repositories>, CommandError> {
     let ecr = Ecr::connect(&settings.aws, settings.account.clone()).await;
     let ecr = ecr.map_err(|error| Failure::from(&error))?;
-    let host = settings.registry.as_deref().unwrap_or_default();
-    let names: Vec<&str> = options.repositories.iter().map(|only| only.name_in(host)).collect();
+    let named = names_here(&options.repositories, &[], &ecr, settings);
+    let named = watch.unless_stopped("looking whose registry it is", named).await?;
+    let mut names: Vec<&str> = Vec::new();
+    for only in &named {
+        if !names.contains(&only.repository.as_str()) {
+            names.push(&only.repository);
+        }
+    }
     let (all, new) = (names.join(", "), &settings.new_repository);
     let question = format!("Create {all} in {} ({new})?", ecr.region());
     if !options.consent.ask(&question, watch).await? {
@@ -78,6 +84,7 @@ async fn ask_and_create(
         schema_version: SCHEMA_VERSION,
         dry_run: false,
         repositories: done,
+        who_runs_what: None,
     }))
 }
 

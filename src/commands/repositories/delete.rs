@@ -1,14 +1,18 @@
 use std::io::{self, Write};
 
 use crate::aws::Trouble;
-use crate::aws::ecr::{Contents, Ecr, ImageDetails};
+use crate::aws::ecr::{Contents, Ecr, ImageDetails, RepositoryDetails};
 use crate::commands::ask::{Consent, declined};
+use crate::commands::in_use::InUse;
 use crate::commands::watch::Watch;
-use crate::commands::which::{named, repository};
+use crate::commands::which::{named, names_here, repository};
 use crate::commands::{CommandError, Context, ExitCode};
 use crate::mapping::Only;
-use crate::report::{Failure, Goes, OneRepository, Repositories, RepositoryOutcome, SCHEMA_VERSION};
+use crate::report::{
+    Failure, Goes, OneRepository, Repositories, RepositoryOutcome, SCHEMA_VERSION, Users, WhoWasAsked,
+};
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// What `repositories delete` is told.
 #[derive(Debug, clap::Args)]
@@ -16,7 +20,7 @@ pub struct Options {
     /// Their names
     #[arg(value_name = "REPOSITORY", required = true, value_parser = repository)]
     pub repositories: Vec<Only>,
-    /// Also with images in them, which go too
+    /// Also with images in them, which go too, and where somebody uses these
     #[arg(long)]
     pub force: bool,
     /// Take one that is not there for well
@@ -32,6 +36,8 @@ pub struct Options {
 /// A repository that is to go, with what goes with it.
 struct Doomed {
     name: String,
+    /// `HOST/NAME`
+    uri: String,
     images: Vec<ImageDetails>,
     goes: Goes,
 }
@@ -45,7 +51,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
     let mut watch = Watch::begin(context, settings.grace)?;
     let deleted = look_ask_and_delete(options, &settings, &watch).await;
     let asked = watch.end_view().await;
-    let deleted = deleted.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    let deleted = deleted.map_err(|error| error.unless_asked(asked))?;
     let deleted = deleted.ok_or_else(declined)?;
     context.print(&deleted, |deleted, out| deleted.write_text(out))?;
     Ok(match asked {
@@ -58,13 +64,14 @@ async fn look_ask_and_delete(
     options: &Options,
     settings: &Settings,
     watch: &Watch,
-) -> Result<Option<Repositories>, Failure> {
+) -> Result<Option<Repositories>, CommandError> {
     let ecr = Ecr::connect(&settings.aws, settings.account.clone()).await;
     let ecr = ecr.map_err(|error| Failure::from(&error))?;
-    let looking = look(options, &ecr);
-    let found = watch.unless_stopped("looking at repositories", looking).await?;
+    let looking = look(options, settings, &ecr, &watch.stop);
+    let (found, who_runs_what) = watch.unless_stopped("looking at repositories", looking).await?;
     let doomed: Vec<&Doomed> = found.iter().filter_map(|one| one.as_ref().ok()).collect();
-    if !options.dry_run && !doomed.is_empty() && !ask(options, &doomed, &ecr, watch).await? {
+    let asked = who_runs_what.as_ref();
+    if !options.dry_run && !doomed.is_empty() && !ask(options, &doomed, asked, &ecr, watch).await? {
         return Ok(None);
     }
     let mut done = Vec::new();
@@ -83,57 +90,83 @@ async fn look_ask_and_delete(
         schema_version: SCHEMA_VERSION,
         dry_run: options.dry_run,
         repositories: done,
+        who_runs_what,
     }))
 }
 
-/// Each that is named, once: what is to go, or how it has ended already.
-async fn look(options: &Options, ecr: &Ecr) -> Result<Vec<Result<Doomed, OneRepository>>, Failure> {
+/// What is to go, or how it has ended already.
+type Looked = Result<Doomed, OneRepository>;
+
+/// Each that is named, once, and who was asked who uses it.
+async fn look(
+    options: &Options,
+    settings: &Settings,
+    ecr: &Ecr,
+    stop: &Stop,
+) -> Result<(Vec<Looked>, Option<WhoWasAsked>), CommandError> {
     let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
-    let mut found: Vec<Result<Doomed, OneRepository>> = Vec::new();
-    for only in &options.repositories {
-        let mut meant = named(std::slice::from_ref(only), all.clone());
-        let Some(details) = meant.repositories.pop() else {
-            let failure = meant.failures.pop().filter(|_| !options.if_exists);
-            found.push(Err(OneRepository {
-                repository: only.repository.clone(),
-                outcome: match failure {
-                    Some(_) => RepositoryOutcome::Failed,
-                    None => RepositoryOutcome::Absent,
-                },
-                like: None,
-                goes: None,
-                failure,
-            }));
-            continue;
+    let mut found: Vec<Looked> = Vec::new();
+    for only in names_here(&options.repositories, &all, ecr, settings).await? {
+        let is_this = |one: &Looked| match one {
+            Ok(doomed) => doomed.name == only.repository,
+            Err(ended) => ended.repository == only.repository,
         };
-        let is_this = |one: &Result<Doomed, OneRepository>| match one {
-            Ok(doomed) => doomed.name == details.name,
-            Err(ended) => ended.repository == details.name,
-        };
-        if found.iter().any(is_this) {
-            continue;
+        if !found.iter().any(is_this) {
+            found.push(look_at(only, &all, options, ecr).await);
         }
-        let images = ecr.image_details(&details.name).await;
-        let images = images.map_err(|error| Failure::from(&error))?;
-        let one = Doomed {
-            name: details.name,
-            // Who runs them is nobody's question here yet.
-            goes: Goes::new(&images, None),
-            images,
-        };
-        found.push(match one.images.is_empty() || options.force {
-            true => Ok(one),
-            false => Err(one.ended(RepositoryOutcome::Refused, Some(has_images()))),
-        });
     }
-    Ok(found)
+    // What has no images nobody runs.
+    let full = found.iter().flatten().filter(|one| !one.images.is_empty());
+    let uris: Vec<String> = full.map(|one| one.uri.clone()).collect();
+    if uris.is_empty() {
+        return Ok((found, None));
+    }
+    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+    let in_use = InUse::ask(settings, ecr, &uris, stop).await;
+    let judged = found.into_iter().map(|one| one?.judged(&in_use, options.force));
+    Ok((judged.collect(), Some(in_use.who_was_asked(&uris))))
 }
 
-async fn ask(options: &Options, doomed: &[&Doomed], ecr: &Ecr, watch: &Watch) -> Result<bool, Failure> {
+async fn look_at(only: Only, all: &[RepositoryDetails], options: &Options, ecr: &Ecr) -> Looked {
+    let ended = |outcome, failure| OneRepository {
+        repository: only.repository.clone(),
+        outcome,
+        like: None,
+        goes: None,
+        failure,
+    };
+    let mut meant = named(std::slice::from_ref(&only), all.to_vec());
+    let Some(details) = meant.repositories.pop() else {
+        return Err(match meant.failures.pop().filter(|_| !options.if_exists) {
+            Some(failure) => ended(RepositoryOutcome::Failed, Some(failure)),
+            None => ended(RepositoryOutcome::Absent, None),
+        });
+    };
+    match ecr.image_details(&details.name).await {
+        Ok(images) => Ok(Doomed {
+            name: details.name,
+            uri: details.uri,
+            goes: Goes::new(&images, None),
+            images,
+        }),
+        Err(error) => Err(ended(RepositoryOutcome::Failed, Some(Failure::from(&error)))),
+    }
+}
+
+async fn ask(
+    options: &Options,
+    doomed: &[&Doomed],
+    asked: Option<&WhoWasAsked>,
+    ecr: &Ecr,
+    watch: &Watch,
+) -> Result<bool, Failure> {
     let shown = |error: io::Error| Failure::new(&error, None);
     if !options.consent.yes {
         for one in doomed {
             writeln!(io::stderr().lock(), "{}\n  {}", one.name, one.goes.in_words()).map_err(shown)?;
+        }
+        if let Some(asked) = asked {
+            asked.write_text(&mut io::stderr().lock()).map_err(shown)?;
         }
     }
     let what = match doomed {
@@ -144,15 +177,32 @@ async fn ask(options: &Options, doomed: &[&Doomed], ecr: &Ecr, watch: &Watch) ->
     options.consent.ask(&question, watch).await
 }
 
-fn has_images() -> Failure {
+fn has_images(users: &Users) -> Failure {
+    let also = users.refusal().map(|refusal| format!(", and {}", refusal.message));
     Failure {
-        message: "it has images".to_owned(),
+        message: format!("it has images{}", also.unwrap_or_default()),
         causes: Vec::new(),
-        hint: Some("--force deletes them too; `ecr-keeper images list` shows them".into()),
+        hint: Some("--force deletes them too; `ecr-keeper images list --in-use` shows them".into()),
     }
 }
 
 impl Doomed {
+    /// With those who use it. What has images goes only by force.
+    fn judged(self, in_use: &InUse, by_force: bool) -> Looked {
+        if self.images.is_empty() {
+            return Ok(self);
+        }
+        let users = in_use.of_repository(&self.uri);
+        let one = Self {
+            goes: Goes::new(&self.images, Some(users.clone())),
+            ..self
+        };
+        match by_force {
+            true => Ok(one),
+            false => Err(one.ended(RepositoryOutcome::Refused, Some(has_images(&users)))),
+        }
+    }
+
     fn ended(&self, outcome: RepositoryOutcome, failure: Option<Failure>) -> OneRepository {
         OneRepository {
             repository: self.name.clone(),
