@@ -1,11 +1,13 @@
 //! Amazon ECR: repositories, images, manifests and login tokens of one registry in one region.
 
 mod creation;
+mod deletion;
 mod details;
 mod hosts;
 mod manifests;
 
 pub use creation::{Contents, NotCreated, is_created_on_push};
+pub use deletion::{ImageId, NotDeleted};
 pub use details::{ImageDetails, RepositoryDetails, Sort, Status};
 pub use hosts::{account_and_region, host_and_name};
 
@@ -22,6 +24,9 @@ use secrecy::SecretString;
 
 use super::{AwsError, AwsOptions, Login};
 use crate::image::{Digest, Kind, Tag};
+
+/// BatchGetImage and BatchDeleteImage take at most this many ids (ECR API reference).
+pub const IDS_PER_CALL: usize = 100;
 
 /// The most that a page of a listing may hold (ECR API reference).
 const PAGE: i32 = 1000;

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ecr::types::{Image, ImageIdentifier};
 
-use super::Ecr;
+use super::{Ecr, IDS_PER_CALL};
 use crate::aws::AwsError;
 use crate::image::{Digest, Kind, Manifest, config_digest};
-
-/// BatchGetImage takes at most this many ids (ECR API reference).
-const IDS_PER_CALL: usize = 100;
 
 impl Ecr {
     /// The config digests of single images, by manifest digest. What has none is left out: indexes, schema 1, and images that

@@ -35,6 +35,8 @@ pub struct ApiRequest {
 pub struct ApiFault {
     /// `DescribeImages`, …; `None` is all.
     pub action: Option<String>,
+    /// How many such calls are answered before.
+    pub after: usize,
     /// How often; `None` is always.
     pub times: Option<usize>,
     /// Only of this repository, function, log group or cluster; `None` is any.
@@ -54,6 +56,7 @@ impl ApiFault {
     pub fn exception(action: &str, code: &str, message: &str) -> ApiFault {
         ApiFault {
             action: Some(action.to_owned()),
+            after: 0,
             times: None,
             subject: None,
             delay: Duration::ZERO,
@@ -103,6 +106,13 @@ impl ApiFault {
     #[must_use]
     pub fn status(mut self, status: u16) -> ApiFault {
         self.status = status;
+        self
+    }
+
+    /// Only once so many such calls were answered.
+    #[must_use]
+    pub fn after(mut self, calls: usize) -> ApiFault {
+        self.after = calls;
         self
     }
 
@@ -250,6 +260,10 @@ impl Account {
             let of = fault.subject.as_deref();
             fault.times != Some(0) && named.is_none_or(|named| named == action) && (of.is_none() || of == subject)
         })?;
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
         fault.times = fault.times.map(|times| times - 1);
         Some(fault.clone())
     }

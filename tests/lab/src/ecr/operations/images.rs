@@ -9,6 +9,7 @@ use super::super::account::Account;
 use super::super::api_error::ApiError;
 use super::super::repository::{Image, Repository, Status};
 use super::{Outcome, paging, repository_name, seconds};
+use crate::front::subject_of;
 
 pub(super) fn describe(account: &Account, body: &Value) -> Outcome {
     let name = repository_name(account, body)?;
@@ -134,7 +135,7 @@ fn got(account: &Account, name: &str, repository: &mut Repository, digest: &str,
     }))
 }
 
-fn at_most_100(ids: &[Value]) -> Result<(), ApiError> {
+pub(super) fn at_most_100(ids: &[Value]) -> Result<(), ApiError> {
     if (1..=100).contains(&ids.len()) {
         return Ok(());
     }
@@ -191,6 +192,9 @@ fn detail(account: &Account, name: &str, digest: &str, image: &Image) -> Value {
     }
     if let Some(kind) = &image.artifact_type {
         detail["artifactMediaType"] = json!(kind);
+    }
+    if let Some(subject) = subject_of(&image.manifest) {
+        detail["subjectManifestDigest"] = json!(subject);
     }
     if let Some(time) = image.pulled_at {
         detail["lastRecordedPullTime"] = seconds(time);

@@ -1,6 +1,7 @@
 //! The API's actions, each from its JSON to its answer's.
 
 mod cache_rules;
+mod deletion;
 mod images;
 mod paging;
 mod policies;
@@ -33,6 +34,7 @@ pub(crate) fn run(account: &Account, action: &str, body: &Value) -> Outcome {
         "DescribeImages" => images::describe(account, body),
         "ListImages" => images::list(account, body),
         "BatchGetImage" => images::batch_get(account, body),
+        "BatchDeleteImage" => deletion::batch_delete(account, body),
         "DescribePullThroughCacheRules" => cache_rules::describe(account, body),
         "GetAuthorizationToken" => Ok(authorization_token(account)),
         _ => Err(ApiError::new("UnknownOperationException", "")),

@@ -1,4 +1,4 @@
-//! Amazon ECS (ECS API Reference, ListClusters, ListServices, DescribeServices and DescribeTaskDefinition).
+//! Amazon ECS (ECS API Reference, ListClusters, ListServices, DescribeServices, DescribeTaskDefinition, ListTasks and DescribeTasks).
 
 use serde_json::{Value, json};
 
@@ -104,4 +104,45 @@ pub(super) fn describe_task_definition(account: &Account, input: &Value) -> Outc
         "containerDefinitions": containers.collect::<Vec<_>>(),
     });
     Ok(json!({"taskDefinition": definition}))
+}
+
+pub(super) fn list_tasks(account: &Account, input: &Value) -> Outcome {
+    let (runs, cluster) = (account.runs(), cluster(input));
+    if !runs.clusters.contains_key(cluster) {
+        return Err(no_cluster());
+    }
+    let tasks: Vec<usize> = (0..runs.tasks.get(cluster).map_or(0, Vec::len)).collect();
+    let names = ["taskArns", "nextToken", "nextToken"];
+    page(
+        account,
+        &format!("ListTasks {cluster}"),
+        input,
+        &tasks,
+        names,
+        |number| arn(account, &format!("task/{cluster}/{number:032x}")).into(),
+    )
+}
+
+pub(super) fn describe_tasks(account: &Account, input: &Value) -> Outcome {
+    let (runs, cluster) = (account.runs(), cluster(input));
+    let wanted = input["tasks"].as_array().cloned().unwrap_or_default();
+    if !(1..=100).contains(&wanted.len()) {
+        return Err(ApiError::new(
+            "InvalidParameterException",
+            "Tasks cannot be empty, nor more than 100.",
+        ));
+    }
+    let tasks = runs.tasks.get(cluster).ok_or_else(no_cluster)?;
+    let described = wanted.iter().filter_map(|task| {
+        let number = usize::from_str_radix(task.as_str()?.rsplit('/').next()?, 16).ok()?;
+        let (image, digest) = tasks.get(number)?;
+        Some(json!({
+            "taskArn": task,
+            "clusterArn": arn(account, &format!("cluster/{cluster}")),
+            "taskDefinitionArn": arn(account, &format!("task-definition/{cluster}-task:7")),
+            "lastStatus": "RUNNING",
+            "containers": [{"name": "main", "image": image, "imageDigest": digest, "lastStatus": "RUNNING"}],
+        }))
+    });
+    Ok(json!({"tasks": described.collect::<Vec<_>>(), "failures": []}))
 }

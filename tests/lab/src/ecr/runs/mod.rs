@@ -29,6 +29,8 @@ pub(crate) struct Runs {
     clusters: BTreeMap<String, BTreeMap<String, Vec<(String, String)>>>,
     /// By cluster and service: those of the revision before, of which a task still runs.
     older: BTreeMap<(String, String), Vec<(String, String)>>,
+    /// By cluster: the image of each task that runs, and the digest that it was pulled by.
+    tasks: BTreeMap<String, Vec<(String, String)>>,
 }
 
 /// Calls in a second that are answered (Service Quotas of Lambda and CloudWatch Logs); of ECS, what its buckets get.
@@ -37,7 +39,12 @@ pub(crate) fn quota(action: &str) -> Option<f64> {
         "GetFunction" => Some(100.0),
         "ListFunctions" => Some(15.0),
         "DescribeLogStreams" => Some(25.0),
-        "ListClusters" | "ListServices" | "DescribeServices" | "DescribeTaskDefinition" => Some(20.0),
+        "ListClusters"
+        | "ListServices"
+        | "DescribeServices"
+        | "DescribeTaskDefinition"
+        | "ListTasks"
+        | "DescribeTasks" => Some(20.0),
         _ => None,
     }
 }
@@ -68,6 +75,8 @@ pub(crate) fn run(account: &Account, action: &str, input: &Value) -> Outcome {
         "ListServices" => ecs::list_services(account, input),
         "DescribeServices" => ecs::describe_services(account, input),
         "DescribeTaskDefinition" => ecs::describe_task_definition(account, input),
+        "ListTasks" => ecs::list_tasks(account, input),
+        "DescribeTasks" => ecs::describe_tasks(account, input),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     }
 }

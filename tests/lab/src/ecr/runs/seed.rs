@@ -1,5 +1,6 @@
 //! What a test says that runs.
 
+use hyper::body::Bytes;
 use jiff::Timestamp;
 
 use super::LabFunction;
@@ -43,6 +44,44 @@ impl EcrRegion {
             .collect();
         let mut runs = self.account().runs();
         runs.older.insert((cluster.to_owned(), service.to_owned()), containers);
+    }
+
+    /// Adds a running task to a cluster of ECS, which it makes: its image, and the digest that it was pulled by.
+    pub fn add_task(&self, cluster: &str, image: &str, digest: &str) {
+        let mut runs = self.account().runs();
+        runs.clusters.entry(cluster.to_owned()).or_default();
+        let tasks = runs.tasks.entry(cluster.to_owned()).or_default();
+        tasks.push((image.to_owned(), digest.to_owned()));
+    }
+
+    /// Notes an image as if it had been pushed then, under a tag or none, and answers its digest: it is listed, and its content is nowhere.
+    /// Without the repository nothing happens.
+    pub fn note_image(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        manifest: &str,
+        at: Timestamp,
+    ) -> String {
+        let digest = crate::images::digest(manifest.as_bytes());
+        if let Some(found) = self.account().repositories().get_mut(repository) {
+            let manifest = Bytes::copy_from_slice(manifest.as_bytes());
+            found.record(&digest, tag, media_type, manifest);
+            if let Some(image) = found.images.get_mut(&digest) {
+                image.pushed_at = at;
+            }
+        }
+        digest
+    }
+
+    /// Says when an image was pulled last; without it nothing happens.
+    pub fn pulled_at(&self, repository: &str, digest: &str, at: Timestamp) {
+        let mut repositories = self.account().repositories();
+        let found = repositories.get_mut(repository);
+        if let Some(image) = found.and_then(|found| found.images.get_mut(digest)) {
+            image.pulled_at = Some(at);
+        }
     }
 
     /// Says when an image was pushed; without it nothing happens.
