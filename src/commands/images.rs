@@ -1,4 +1,7 @@
-//! `images`: what repositories hold.
+//! `images`: what repositories hold, and what is to go.
+
+mod delete;
+mod going;
 
 use std::cmp::Ordering;
 
@@ -8,7 +11,7 @@ use jiff::Timestamp;
 use super::desk::{keyring, registries};
 use super::in_use::InUse;
 use super::watch::Watch;
-use super::which::Which;
+use super::which::{Found, Which};
 use super::{CommandError, Context, ExitCode};
 use crate::aws::ecr::{Ecr, ImageDetails, RepositoryDetails, Status};
 use crate::engine::{EngineError, Registries, Side};
@@ -33,6 +36,13 @@ code 1: a repository is not there, or could not be read; the others are listed."
 the one with the newest version as its tag."
     )]
     Latest(Asked),
+    /// Delete images, or tags of them
+    #[command(
+        after_help = "Example: ecr-keeper images delete base/image/nginx:1.29.3 --dry-run\n\nBy a tag, only the tag goes where the image has others; \
+by its digest the image goes with all its tags. What somebody uses is refused without --force. Exit codes: 0 all have gone; 1 one is there \
+still, or was not there before."
+    )]
+    Delete(delete::Options),
 }
 
 /// What both may be told.
@@ -49,23 +59,37 @@ pub struct Asked {
     in_use: bool,
 }
 
-/// Lists them.
+/// Does what was asked.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
+    match options {
+        Options::List(asked) => list(asked, Shown::All, context).await,
+        Options::Latest(asked) => list(asked, Shown::Newest, context).await,
+        Options::Delete(options) => delete::run(options, context).await,
+    }
+}
+
+/// Which images of a repository.
+#[derive(Debug, Clone, Copy)]
+enum Shown {
+    All,
+    Newest,
+}
+
+async fn list(asked: &Asked, shown: Shown, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings().await?;
     let mut watch = Watch::begin(context, settings.grace)?;
-    let listing = images(options, &settings, &watch.stop);
+    let listing = images(asked, shown, &settings, &watch.stop);
     let images = watch.unless_stopped("listing images", listing).await;
-    let asked = watch.end_view().await;
-    let images = images.map_err(|error| error.unless_asked(asked))?;
-    context.print(&images, |images, out| match options {
-        Options::List(_) => images.write_list(out),
-        Options::Latest(_) => images.write_latest(out),
+    let signal = watch.end_view().await;
+    let images = images.map_err(|error| error.unless_asked(signal))?;
+    context.print(&images, |images, out| match shown {
+        Shown::All => images.write_list(out),
+        Shown::Newest => images.write_latest(out),
     })?;
     Ok(u8::from(!images.is_whole()))
 }
 
-async fn images(options: &Options, settings: &Settings, stop: &Stop) -> Result<Images, CommandError> {
-    let (Options::List(asked) | Options::Latest(asked)) = options;
+async fn images(asked: &Asked, shown: Shown, settings: &Settings, stop: &Stop) -> Result<Images, CommandError> {
     let ecr = Ecr::connect(&settings.aws, settings.account.clone())
         .await
         .map_err(|error| Failure::from(&error))?;
@@ -80,10 +104,28 @@ async fn images(options: &Options, settings: &Settings, stop: &Stop) -> Result<I
         true => Some(registries(settings, &keyring(settings, None).await?)),
         false => None,
     };
-    let asked = Beside { reader, in_use };
+    let beside = Beside { reader, in_use };
+    let (repositories, failures) = read(found, shown, &ecr, &beside, settings.concurrency).await;
+    Ok(Images::new(repositories, who_runs_what, failures))
+}
+
+/// The newest image of each.
+pub(super) async fn newest_of(found: Found, ecr: &Ecr, settings: &Settings) -> Images {
+    let nothing = Beside::default();
+    let (repositories, failures) = read(found, Shown::Newest, ecr, &nothing, settings.concurrency).await;
+    Images::new(repositories, None, failures)
+}
+
+async fn read(
+    found: Found,
+    shown: Shown,
+    ecr: &Ecr,
+    beside: &Beside,
+    at_once: usize,
+) -> (Vec<ImagesOfOne>, Vec<Failure>) {
     let read = stream::iter(found.repositories)
-        .map(async |one| of_one(one, options, &ecr, &asked).await)
-        .buffered(settings.concurrency)
+        .map(async |one| of_one(one, shown, ecr, beside).await)
+        .buffered(at_once)
         .collect::<Vec<_>>();
     let (mut repositories, mut failures) = (Vec::new(), found.failures);
     for one in read.await {
@@ -95,10 +137,11 @@ async fn images(options: &Options, settings: &Settings, stop: &Stop) -> Result<I
             Err(failure) => failures.push(failure),
         }
     }
-    Ok(Images::new(repositories, who_runs_what, failures))
+    (repositories, failures)
 }
 
 /// What is told beside listings, where it was asked for.
+#[derive(Default)]
 struct Beside {
     reader: Option<Registries>,
     in_use: Option<InUse>,
@@ -107,26 +150,26 @@ struct Beside {
 /// The images of a repository, and of which of them the platforms could not be read.
 async fn of_one(
     repository: RepositoryDetails,
-    options: &Options,
+    shown: Shown,
     ecr: &Ecr,
-    asked: &Beside,
+    beside: &Beside,
 ) -> Result<(ImagesOfOne, Vec<Failure>), Failure> {
     let images = ecr.image_details(&repository.name).await;
     let mut images = images.map_err(|error| Failure::from(&error))?;
-    match options {
-        Options::List(_) => images.sort_by(|one, other| (other.pushed, &one.digest).cmp(&(one.pushed, &other.digest))),
-        Options::Latest(_) => images = newest(images).into_iter().collect(),
+    match shown {
+        Shown::All => images.sort_by(|one, other| (other.pushed, &one.digest).cmp(&(one.pushed, &other.digest))),
+        Shown::Newest => images = newest(images).into_iter().collect(),
     }
     let (mut lines, mut unread) = (Vec::new(), Vec::new());
     for image in images {
-        let platforms = match (&asked.reader, image.status) {
+        let platforms = match (&beside.reader, image.status) {
             (Some(reader), Status::Active) => {
                 let read = platforms(&repository.uri, &image, reader).await;
                 read.map_err(|error| unread.push(Failure::from(&error))).ok()
             }
             _ => None,
         };
-        let users = asked.in_use.as_ref();
+        let users = beside.in_use.as_ref();
         let users = users.map(|in_use| in_use.of_image(&repository.uri, &image));
         lines.push(ImageLine::new(image, platforms, users));
     }

@@ -319,6 +319,7 @@ mod tests {
             pushed: None,
             pulled: None,
             status: crate::aws::ecr::Status::Active,
+            refers_to: None,
         };
         for (address, of_image, of_repository) in [
             (format!("{URI}:2"), Use::Used, Use::Used),

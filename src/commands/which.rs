@@ -96,6 +96,66 @@ fn absent_one(only: &Only, all: &[RepositoryDetails], names: &[String]) -> Failu
     }
 }
 
+/// Those of an environment, or one of them, by its name or by what is left of that without the environment.
+pub(super) async fn find_within(
+    environment: &str,
+    one: Option<&Only>,
+    ecr: &Ecr,
+    settings: &Settings,
+) -> Result<Found, CommandError> {
+    let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
+    let names = names_here(one.map_or(&[], std::slice::from_ref), &all, ecr, settings).await?;
+    let found = of_environment(environment, all, ecr, settings).await?;
+    let Some(one) = names.first() else {
+        return Ok(found);
+    };
+    let named = |name: &str| name == one.repository;
+    let shortened = format!("/{}", one.repository);
+    let ends = |name: &str| {
+        let rest = name.replacen(environment, "", 1);
+        name.ends_with(&shortened) || rest.trim_matches(['/', '-', '_', '.']) == one.repository
+    };
+    let of_environment = found.repositories;
+    let mut meant: Vec<RepositoryDetails> = of_environment.iter().filter(|one| named(&one.name)).cloned().collect();
+    if meant.is_empty() {
+        meant = of_environment.iter().filter(|one| ends(&one.name)).cloned().collect();
+    }
+    match meant.len() {
+        1 => Ok(Found::of(meant)),
+        0 => Err(CommandError::Failed(none_within(environment, one, &of_environment))),
+        _ => Err(CommandError::Unusable(several_within(environment, one, &meant))),
+    }
+}
+
+fn none_within(environment: &str, one: &Only, all: &[RepositoryDetails]) -> Failure {
+    let names: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let meant = match one.nearest("", &names) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => String::new(),
+    };
+    Failure {
+        message: format!(
+            "the environment {environment:?} has no repository {}{meant}",
+            one.repository
+        ),
+        causes: Vec::new(),
+        hint: Some(format!("`ecr-keeper images latest --environment {environment}` lists those that it has").into()),
+    }
+}
+
+fn several_within(environment: &str, one: &Only, meant: &[RepositoryDetails]) -> Failure {
+    let names: Vec<&str> = meant.iter().map(|one| one.name.as_str()).collect();
+    Failure {
+        message: format!(
+            "{} may be {} of the environment {environment:?}",
+            one.repository,
+            names.join(" or ")
+        ),
+        causes: Vec::new(),
+        hint: Some("write its whole name".into()),
+    }
+}
+
 /// Their names in the registry that is asked, of which these are all repositories that are known. A registry before one has to be that one.
 pub(super) async fn names_here(
     written: &[Only],

@@ -86,11 +86,19 @@ impl ImageLine {
         }
     }
 
-    fn users(&self) -> Option<Users> {
+    pub(super) fn users(&self) -> Option<Users> {
         Some(Users {
             r#use: self.r#use?,
             by: self.in_use_by.clone()?,
         })
+    }
+
+    pub(super) fn kind_in_words(&self) -> String {
+        match self.status {
+            Status::Active => self.kind.word().to_owned(),
+            Status::Archived => format!("{} (archived)", self.kind.word()),
+            Status::Activating => format!("{} (being restored)", self.kind.word()),
+        }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -100,11 +108,7 @@ impl ImageLine {
             self.bytes
                 .map_or("-".to_owned(), |bytes| DecimalBytes(bytes).to_string()),
             self.digest.short().to_owned(),
-            match self.status {
-                Status::Active => self.kind.word().to_owned(),
-                Status::Archived => format!("{} (archived)", self.kind.word()),
-                Status::Activating => format!("{} (being restored)", self.kind.word()),
-            },
+            self.kind_in_words(),
         ];
         let platforms = self.platforms.as_ref();
         cells.extend(platforms.map(|all| listed_or_none(all.iter().map(ToString::to_string))));

@@ -1,5 +1,6 @@
 //! What happened, as a value: printed, written to files and posted, always the same.
 
+mod deletions;
 mod explanation;
 mod failure;
 mod hints;
@@ -16,6 +17,7 @@ mod text;
 mod users;
 mod work;
 
+pub use deletions::{DeletionOutcome, Deletions, GoesWithIt, OneDeletion};
 pub use explanation::Explanation;
 pub use failure::Failure;
 pub use image::ImageReport;

@@ -310,7 +310,7 @@ async fn an_image_whose_platforms_cannot_be_read_is_listed_with_the_others() {
         .lab
         .ecr()
         .front()
-        .fault(Fault::new(&path, Fault::status(403, "DENIED", "no pull")));
+        .fault(Fault::new(&path, Act::status(403, "DENIED", "no pull")));
     let ran = json_of(&world, &["list", "team/app", "--platforms"]).await.code_is(1);
     let images = ran.json()["repositories"][0]["images"].as_array().unwrap().clone();
     let platforms = |tag: &str| {

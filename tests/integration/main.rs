@@ -8,6 +8,7 @@ mod by_hand;
 mod chat;
 mod creation;
 mod daemon;
+mod deletion;
 mod direct;
 mod engine_contract;
 mod entries;

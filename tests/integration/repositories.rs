@@ -328,7 +328,7 @@ async fn one_that_is_not_there_is_a_failure_unless_told_otherwise() {
 }
 
 /// Answers at a terminal, after what is done while the question stands there.
-async fn answered(run: Run, meanwhile: impl AsyncFnOnce(), answer: &str) -> (String, Option<i32>) {
+pub async fn answered(run: Run, meanwhile: impl AsyncFnOnce(), answer: &str) -> (String, Option<i32>) {
     let mut child = run.at_a_terminal().listening();
     let (mut said, mut buffer) = (Vec::new(), [0; 1024]);
     let out = child.stdout.as_mut().unwrap();
