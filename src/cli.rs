@@ -86,7 +86,7 @@ address cannot be listened on; 2 usage or settings."
     Repositories(commands::repositories::Options),
     /// List the images of repositories, print the newest, or delete some
     #[command(subcommand, after_help = "Example: ecr-keeper images latest --all")]
-    Images(commands::images::Options),
+    Images(Images),
     /// Log Docker in at registries of ECR
     #[command(
         after_help = "Example: ecr-keeper login 123456789012.dkr.ecr.eu-central-1.amazonaws.com public.ecr.aws\n\nThe login is kept where \
@@ -124,6 +124,20 @@ told in the report. Exit codes: 0 all was read; 1 something was not, or was not 
     Config(commands::config::Options),
 }
 
+/// What `images` may be asked.
+#[derive(Debug, Subcommand)]
+enum Images {
+    #[command(flatten)]
+    Listing(commands::images::Options),
+    /// Delete images that nobody needs by your rules, and say of all others why they stay
+    #[command(
+        after_help = "Example: ecr-keeper images prune base/image/nginx --keep 5 --older-than 90d\n\nThe plan is always shown; --apply carries it out. \
+An image goes where all that is said holds for it, and nothing protects it: what runs, `protect` in the settings, backups, the last copy, the parts \
+of what stays (docs/prune.md). Exit code 1: something could not be read, or is there still."
+    )]
+    Prune(Box<commands::prune::Options>),
+}
+
 /// Carries out what was asked and answers the exit code.
 pub async fn run(cli: Cli) -> ExitCode {
     let screen = Screen::default();
@@ -147,7 +161,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(options) => commands::serve::run(options, &context).await,
         Command::Work(options) => commands::work::run(options, &context).await,
         Command::Repositories(options) => commands::repositories::run(options, &context).await,
-        Command::Images(options) => commands::images::run(options, &context).await,
+        Command::Images(Images::Listing(options)) => commands::images::run(options, &context).await,
+        Command::Images(Images::Prune(options)) => commands::prune::run(options, &context).await,
         Command::Login(options) => commands::login::login(options, &context).await,
         Command::Logout(options) => commands::login::logout(options, &context).await,
         Command::GetLoginPassword(options) => commands::login::password(options, &context).await,

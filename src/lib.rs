@@ -16,6 +16,7 @@
 //! - [`work`]: a run that several share, by a queue and what they keep in S3.
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
 //! - [`usage`]: what registries hold over accounts and regions, and who runs it; [`census`] reads that.
+//! - [`prune`]: which images of a repository go, and why the others stay.
 //! - [`commands`] and [`cli`]: the program around it. [`worker`]: the same for who asks by an event.
 
 pub mod atomic;
@@ -34,6 +35,7 @@ pub mod mapping;
 pub mod notify;
 pub mod plan;
 pub mod progress;
+pub mod prune;
 pub mod record;
 pub mod registry;
 pub mod report;

@@ -14,7 +14,7 @@ const ORDER: &[&[&str]] = &[
     &["credentials"],
     &["ledger"],
     &["plan", "usage"],
-    &["events"],
+    &["events", "prune"],
     &["engine"],
     &["survey"],
     &["execute"],
@@ -30,7 +30,16 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Rooms that see no I/O: none of these crates may be named in them.
-const PURE: &[&str] = &["image", "mapping", "schedule", "selection", "plan", "usage", "import"];
+const PURE: &[&str] = &[
+    "image",
+    "mapping",
+    "schedule",
+    "selection",
+    "plan",
+    "usage",
+    "prune",
+    "import",
+];
 const IO: &[&str] = &[
     "tokio",
     "reqwest",

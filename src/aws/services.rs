@@ -1,4 +1,4 @@
-//! Amazon ECS: the services of one region, and the images of the tasks that they run.
+//! Amazon ECS: the services and tasks of one region, and the images that they run.
 
 use std::collections::BTreeMap;
 
@@ -22,9 +22,10 @@ const ECS: Service = Service {
 /// Calls in a second. ECS fills its buckets of reads faster (ECS API Reference, "Request throttling").
 const CALLS: u32 = 10;
 
-/// The most that a page holds (ECS API Reference, ListClusters and ListServices), and that DescribeServices takes.
+/// The most that a page holds (ECS API Reference, ListClusters, ListServices and ListTasks), and that DescribeServices and DescribeTasks take.
 const PAGE: usize = 100;
 const SERVICES_PER_CALL: usize = 10;
+const TASKS_PER_CALL: usize = 100;
 
 /// The services of one account in one region.
 #[derive(Debug)]
@@ -79,6 +80,29 @@ pub struct DefinedContainer {
     /// Its image's address.
     #[serde(default)]
     pub image: String,
+}
+
+/// A task that runs (ECS API Reference, Task).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningTask {
+    /// The revision that it is of.
+    #[serde(default)]
+    pub task_definition_arn: String,
+    /// What it consists of.
+    #[serde(default)]
+    pub containers: Vec<RunningContainer>,
+}
+
+/// A container of a task that runs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningContainer {
+    /// Its image's address.
+    #[serde(default)]
+    pub image: String,
+    /// The digest that this named when the task, or its service, was deployed; none before it was pulled.
+    pub image_digest: Option<String>,
 }
 
 impl DescribedService {
@@ -143,6 +167,32 @@ impl Services {
                 .into_iter()
                 .filter(|one| one.status.as_deref() != Some("INACTIVE"));
             listing.page(active);
+        }
+        listing
+    }
+
+    /// The tasks of a cluster that run, or are about to, of services and by themselves.
+    pub async fn tasks(&self, cluster: &str) -> Listing<RunningTask> {
+        let on = || format!("of {cluster}");
+        let arns = self
+            .arns("ListTasks", "taskArns", &json!({"cluster": cluster}), on())
+            .await;
+        let mut listing = Listing {
+            items: Vec::new(),
+            failed: arns.failed,
+        };
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            tasks: Vec<RunningTask>,
+        }
+        for some in arns.items.chunks(TASKS_PER_CALL) {
+            self.pace.turn().await;
+            let input = json!({"cluster": cluster, "tasks": some});
+            match self.api.call::<Page>("DescribeTasks", on(), &input).await {
+                Ok(page) => listing.items.extend(page.tasks),
+                Err(error) => return listing.ended(error),
+            }
         }
         listing
     }

@@ -1,7 +1,5 @@
 //! What one region's ECR holds.
 
-use std::collections::BTreeMap;
-
 use futures::StreamExt;
 use futures::stream::iter;
 
@@ -9,7 +7,7 @@ use super::trouble::{Notes, failed, stopped, unless_stopped};
 use crate::aws::ecr::{Ecr, RepositoryDetails};
 use crate::aws::{Listing, Login};
 use crate::stop::Stop;
-use crate::usage::{Answer, Contents, Failed, Manifest, Repository, Service};
+use crate::usage::{Answer, Contents, Failed, Repository, Service};
 
 /// Repositories of one region that are asked about at once.
 const AT_ONCE: usize = 10;
@@ -105,19 +103,8 @@ pub(super) async fn contents(
         subject: Some(repository.to_owned()),
         ..failed
     })?;
-    let contents: BTreeMap<String, Manifest> = manifests
-        .into_iter()
-        .map(|(digest, manifest)| {
-            let parts = manifest.children().iter().map(|part| part.digest.to_string());
-            // What may not be distributed is not in ECR.
-            let blobs = manifest.blobs().iter().filter(|blob| !blob.is_foreign());
-            let blobs = blobs.map(|blob| (blob.digest.to_string(), blob.size));
-            let manifest = Manifest {
-                parts: parts.collect(),
-                blobs: blobs.collect(),
-            };
-            (digest, manifest)
-        })
-        .collect();
-    Ok(contents)
+    let contents = manifests.into_iter();
+    Ok(contents
+        .map(|(digest, manifest)| (digest, (&manifest).into()))
+        .collect())
 }

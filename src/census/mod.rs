@@ -5,10 +5,13 @@ mod held;
 mod layers;
 mod runs;
 mod trouble;
+mod who;
 
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+
+pub use who::who_runs;
 
 use self::accounts::Account;
 use self::trouble::Notes;

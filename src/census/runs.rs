@@ -55,7 +55,11 @@ pub(super) async fn functions(login: &Login, region: &str, stop: &Stop) -> Read<
     read
 }
 
-async fn images(lambda: &Functions, all: &[ListedFunction], stop: &Stop) -> Vec<Result<FunctionImage, Failed>> {
+pub(super) async fn images(
+    lambda: &Functions,
+    all: &[ListedFunction],
+    stop: &Stop,
+) -> Vec<Result<FunctionImage, Failed>> {
     let asked = all.iter().map(|function| async move {
         let image = unless_stopped(stop, Service::Lambda, lambda.image(function)).await;
         image.map_err(|failed| Failed {

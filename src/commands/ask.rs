@@ -29,11 +29,16 @@ impl Consent {
 
     /// Asks on standard error; `yes` alone is a yes. A signal is a stop.
     pub(super) async fn ask(self, question: &str, watch: &Watch) -> Result<bool, Failure> {
+        self.ask_for("yes", question, watch).await
+    }
+
+    /// The same where another word alone is a yes.
+    pub(super) async fn ask_for(self, word: &str, question: &str, watch: &Watch) -> Result<bool, Failure> {
         if self.yes {
             return Ok(true);
         }
         let asked = |error: io::Error| Failure::new(&error, None);
-        write!(io::stderr().lock(), "{question} Type yes: ").map_err(asked)?;
+        write!(io::stderr().lock(), "{question} Type {word}: ").map_err(asked)?;
         // The thread is left to itself after a signal: nobody can take back what it reads.
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -44,7 +49,7 @@ impl Consent {
             line.map_err(asked)
         };
         let line = watch.unless_stopped("asking", answer).await?;
-        Ok(line.trim() == "yes")
+        Ok(line.trim() == word)
     }
 }
 

@@ -319,7 +319,8 @@ mod tests {
             pushed: None,
             pulled: None,
             status: crate::aws::ecr::Status::Active,
-            refers_to: None,
+            archived: None,
+            subject: None,
         };
         for (address, of_image, of_repository) in [
             (format!("{URI}:2"), Use::Used, Use::Used),

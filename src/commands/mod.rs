@@ -9,6 +9,7 @@ pub mod import;
 pub mod login;
 pub mod notify;
 pub mod plan;
+pub mod prune;
 pub mod repositories;
 pub mod rollback;
 pub mod rules;

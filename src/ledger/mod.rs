@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::entries::Entries;
 use self::object::Shared;
 use crate::aws::{AwsError, AwsOptions};
-use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository};
+use crate::image::{Attestations, Digest, ImageRef, Platforms, Reference, Repository, Tag};
 
 /// The shape of the file; another one is read as if there were none.
 const VERSION: u32 = 2;
@@ -270,6 +270,18 @@ impl Ledger {
         let mut known = self.known();
         known.is_changed |= !known.entries.protected.contains_key(target);
         known.entries.protected.entry(target.clone()).or_insert(now);
+    }
+
+    /// All tags of a repository that are kept for they may be the last of their kind, and since when.
+    pub fn protected_in(&self, repository: &Repository) -> Vec<(Tag, Timestamp)> {
+        let known = self.known();
+        let own = known.entries.protected.iter();
+        let own = own.filter(|(target, _)| target.repository == *repository);
+        let tagged = own.filter_map(|(target, since)| match &target.reference {
+            Reference::Tag(tag) => Some((tag.clone(), *since)),
+            Reference::Digest(_) => None,
+        });
+        tagged.collect()
     }
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).

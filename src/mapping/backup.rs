@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
@@ -49,7 +50,7 @@ impl FromStr for Backup {
             ));
         }
         Ok(Self {
-            any: pattern(text, ".+").map_err(|_| InvalidBackup("it is too long"))?,
+            any: pattern(text, "(?P<tag>.+)").map_err(|_| InvalidBackup("it is too long"))?,
             template: text.to_owned(),
         })
     }
@@ -89,6 +90,13 @@ impl Backup {
         self.any.is_match(tag)
     }
 
+    /// Of which tag another one is a backup, and of which day (UTC).
+    pub fn read<'a>(&self, tag: &'a str) -> Option<(&'a str, Date)> {
+        let found = self.any.captures(tag)?;
+        let day = found.name("date")?.as_str().parse().ok()?;
+        Some((found.name("tag")?.as_str(), day))
+    }
+
     /// Of all tags of a repository the backups of `tag`, the newest first.
     pub fn all_of<'a>(&self, tag: &str, tags: impl Iterator<Item = &'a Tag>) -> Vec<&'a Tag> {
         let Ok(own) = pattern(&self.template, &regex::escape(tag)) else {
@@ -123,6 +131,9 @@ mod tests {
         assert_eq!(name.as_str(), "1.27-before-2026-11-22");
         assert_eq!(another(&name, 3).unwrap().as_str(), "1.27-before-2026-11-22.3");
         assert!(dated.is_one("1.27-before-2026-11-22.3"));
+        let day = jiff::civil::date(2026, 11, 22);
+        assert_eq!(dated.read("1.27-before-2026-11-22.3"), Some(("1.27", day)));
+        assert_eq!(dated.read("1.27-before-2026-22-11"), None, "no day");
         assert!(!dated.is_one("1.27"));
         assert!(!dated.is_one("1.27-before-yesterday"));
         assert!(dated.name(&"x".repeat(120), now).is_err(), "a tag has 128 characters");

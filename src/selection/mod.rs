@@ -96,6 +96,13 @@ pub fn is_version(tag: &str) -> bool {
     matches!(Class::of(tag), Class::Version(_))
 }
 
+/// The words of a version's suffix without its numbers, by which versions are of one kind: `alpine-slim` of `1.25-alpine3.18-slim`, nothing of
+/// `1.25`. None of what begins with no number, such as `latest`.
+pub fn family_of(tag: &str) -> Option<String> {
+    let version: Version = tag.parse().ok()?;
+    Some(rules::family(version.suffix()).collect::<Vec<_>>().join("-"))
+}
+
 impl<'a> Candidate<'a> {
     fn of(tag: &'a Tag) -> Self {
         let class = Class::of(tag.as_str());

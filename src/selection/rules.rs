@@ -156,7 +156,7 @@ impl Suffix {
 }
 
 /// A suffix without its numbers and revisions: `debian` of `debian-12-r32`, `alpine` and `slim` of `alpine3.18-slim`.
-fn family(suffix: &str) -> impl Iterator<Item = &str> {
+pub(super) fn family(suffix: &str) -> impl Iterator<Item = &str> {
     let is_numeric = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     suffix.split('-').filter_map(move |part| {
         let word = part.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');

@@ -237,7 +237,17 @@ impl Reader {
 
     /// A list of patterns; one text is one of them, since a comma may be a part of it.
     pub(super) fn patterns(&mut self, section: &[String], key: &str) -> Vec<Pattern> {
-        self.list(section, key, &|text| vec![text.to_owned()], &pattern)
+        self.texts(section, key, &pattern)
+    }
+
+    /// A list in which one text is one of them.
+    pub(super) fn texts<T>(
+        &mut self,
+        section: &[String],
+        key: &str,
+        parse: &dyn Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.list(section, key, &|text| vec![text.to_owned()], parse)
     }
 
     /// An empty list would mean that there is no such rule, and choose everything.

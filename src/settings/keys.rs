@@ -3,6 +3,7 @@
 use super::access::OF_AWS;
 use super::notify_keys::OF_NOTIFY;
 use super::policy::{self, OF_POLICY};
+use super::prune_keys::OF_PRUNE;
 use super::repositories::OF_REPOSITORIES;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
 use super::serve_keys::OF_SERVE;
@@ -134,7 +135,7 @@ pub(super) const TLS_VERIFY: &str = "DOCKER_TLS_VERIFY";
 
 /// All settings.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    const ALL: [&[Key]; 12] = [
+    const ALL: [&[Key]; 13] = [
         KEYS,
         &OF_AWS,
         &OF_NOTIFY,
@@ -145,6 +146,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         &OF_SERVE,
         &OF_WORK,
         &OF_USAGE,
+        &OF_PRUNE,
         &OF_ENTRIES,
         &OF_SETS,
     ];

@@ -13,6 +13,7 @@ mod keys;
 mod layers;
 mod notify_keys;
 mod policy;
+mod prune_keys;
 mod read;
 mod reader;
 mod repositories;
@@ -54,6 +55,7 @@ use crate::ledger::Place;
 use crate::mapping::{Creation, EnvironmentMatch, Naming, NewRepository};
 use crate::notify::Notify;
 use crate::plan::{EngineKind, Safety};
+use crate::prune::PruneOptions;
 use crate::record::Results;
 use crate::registry::{self, Credential, Mirrors};
 use crate::schedule::Schedule;
@@ -129,6 +131,8 @@ pub struct Settings {
     pub census: CensusOptions,
     /// What of that could go, and how it is shown.
     pub usage: Rules,
+    /// What `images prune` leaves in any case.
+    pub prune: PruneOptions,
     /// How a run is shared by a queue.
     pub work: WorkOptions,
     /// Who is told what happened.

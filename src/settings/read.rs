@@ -80,6 +80,7 @@ impl Reader {
         let work = self.work();
         let census = self.census();
         let usage = self.usage_rules();
+        let prune = self.prune();
         let notify = self.notify(retry, timeouts);
         let schedule = self.schedule();
         let listen = self.listen();
@@ -118,6 +119,7 @@ impl Reader {
             work: work?,
             census: census?,
             usage: usage?,
+            prune: prune?,
             notify: notify?,
             schedule,
             listen: listen?,

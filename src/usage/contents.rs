@@ -15,6 +15,19 @@ pub struct Manifest {
     pub blobs: Vec<(String, u64)>,
 }
 
+impl From<&crate::image::Manifest> for Manifest {
+    fn from(manifest: &crate::image::Manifest) -> Self {
+        let parts = manifest.children().iter().map(|part| part.digest.to_string());
+        // What may not be distributed is not in ECR.
+        let blobs = manifest.blobs().iter().filter(|blob| !blob.is_foreign());
+        let blobs = blobs.map(|blob| (blob.digest.to_string(), blob.size));
+        Self {
+            parts: parts.collect(),
+            blobs: blobs.collect(),
+        }
+    }
+}
+
 /// Says which index each image is a part of, and what the repository comes to with each layer once.
 pub(super) fn learn(repository: &mut Repository, contents: &Contents) {
     let is_read = |digest: &str| contents.contains_key(digest);

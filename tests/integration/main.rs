@@ -29,6 +29,7 @@ mod many;
 mod people;
 mod plan;
 mod policy;
+mod prune;
 mod reach;
 mod repositories;
 mod results;

@@ -1,0 +1,190 @@
+//! Who runs which images, without a word on what registries hold.
+
+use futures::future::join_all;
+
+use super::accounts::{Account, open_all};
+use super::held::{listed, some_at_once};
+use super::trouble::Notes;
+use super::{CensusOptions, region_names, runs};
+use crate::aws::account::usual_regions;
+use crate::aws::functions::{Functions, ListedFunction};
+use crate::aws::services::Services;
+use crate::aws::{AwsOptions, Login};
+use crate::stop::Stop;
+use crate::usage::{Answered, FailureKind, Run, Service, WhoRuns};
+
+/// Asks functions, services and tasks of all accounts and regions at once, whichever of them `options` includes: what goes has to be
+/// nobody's.
+pub async fn who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) -> WhoRuns {
+    let mut notes = Notes::default();
+    let accounts = open_all(aws, options, stop, &mut notes).await;
+    let mut who = WhoRuns::default();
+    for one in join_all(accounts.iter().map(|account| of_account(account, options, stop))).await {
+        who.runs.extend(one.runs);
+        who.answered.extend(one.answered);
+        who.closed.extend(one.closed);
+        notes.extend(one.failures);
+    }
+    who.failures = notes.failures;
+    who
+}
+
+async fn of_account(account: &Account, options: &CensusOptions, stop: &Stop) -> WhoRuns {
+    let mut who = WhoRuns::default();
+    let id = account.id().map(str::to_owned);
+    let name = || {
+        let of_id = id.as_ref().map(|id| format!("account {id}"));
+        of_id
+            .or_else(|| account.role.clone())
+            .unwrap_or_else(|| "the own account".to_owned())
+    };
+    let login = match &account.login {
+        Ok(login) if !account.is_closed => login,
+        _ => {
+            who.closed.push(name());
+            return who;
+        }
+    };
+    let mut notes = Notes::default();
+    let names = match region_names(login, options, stop).await {
+        Ok(names) => names,
+        Err(failed) => {
+            who.closed.push(name());
+            notes.push(failed);
+            usual_regions(login.region())
+        }
+    };
+    let asked = names.iter().map(|region| of_region(login, region, stop));
+    for (mut one, mut failures) in join_all(asked).await {
+        for failed in &mut failures.failures {
+            failed.region = one.answered.first().map(|answered| answered.region.clone());
+        }
+        for answered in &mut one.answered {
+            answered.account.clone_from(&id);
+        }
+        who.runs.extend(one.runs);
+        who.answered.extend(one.answered);
+        notes.extend(failures.failures);
+    }
+    for failed in &mut notes.failures {
+        failed.account.clone_from(&id);
+    }
+    who.failures = notes.failures;
+    who
+}
+
+async fn of_region(login: &Login, region: &str, stop: &Stop) -> (WhoRuns, Notes) {
+    let (functions, services) = tokio::join!(functions(login, region, stop), services(login, region, stop));
+    let mut notes = functions.notes;
+    notes.extend(services.notes.failures);
+    let who = WhoRuns {
+        runs: functions.runs.into_iter().chain(services.runs).collect(),
+        answered: vec![Answered {
+            account: None,
+            region: region.to_owned(),
+            functions: functions.knows_all,
+            services: services.knows_all,
+        }],
+        ..WhoRuns::default()
+    };
+    (who, notes)
+}
+
+/// What one service of one region said.
+struct Seen {
+    runs: Vec<Run>,
+    /// Whether that is all.
+    knows_all: bool,
+    notes: Notes,
+}
+
+async fn functions(login: &Login, region: &str, stop: &Stop) -> Seen {
+    let lambda = Functions::of(login, region);
+    let mut notes = Notes::default();
+    let (all, _) = listed(stop, Service::Lambda, &mut notes, lambda.list()).await;
+    let mut knows_all = notes.failures.is_empty();
+    let all: Vec<ListedFunction> = all.into_iter().filter(ListedFunction::is_image).collect();
+    let images = runs::images(&lambda, &all, stop).await;
+    let mut seen = Vec::new();
+    for (function, image) in all.iter().zip(images) {
+        match image.map(|image| (image.image_uri, image.resolved_image_uri)) {
+            Ok((Some(address), resolved)) => seen.push(Run {
+                by: function.arn().to_owned(),
+                address,
+                digest: resolved.and_then(|address| address.rsplit_once('@').map(|(_, digest)| digest.to_owned())),
+            }),
+            Ok((None, _)) => knows_all = false,
+            // What is not there any more runs nothing.
+            Err(failed) if failed.kind == FailureKind::NotFound => {}
+            Err(failed) => {
+                knows_all = false;
+                notes.push(failed);
+            }
+        }
+    }
+    Seen {
+        runs: seen,
+        knows_all,
+        notes,
+    }
+}
+
+async fn services(login: &Login, region: &str, stop: &Stop) -> Seen {
+    let read = runs::services(login, region, stop).await;
+    let containers = read.items.iter().flat_map(|service| {
+        let containers = service.containers.iter();
+        containers.map(|container| Run {
+            by: service.arn.clone(),
+            address: container.image_uri.clone(),
+            digest: None,
+        })
+    });
+    let mut all: Vec<Run> = containers.collect();
+    let mut notes = read.notes;
+    let tasks = tasks(login, region, stop).await;
+    for run in tasks.runs {
+        if !all.contains(&run) {
+            all.push(run);
+        }
+    }
+    notes.extend(tasks.notes.failures);
+    Seen {
+        runs: all,
+        knows_all: read.knows_all && tasks.knows_all,
+        notes,
+    }
+}
+
+/// A service goes on with the digest that its tag named when it was deployed (Amazon ECS Developer Guide, "Container image resolution").
+async fn tasks(login: &Login, region: &str, stop: &Stop) -> Seen {
+    let ecs = Services::of(login, region);
+    // Why clusters cannot be listed is told of services already.
+    let mut unlisted = Notes::default();
+    let (clusters, _) = listed(stop, Service::Ecs, &mut unlisted, ecs.clusters()).await;
+    let of_clusters = clusters.iter().map(|cluster| async {
+        let mut notes = Notes::default();
+        let (tasks, _) = listed(stop, Service::Ecs, &mut notes, ecs.tasks(cluster)).await;
+        for failed in &mut notes.failures {
+            failed.subject = Some(cluster.clone());
+        }
+        (tasks, notes.failures)
+    });
+    let mut seen = Seen {
+        runs: Vec::new(),
+        knows_all: unlisted.failures.is_empty(),
+        notes: Notes::default(),
+    };
+    for (tasks, failures) in some_at_once(of_clusters).await {
+        seen.knows_all &= failures.is_empty();
+        failures.into_iter().for_each(|failed| seen.notes.push(failed));
+        for task in tasks {
+            let containers = task.containers.into_iter();
+            seen.runs.extend(containers.map(|container| Run {
+                by: task.task_definition_arn.clone(),
+                address: container.image,
+                digest: container.image_digest,
+            }));
+        }
+    }
+    seen
+}

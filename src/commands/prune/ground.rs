@@ -1,0 +1,282 @@
+//! What is known before anything goes: images, who runs them, and what else protects them.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+
+use super::Job;
+use crate::aws::ecr::{Ecr, RepositoryDetails, Status};
+use crate::census::{CensusOptions, Layers, who_runs};
+use crate::commands::which::Found;
+use crate::image;
+use crate::ledger::Ledger;
+use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
+use crate::report::{Failure, Pruned, PrunedRepository};
+use crate::settings::Settings;
+use crate::stop::Stop;
+use crate::usage::{Contents, WhoRuns};
+
+/// How long an answer of who runs what is good for.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// What all repositories have in common.
+pub(super) struct Ground<'a> {
+    pub(super) ecr: &'a Ecr,
+    pub(super) settings: &'a Settings,
+    job: &'a Job,
+    ledger: Ledger,
+    who: WhoRuns,
+    asked: Instant,
+    now: Timestamp,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// A repository that was looked at.
+pub(super) struct Looked {
+    pub(super) details: RepositoryDetails,
+    pub(super) repository: Repository,
+    pub(super) plan: Plan,
+}
+
+impl<'a> Ground<'a> {
+    /// Looks at all of them, and at who runs what.
+    pub(super) async fn look(
+        job: &'a Job,
+        found: Found,
+        ecr: &'a Ecr,
+        settings: &'a Settings,
+        stop: &Stop,
+    ) -> Result<(Self, Vec<Looked>), Failure> {
+        let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
+        if let Some(trouble) = trouble {
+            let hint = "it tells what may be the last copy of an image: mend it, or move it away to begin anew";
+            return Err(Failure::new(&trouble, Some(hint)));
+        }
+        let mut ground = Self {
+            ecr,
+            settings,
+            job,
+            ledger,
+            who: WhoRuns::default(),
+            asked: Instant::now(),
+            now: Timestamp::now(),
+            failures: found.failures,
+        };
+        let whom = ground.whom();
+        let who = who_runs(&settings.aws, &whom, stop);
+        let read = stream::iter(found.repositories)
+            .map(async |details| (ground.read(&details.name, Contents::new()).await, details))
+            .buffered(settings.concurrency)
+            .collect::<Vec<_>>();
+        let (who, read) = tokio::join!(who, read);
+        (ground.who, ground.asked) = (who, Instant::now());
+        let mut looked = Vec::new();
+        for (repository, details) in read {
+            match repository {
+                Ok(repository) => looked.push(ground.looked(repository, details).await),
+                Err(failure) => ground.failures.push(failure),
+            }
+        }
+        let unknown = ground.unknown(&looked);
+        ground.failures.extend(unknown);
+        Ok((ground, looked))
+    }
+
+    async fn looked(&mut self, mut repository: Repository, details: RepositoryDetails) -> Looked {
+        repository.uri.clone_from(&details.uri);
+        let mut plan = self.plan(&repository, &details, None);
+        // Reading is a pull to ECR, which a rule that goes by pulls would find the next time.
+        let layers = self.settings.census.layers != Layers::Unread && self.rules().not_pulled_for.is_none();
+        if layers && !plan.goes.is_empty() {
+            let active = repository
+                .images
+                .iter()
+                .filter(|image| image.status != Status::Archived);
+            let digests = active.map(|image| image.digest.to_string());
+            let unread: Vec<String> = digests
+                .filter(|digest| !repository.contents.contains_key(digest))
+                .collect();
+            match self.contents(&repository.name, &unread).await {
+                Ok(contents) => repository.contents.extend(contents),
+                Err(failure) => self.failures.push(failure),
+            }
+            plan = self.plan(&repository, &details, None);
+        }
+        Looked {
+            details,
+            repository,
+            plan,
+        }
+    }
+
+    /// What is in a repository now, with what its indexes consist of, as far as that is not known already.
+    pub(super) async fn read(&self, name: &str, known: Contents) -> Result<Repository, Failure> {
+        let images = self.ecr.image_details(name).await;
+        let images = images.map_err(|error| Failure::from(&error))?;
+        let indexes = images
+            .iter()
+            .filter(|image| image.kind.is_index() && image.status != Status::Archived);
+        let indexes = indexes.map(|image| image.digest.to_string());
+        let unread: Vec<String> = indexes.filter(|digest| !known.contains_key(digest)).collect();
+        let mut contents = known;
+        contents.extend(self.contents(name, &unread).await?);
+        Ok(Repository {
+            name: name.to_owned(),
+            uri: String::new(),
+            images,
+            contents,
+        })
+    }
+
+    async fn contents(&self, name: &str, digests: &[String]) -> Result<Contents, Failure> {
+        let manifests = self.ecr.manifests(name, digests).await;
+        let manifests = manifests.map_err(|error| Failure::from(&error))?;
+        Ok(manifests
+            .into_iter()
+            .map(|(digest, manifest)| (digest, (&manifest).into()))
+            .collect())
+    }
+
+    /// What becomes of each image; of what was shown, where that has been, and of nothing else.
+    pub(super) fn plan(&self, repository: &Repository, details: &RepositoryDetails, shown: Option<&Shown>) -> Plan {
+        let protection = Protection {
+            users: self.who.of_repository(&details.uri),
+            knows_users: self.job.without_usage || self.unknown_of(details).is_empty(),
+            protected: &self.settings.prune.protected,
+            last_copies: self.last_copies(details),
+            backups: self
+                .safeties(details)
+                .filter_map(|safety| safety.backup.as_ref())
+                .collect(),
+            backup_term: self.settings.prune.backup_term,
+            shown,
+        };
+        plan(repository, self.rules(), &protection, self.now)
+    }
+
+    fn rules(&self) -> &'a Rules {
+        &self.job.rules
+    }
+
+    fn last_copies(&self, details: &RepositoryDetails) -> Vec<LastCopy> {
+        let Ok(target) = details.uri.parse::<image::Repository>() else {
+            return Vec::new();
+        };
+        let protected = self.ledger.protected_in(&target).into_iter();
+        protected.map(|(tag, since)| LastCopy { tag, since }).collect()
+    }
+
+    /// What holds for all, and what the repository's own entries say.
+    fn safeties(&self, details: &RepositoryDetails) -> impl Iterator<Item = &'a crate::plan::Safety> {
+        let name = details.name.clone();
+        let own = self.settings.images.iter();
+        let own = own.filter(move |entry| entry.named.repository == name);
+        own.filter_map(|entry| entry.safety.as_ref())
+            .chain([&self.settings.safety])
+    }
+
+    /// Functions, services and tasks, whatever `usage.include` says, and the registry's own region in any case.
+    fn whom(&self) -> CensusOptions {
+        let mut asked = self.settings.census.clone();
+        if let Some(regions) = &mut asked.regions
+            && !regions.iter().any(|region| region == self.ecr.region())
+        {
+            regions.push(self.ecr.region().to_owned());
+        }
+        asked
+    }
+
+    /// Asks again who runs what, where that was a while ago.
+    pub(super) async fn refresh(&mut self, stop: &Stop) {
+        if self.asked.elapsed() > FRESH {
+            self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
+            self.asked = Instant::now();
+        }
+    }
+
+    fn unknown_of(&self, details: &RepositoryDetails) -> Vec<String> {
+        // arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME
+        let mut parts = details.arn.split(':').skip(3);
+        let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        self.who.unknown(account, region)
+    }
+
+    /// Why none goes, or why more may be in use than was seen.
+    fn unknown(&self, looked: &[Looked]) -> Option<Failure> {
+        let mut causes = looked
+            .first()
+            .map(|one| self.unknown_of(&one.details))
+            .unwrap_or_default();
+        if causes.is_empty() || self.job.without_usage {
+            return None;
+        }
+        causes.extend(self.who.failures.iter().map(|failed| failed.in_words()));
+        Some(Failure {
+            message: "not everybody could be asked who runs these images, so none goes".to_owned(),
+            causes,
+            hint: Some(
+                "allow who runs this to ask (docs/prune.md has the policy), or name the regions in usage.regions; --without-usage goes on with \
+                 those who were seen"
+                    .into(),
+            ),
+        })
+    }
+
+    /// The plan, as it is told.
+    pub(super) fn told(&self, looked: &[Looked]) -> Pruned {
+        let repositories = looked.iter().map(|one| self.told_of(&one.details, &one.plan));
+        Pruned::new(
+            self.rules().clone(),
+            repositories.collect(),
+            self.notes(looked),
+            self.failures.clone(),
+        )
+    }
+
+    pub(super) fn told_of(&self, details: &RepositoryDetails, plan: &Plan) -> PrunedRepository {
+        let notes = self.notes_of(details, plan);
+        PrunedRepository::new(details.name.clone(), details.uri.clone(), plan, notes)
+    }
+
+    pub(super) fn notes(&self, looked: &[Looked]) -> Vec<String> {
+        let mut notes = Vec::new();
+        let unknown = looked
+            .first()
+            .map(|one| self.unknown_of(&one.details))
+            .unwrap_or_default();
+        if self.job.without_usage && !unknown.is_empty() {
+            notes.push(format!("--without-usage: {}", unknown.join("; ")));
+        }
+        let mut images = looked.iter().flat_map(|one| &one.repository.images);
+        if self.rules().not_pulled_for.is_some() && images.any(|image| image.kind.is_index()) {
+            notes.push(
+                "what indexes consist of was read, which ECR takes for a pull of each index unless the role is excluded from pull times"
+                    .to_owned(),
+            );
+        }
+        notes
+    }
+
+    /// What follows an upstream here would bring tags again.
+    fn notes_of(&self, details: &RepositoryDetails, plan: &Plan) -> Vec<String> {
+        if plan.goes.iter().all(|going| going.image.tags.is_empty()) {
+            return Vec::new();
+        }
+        let entries = self.settings.images.iter().map(|entry| &entry.named);
+        let own = entries.filter(|named| named.repository == details.name);
+        let mut notes: Vec<String> = own
+            .map(|named| {
+                format!(
+                    "{} brings tags here: those that it still chooses come again with the next sync",
+                    named.from
+                )
+            })
+            .collect();
+        notes.dedup();
+        if self.settings.resource_tags {
+            notes.push("tags that its resource tags ecr_sync_… still choose come again with the next sync".to_owned());
+        }
+        notes
+    }
+}

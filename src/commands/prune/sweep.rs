@@ -1,0 +1,190 @@
+//! Deletes what was shown, as far as it still is as it was shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ground::{Ground, Looked};
+use crate::aws::ecr::{ImageId, NotDeleted};
+use crate::commands::watch::Watch;
+use crate::image::Digest;
+use crate::prune::{Freed, Going};
+use crate::report::{Failure, PruneOutcome, Pruned, PrunedRepository};
+
+/// One repository after the other, each looked at again before its first image goes and after its last.
+pub(super) async fn sweep(ground: &mut Ground<'_>, looked: Vec<Looked>, watch: &Watch) -> Pruned {
+    let mut told = ground.told(&looked);
+    told.applied = true;
+    for (one, told) in looked.into_iter().zip(&mut told.repositories) {
+        if one.plan.goes.is_empty() {
+            continue;
+        }
+        if watch.stop.soft.is_cancelled() {
+            not_attempted(told);
+            continue;
+        }
+        ground.refresh(&watch.stop).await;
+        match ground.again(one).await {
+            Ok((one, fresh)) => {
+                *told = fresh;
+                let tried = delete(ground, &one, watch).await;
+                tell(ground, &one, tried, told).await;
+            }
+            Err(failure) => {
+                ground.failures.push(failure);
+                not_attempted(told);
+            }
+        }
+    }
+    told.freed = Freed::of_all(told.repositories.iter().map(|one| one.freed));
+    told.failures.clone_from(&ground.failures);
+    told
+}
+
+fn not_attempted(told: &mut PrunedRepository) {
+    for going in &mut told.goes {
+        going.outcome = Some(PruneOutcome::NotAttempted);
+    }
+    told.freed = Freed::default();
+}
+
+impl Ground<'_> {
+    /// As it is now: what was shown and still goes, and what stays.
+    async fn again(&self, looked: Looked) -> Result<(Looked, PrunedRepository), Failure> {
+        let shown = looked.plan.shown();
+        let mut repository = self.read(&looked.details.name, looked.repository.contents).await?;
+        repository.uri.clone_from(&looked.details.uri);
+        let plan = self.plan(&repository, &looked.details, Some(&shown));
+        let told = self.told_of(&looked.details, &plan);
+        let looked = Looked {
+            repository,
+            plan,
+            ..looked
+        };
+        Ok((looked, told))
+    }
+}
+
+/// What was tried, and what is there still by ECR's word.
+#[derive(Default)]
+struct Tried {
+    digests: BTreeSet<Digest>,
+    left: BTreeMap<Digest, Failure>,
+    absent: BTreeSet<Digest>,
+}
+
+/// Batch after batch, up to the first that comes to nothing as a whole.
+async fn delete(ground: &mut Ground<'_>, looked: &Looked, watch: &Watch) -> Tried {
+    let mut tried = Tried::default();
+    for batch in looked.plan.batches() {
+        if watch.stop.soft.is_cancelled() {
+            break;
+        }
+        let ids = tried.free(batch);
+        if ids.is_empty() {
+            continue;
+        }
+        match ground.ecr.delete_images(&looked.details.name, &ids).await {
+            Ok(left) => left.into_iter().for_each(|one| tried.note(one)),
+            Err(error) => {
+                ground.failures.push(Failure::from(&error));
+                break;
+            }
+        }
+    }
+    tried
+}
+
+impl Tried {
+    /// Those of a batch for which everything has gone that has to go before.
+    fn free(&mut self, batch: &[Going]) -> Vec<ImageId> {
+        let mut ids = Vec::new();
+        for going in batch {
+            let digest = &going.image.digest;
+            match going.after.iter().find(|before| self.left.contains_key(before)) {
+                Some(before) => {
+                    let failure = failed(format!("{} is there still, which goes first", before.short()), None);
+                    self.left.insert(digest.clone(), failure);
+                }
+                None => {
+                    self.digests.insert(digest.clone());
+                    ids.push(ImageId::Digest(digest.clone()));
+                }
+            }
+        }
+        ids
+    }
+
+    fn note(&mut self, one: NotDeleted) {
+        let is_absent = one.is_absent();
+        let ImageId::Digest(digest) = one.id else {
+            return;
+        };
+        if is_absent {
+            self.absent.insert(digest);
+            return;
+        }
+        let hint = match one.code.as_str() {
+            "ImageReferencedByManifestList" => Some("an index names it that came since, or cannot be read: run again"),
+            _ => None,
+        };
+        self.left
+            .insert(digest, failed(format!("{}: {}", one.code, one.reason), hint));
+    }
+}
+
+fn failed(message: String, hint: Option<&'static str>) -> Failure {
+    Failure {
+        message,
+        causes: Vec::new(),
+        hint: hint.map(Into::into),
+    }
+}
+
+/// What ECR lists afterwards counts, and not what was answered: an answer may have got lost.
+async fn tell(ground: &mut Ground<'_>, looked: &Looked, tried: Tried, told: &mut PrunedRepository) {
+    if looked.plan.goes.is_empty() {
+        return;
+    }
+    let there = match ground.ecr.image_details(&looked.details.name).await {
+        Ok(images) => Some(images.into_iter().map(|image| image.digest).collect::<BTreeSet<_>>()),
+        Err(error) => {
+            ground.failures.push(Failure::from(&error));
+            None
+        }
+    };
+    for going in &mut told.goes {
+        let digest = &going.image.digest;
+        let failure = tried.left.get(digest);
+        let is_there = there.as_ref().map(|there| there.contains(digest));
+        let outcome = match (tried.digests.contains(digest), is_there) {
+            (false, Some(false)) => PruneOutcome::Absent,
+            (false, _) if failure.is_some() => PruneOutcome::Failed,
+            (false, _) => PruneOutcome::NotAttempted,
+            (true, Some(false)) if tried.absent.contains(digest) => PruneOutcome::Absent,
+            (true, Some(false)) => PruneOutcome::Deleted,
+            (true, Some(true) | None) => PruneOutcome::Failed,
+        };
+        going.failure = match outcome {
+            PruneOutcome::Failed => failure.cloned().or_else(|| {
+                let unknown = "whether it has gone is not known";
+                let why = if is_there.is_some() {
+                    "it is there still"
+                } else {
+                    unknown
+                };
+                Some(failed(why.to_owned(), Some("run again: it is looked at anew")))
+            }),
+            _ => None,
+        };
+        going.outcome = Some(outcome);
+    }
+    freed_again(looked, told);
+}
+
+/// What did not go frees nothing.
+fn freed_again(looked: &Looked, told: &mut PrunedRepository) {
+    let gone = |digest: &Digest| {
+        let mut goes = told.goes.iter();
+        goes.any(|one| one.image.digest == *digest && one.outcome == Some(PruneOutcome::Deleted))
+    };
+    told.freed = looked.plan.freed_by(&looked.repository, gone);
+}

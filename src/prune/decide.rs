@@ -1,0 +1,308 @@
+//! What becomes of each image.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::kin::Kin;
+use super::{Freed, GoesBecause, Going, Kept, KeptBecause, Plan, Protection, Repository, Rule, Rules};
+use crate::aws::ecr::{ImageDetails, Status};
+use crate::image::{Digest, Tag};
+use crate::selection::{Version, family_of};
+
+/// How long the parts of an index, which come before it, are left alone.
+const PUSH: Duration = Duration::from_hours(1);
+
+/// What becomes of an image.
+type Verdict = Result<GoesBecause, KeptBecause>;
+
+/// Decides of every image of a repository.
+pub fn plan(repository: &Repository, rules: &Rules, protection: &Protection<'_>, now: Timestamp) -> Plan {
+    let judge = Judge::new(repository, rules, protection, now);
+    let images = repository.images.iter();
+    let mut verdicts: BTreeMap<&Digest, Verdict> = images
+        .clone()
+        .map(|image| (&image.digest, judge.judge(image)))
+        .collect();
+    while judge.keep_together(&mut verdicts) {}
+    let (mut goes, mut kept) = (Vec::new(), Vec::new());
+    for image in images {
+        match verdicts.get(&image.digest) {
+            Some(Ok(because)) if protection.knows_users => goes.push((image, because.clone())),
+            Some(Err(because)) => kept.push((image, because.clone())),
+            _ => kept.push((image, KeptBecause::UseUnknown)),
+        }
+    }
+    kept.sort_by_key(|(image, _)| (Reverse(image.pushed), &image.digest));
+    let (going, staying): (Vec<&ImageDetails>, Vec<&ImageDetails>) = (images_of(&goes), images_of(&kept));
+    let kept = kept.into_iter().map(|(image, because)| Kept {
+        image: image.clone(),
+        because,
+    });
+    Plan {
+        freed: Freed::of(repository, &going, &staying),
+        goes: judge.in_order(goes),
+        kept: kept.collect(),
+    }
+}
+
+fn images_of<'a, Because>(decided: &[(&'a ImageDetails, Because)]) -> Vec<&'a ImageDetails> {
+    decided.iter().map(|(image, _)| *image).collect()
+}
+
+struct Judge<'a> {
+    repository: &'a Repository,
+    rules: &'a Rules,
+    protection: &'a Protection<'a>,
+    now: Timestamp,
+    kin: Kin<'a>,
+    images: BTreeMap<&'a Digest, &'a ImageDetails>,
+    users: BTreeMap<&'a Digest, Vec<String>>,
+    newest: BTreeMap<&'a Digest, KeptBecause>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(repository: &'a Repository, rules: &'a Rules, protection: &'a Protection<'a>, now: Timestamp) -> Self {
+        let images = repository.images.iter();
+        let users = images.map(|image| (&image.digest, protection.users_of(image)));
+        let mut judge = Self {
+            repository,
+            rules,
+            protection,
+            now,
+            kin: Kin::of(repository),
+            images: repository.images.iter().map(|image| (&image.digest, image)).collect(),
+            users: users.filter(|(_, users)| !users.is_empty()).collect(),
+            newest: BTreeMap::new(),
+        };
+        judge.newest = judge.newest();
+        judge
+    }
+
+    /// By itself, before it is looked at what it belongs to.
+    fn judge(&self, image: &ImageDetails) -> Verdict {
+        if let Some(kept) = self.protected(image) {
+            return Err(kept);
+        }
+        let belongs = !self.kin.is_top(image) && own_tags(image).next().is_none();
+        let index = self.kin.indexes_of(&image.digest).first();
+        match (belongs, index, self.kin.subject_of(&image.digest)) {
+            (true, Some(&index), _) => Ok(GoesBecause::PartOf { index: index.clone() }),
+            (true, None, Some(subject)) => Ok(GoesBecause::RefersTo {
+                subject: subject.clone(),
+            }),
+            _ => self.by_rules(image).map(|rules| GoesBecause::Rules { rules }),
+        }
+    }
+
+    fn protected(&self, image: &ImageDetails) -> Option<KeptBecause> {
+        if let Some(by) = self.users.get(&image.digest) {
+            return Some(KeptBecause::InUse { by: by.clone() });
+        }
+        let parts = self.kin.all_parts_of(&image.digest);
+        let in_use = parts.into_iter().find_map(|part| Some((part, self.users.get(part)?)));
+        if let Some((part, by)) = in_use {
+            return Some(KeptBecause::PartInUse {
+                part: part.clone(),
+                by: by.clone(),
+            });
+        }
+        let name = &self.repository.name;
+        self.protection.keeps(name, image, self.rules.archived, self.now)
+    }
+
+    fn by_rules(&self, image: &ImageDetails) -> Result<Vec<Rule>, KeptBecause> {
+        if self.rules.all_images {
+            return Ok(vec![Rule::AllImages]);
+        }
+        if let Some(newest) = self.newest.get(&image.digest) {
+            return Err(newest.clone());
+        }
+        let has_tags = own_tags(image).next().is_some();
+        if !has_tags && image.pushed.is_none_or(|pushed| self.is_within(PUSH, pushed)) {
+            return Err(KeptBecause::JustPushed);
+        }
+        let mut held = vec![Rule::Keep];
+        if self.rules.untagged {
+            if has_tags {
+                return Err(KeptBecause::Tagged);
+            }
+            held.push(Rule::Untagged);
+        }
+        if let Some(pattern) = &self.rules.tags {
+            match own_tags(image).find(|tag| !pattern.is_match(tag.as_str())) {
+                Some(tag) => return Err(KeptBecause::OtherTag { tag: tag.clone() }),
+                None if !has_tags => return Err(KeptBecause::HasNoTag),
+                None => held.push(Rule::Tags),
+            }
+        }
+        if let Some(age) = self.rules.older_than {
+            match image.pushed {
+                Some(pushed) if !self.is_within(age, pushed) => held.push(Rule::OlderThan),
+                pushed => return Err(KeptBecause::TooYoung { pushed }),
+            }
+        }
+        if let Some(time) = self.rules.not_pulled_for {
+            match self.last_used(image) {
+                Some(at) if !self.is_within(time, at) => held.push(Rule::NotPulledFor),
+                at => return Err(KeptBecause::Pulled { at }),
+            }
+        }
+        Ok(held)
+    }
+
+    /// Whether that was less than this time ago.
+    fn is_within(&self, time: Duration, at: Timestamp) -> bool {
+        self.now.checked_sub(time).is_ok_and(|begin| at > begin)
+    }
+
+    /// When it was pulled or pushed, it or what it consists of: whoever has a part already may ask for the index alone.
+    fn last_used(&self, image: &ImageDetails) -> Option<Timestamp> {
+        let parts = self.kin.all_parts_of(&image.digest).into_iter();
+        let parts = parts.filter_map(|part| self.images.get(part).copied());
+        let times = parts.chain([image]).flat_map(|one| [one.pulled, one.pushed]);
+        times.max().flatten()
+    }
+
+    /// Images than which fewer that count are newer.
+    fn newest(&self) -> BTreeMap<&'a Digest, KeptBecause> {
+        let mut all: Vec<&ImageDetails> = self.repository.images.iter().collect();
+        all.sort_by_cached_key(|image| Reverse(age_of(image)));
+        let mut seen: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        let mut newest = BTreeMap::new();
+        for image in all {
+            let groups: BTreeSet<Option<String>> = own_tags(image).map(|tag| self.group(tag)).collect();
+            let is_newest = |group: &&Option<String>| seen.get(*group).is_none_or(|newer| *newer < self.rules.keep);
+            if let Some(group) = groups.iter().find(is_newest).filter(|_| self.rules.keep > 0) {
+                let because = KeptBecause::Newest {
+                    keep: self.rules.keep,
+                    suffix: group.clone(),
+                };
+                newest.insert(&image.digest, because);
+            }
+            if self.counts(image) {
+                groups
+                    .into_iter()
+                    .for_each(|group| *seen.entry(group).or_default() += 1);
+            }
+        }
+        newest
+    }
+
+    /// The words of a version's suffix, where each such group has its own newest. A backup is of its tag's.
+    fn group(&self, tag: &Tag) -> Option<String> {
+        let text = self.protection.backup(tag).map_or(tag.as_str(), |(of, _)| of);
+        self.rules
+            .per_suffix
+            .then(|| family_of(text).unwrap_or_else(|| "no version".to_owned()))
+    }
+
+    /// Whether it is one of those that are to stay: it can be pulled, by a tag that is no backup's, and stands for itself.
+    fn counts(&self, image: &ImageDetails) -> bool {
+        let has_tag = own_tags(image).any(|tag| self.protection.backup(tag).is_none());
+        // What refers to something does so still when that is gone.
+        image.status != Status::Archived && self.kin.is_top(image) && image.subject.is_none() && has_tag
+    }
+
+    /// Keeps what belongs to something that stays; whether that changed anything.
+    fn keep_together(&self, verdicts: &mut BTreeMap<&Digest, Verdict>) -> bool {
+        let stays = |digest: &Digest| verdicts.get(digest).is_some_and(Result::is_err);
+        let going = self.repository.images.iter().filter(|image| !stays(&image.digest));
+        let kept = going.filter_map(|image| {
+            let index = self.kin.indexes_of(&image.digest).iter().find(|index| stays(index));
+            let part = index.map(|&index| KeptBecause::PartOf { index: index.clone() });
+            let subject = self.kin.subject_of(&image.digest).filter(|subject| stays(subject));
+            let referrer = subject.map(|subject| KeptBecause::RefersTo {
+                subject: subject.clone(),
+            });
+            let unread = self.may_be_part_of(image).find(|index| stays(index));
+            let maybe = unread.map(|index| KeptBecause::MayBePartOf { index: index.clone() });
+            // It would be among the newest the next time, and another one would not.
+            let mut tagged = self
+                .kin
+                .parts_of(&image.digest)
+                .iter()
+                .filter(|part| self.has_tag(part));
+            let whole = tagged
+                .find(|part| stays(part))
+                .map(|&part| KeptBecause::PartStays { part: part.clone() });
+            Some((&image.digest, part.or(referrer).or(maybe).or(whole)?))
+        });
+        let kept: Vec<(&Digest, KeptBecause)> = kept.collect();
+        let changed = !kept.is_empty();
+        for (digest, because) in kept {
+            if let Some(verdict) = verdicts.get_mut(digest) {
+                *verdict = Err(because);
+            }
+        }
+        changed
+    }
+
+    fn has_tag(&self, digest: &Digest) -> bool {
+        let image = self.images.get(digest);
+        image.is_some_and(|image| own_tags(image).next().is_some())
+    }
+
+    fn may_be_part_of(&self, image: &ImageDetails) -> impl Iterator<Item = &'a Digest> {
+        let may_be = image.tags.is_empty() && !image.kind.is_index();
+        let unread = self.kin.unread.iter().copied();
+        unread.filter(move |_| may_be)
+    }
+
+    /// What has to be gone first comes first; of the rest the oldest.
+    fn in_order(&self, goes: Vec<(&ImageDetails, GoesBecause)>) -> Vec<Going> {
+        let digests: BTreeSet<&Digest> = goes.iter().map(|(image, _)| &image.digest).collect();
+        let mut left: Vec<Going> = goes
+            .iter()
+            .map(|(image, because)| {
+                let indexes = self.kin.indexes_of(&image.digest).iter().copied();
+                let before = indexes.chain(self.kin.subject_of(&image.digest));
+                let before = before.chain(self.may_be_part_of(image));
+                Going {
+                    image: (*image).clone(),
+                    because: because.clone(),
+                    after: before.filter(|digest| digests.contains(digest)).cloned().collect(),
+                }
+            })
+            .collect();
+        left.sort_by(|one, other| {
+            let key = |going: &Going| (going.image.pushed, going.image.digest.clone());
+            key(one).cmp(&key(other))
+        });
+        let mut ordered: Vec<Going> = Vec::new();
+        let mut placed: BTreeSet<Digest> = BTreeSet::new();
+        while !left.is_empty() {
+            let (free, mut rest): (Vec<_>, Vec<_>) = left
+                .into_iter()
+                .partition(|going| going.after.iter().all(|before| placed.contains(before)));
+            if free.is_empty() {
+                // An index may refer to a part of its own. What ECR insists on is that an index goes first; no more than that is left the next time.
+                for going in &mut rest {
+                    let indexes = self.kin.indexes_of(&going.image.digest);
+                    let is_index = |before: &Digest| indexes.contains(&before);
+                    let has_others = !going.after.iter().all(is_index);
+                    going.after.retain(|before| has_others && is_index(before));
+                }
+            }
+            left = rest;
+            placed.extend(free.iter().map(|going| going.image.digest.clone()));
+            ordered.extend(free);
+        }
+        ordered
+    }
+}
+
+/// The tags that are an image's own: those of signatures are the places of what belongs to others.
+fn own_tags(image: &ImageDetails) -> impl Iterator<Item = &Tag> {
+    image.tags.iter().filter(|tag| !tag.is_of_referrers())
+}
+
+/// What makes one image newer than another: its push, of one moment the newest version among its tags. One whose push is not known may be
+/// the newest of all.
+fn age_of(image: &ImageDetails) -> (Timestamp, Option<Version>, Digest) {
+    let version = own_tags(image).filter_map(|tag| tag.as_str().parse().ok()).max();
+    let pushed = image.pushed.unwrap_or(Timestamp::MAX);
+    (pushed, version, image.digest.clone())
+}

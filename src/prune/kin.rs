@@ -1,0 +1,110 @@
+//! What belongs to what in a repository.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Repository;
+use crate::aws::ecr::ImageDetails;
+use crate::image::{Digest, SIGNATURE_SUFFIXES, Tag};
+
+/// Indexes and their parts, images and what refers to them.
+pub(super) struct Kin<'a> {
+    /// The indexes that are there and name it, by digest.
+    indexes: BTreeMap<&'a str, Vec<&'a Digest>>,
+    /// What an index names and is there, by digest.
+    parts: BTreeMap<&'a str, Vec<&'a Digest>>,
+    /// What is there and it refers to, by digest.
+    subjects: BTreeMap<&'a str, &'a Digest>,
+    /// Indexes of which nobody knows what they name.
+    pub(super) unread: Vec<&'a Digest>,
+}
+
+impl<'a> Kin<'a> {
+    pub(super) fn of(repository: &'a Repository) -> Self {
+        let there: BTreeMap<&str, &Digest> = repository
+            .images
+            .iter()
+            .map(|image| (image.digest.as_str(), &image.digest))
+            .collect();
+        let mut kin = Self {
+            indexes: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            unread: Vec::new(),
+        };
+        for image in &repository.images {
+            let own = image.digest.as_str();
+            if let Some(subject) = subject_of(image).and_then(|digest| there.get(digest.as_str())) {
+                kin.subjects.insert(own, subject);
+            }
+            if !image.kind.is_index() {
+                continue;
+            }
+            let Some(manifest) = repository.contents.get(own) else {
+                kin.unread.push(&image.digest);
+                continue;
+            };
+            let named: BTreeSet<&str> = manifest
+                .parts
+                .iter()
+                .map(String::as_str)
+                .filter(|part| *part != own)
+                .collect();
+            for part in named.into_iter().filter_map(|part| there.get(part).copied()) {
+                kin.indexes.entry(part.as_str()).or_default().push(&image.digest);
+                kin.parts.entry(own).or_default().push(part);
+            }
+        }
+        kin
+    }
+
+    /// The indexes that an image is a part of.
+    pub(super) fn indexes_of(&self, digest: &Digest) -> &[&'a Digest] {
+        self.indexes.get(digest.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// What an image refers to.
+    pub(super) fn subject_of(&self, digest: &Digest) -> Option<&'a Digest> {
+        self.subjects.get(digest.as_str()).copied()
+    }
+
+    /// What an index consists of.
+    pub(super) fn parts_of(&self, digest: &Digest) -> &[&'a Digest] {
+        self.parts.get(digest.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything that an index consists of, the parts of its parts too.
+    pub(super) fn all_parts_of(&self, digest: &Digest) -> Vec<&'a Digest> {
+        let mut all: Vec<&Digest> = Vec::new();
+        let mut next: Vec<&Digest> = self.parts_of(digest).to_vec();
+        while let Some(part) = next.pop() {
+            if part != digest && !all.contains(&part) {
+                all.push(part);
+                next.extend(self.parts_of(part));
+            }
+        }
+        all
+    }
+
+    /// Whether nothing that is there names it: neither an index, nor does it refer to anything.
+    pub(super) fn is_top(&self, image: &ImageDetails) -> bool {
+        self.indexes_of(&image.digest).is_empty() && self.subject_of(&image.digest).is_none()
+    }
+}
+
+/// What an image refers to: what ECR tells, or what its tags say under the fallback scheme (OCI distribution specification, "Referrers Tag
+/// Schema") and cosign's.
+fn subject_of(image: &ImageDetails) -> Option<Digest> {
+    let by_tags = || {
+        let mut subjects = image.tags.iter().map(named_by);
+        let first = subjects.next()??;
+        subjects.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    };
+    image.subject.clone().or_else(by_tags)
+}
+
+/// The digest that a tag is the place of referrers of.
+fn named_by(tag: &Tag) -> Option<Digest> {
+    let text = Some(tag.as_str()).filter(|_| tag.is_of_referrers())?;
+    let suffix = SIGNATURE_SUFFIXES.iter().find_map(|suffix| text.strip_suffix(suffix));
+    suffix.unwrap_or(text).replacen('-', ":", 1).parse().ok()
+}

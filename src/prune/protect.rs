@@ -1,0 +1,199 @@
+//! What protects an image, whatever the rules say.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use super::{KeptBecause, Shown};
+use crate::aws::ecr::{ImageDetails, Status};
+use crate::image::{Digest, Tag};
+use crate::mapping::Backup;
+use crate::selection::{InvalidPattern, Pattern};
+use crate::usage::UsersOf;
+
+/// An entry of `protect` in the settings.
+#[derive(Debug, Clone)]
+pub enum Protected {
+    /// The image with this digest, in whichever repository.
+    Digest(Digest),
+    /// Images with a tag that this matches as a whole.
+    Tag(Pattern),
+    /// Images that this matches as a whole by `REPOSITORY:TAG`.
+    Image(Pattern),
+}
+
+/// A text that protects nothing: why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct InvalidProtected(#[from] InvalidPattern);
+
+impl FromStr for Protected {
+    type Err = InvalidProtected;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProtected> {
+        if let Ok(digest) = text.parse() {
+            return Ok(Self::Digest(digest));
+        }
+        let pattern = text.parse()?;
+        Ok(match has_colon(text)? {
+            true => Self::Image(pattern),
+            false => Self::Tag(pattern),
+        })
+    }
+}
+
+/// A colon that stands for one: not that of a group `(?:…)` or `(?i:…)`, nor those of a class `[[:digit:]]`.
+fn has_colon(pattern: &str) -> Result<bool, InvalidPattern> {
+    let others = Regex::new(r"\(\?[[:alpha:]-]*:|\[:\^?[[:alpha:]]+:\]")?;
+    Ok(others.replace_all(pattern, "").contains(':'))
+}
+
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => f.write_str(digest.as_str()),
+            Self::Tag(pattern) | Self::Image(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+impl Protected {
+    fn has(&self, repository: &str, image: &ImageDetails) -> bool {
+        match self {
+            Self::Digest(digest) => *digest == image.digest,
+            Self::Tag(pattern) => image.tags.iter().any(|tag| pattern.is_match(tag.as_str())),
+            Self::Image(pattern) => {
+                let mut names = image.tags.iter().map(|tag| format!("{repository}:{tag}"));
+                names.any(|name| pattern.is_match(&name))
+            }
+        }
+    }
+}
+
+/// A tag whose upstream has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCopy {
+    /// The tag.
+    pub tag: Tag,
+    /// When that was noticed.
+    pub since: Timestamp,
+}
+
+/// What protects images of one repository.
+#[derive(Debug, Clone)]
+pub struct Protection<'a> {
+    /// Who runs them.
+    pub users: UsersOf<'a>,
+    /// Whether everybody could be asked; where not, none goes.
+    pub knows_users: bool,
+    /// The entries of `protect`.
+    pub protected: &'a [Protected],
+    /// Tags that may be the last of their kind.
+    pub last_copies: Vec<LastCopy>,
+    /// How backups are named.
+    pub backups: Vec<&'a Backup>,
+    /// How long these stay.
+    pub backup_term: Duration,
+    /// What was shown to go, where that has been: nothing else does.
+    pub shown: Option<&'a Shown>,
+}
+
+impl Protection<'_> {
+    pub(super) fn users_of(&self, image: &ImageDetails) -> Vec<String> {
+        let users = self
+            .users
+            .of_image(image.digest.as_str(), image.tags.iter().map(Tag::as_str));
+        users.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Why an image stays that nobody runs.
+    pub(super) fn keeps(
+        &self,
+        repository: &str,
+        image: &ImageDetails,
+        archived: bool,
+        now: Timestamp,
+    ) -> Option<KeptBecause> {
+        let by_settings = || {
+            let entry = self.protected.iter().find(|entry| entry.has(repository, image))?;
+            Some(KeptBecause::Protected { by: entry.to_string() })
+        };
+        let last = || {
+            let LastCopy { tag, since } = self.last_copies.iter().find(|last| image.tags.contains(&last.tag))?;
+            Some(KeptBecause::LastCopy {
+                tag: tag.clone(),
+                since: *since,
+            })
+        };
+        let backup = || {
+            let mut until = image.tags.iter().filter_map(|tag| Some((tag, self.until(tag)?)));
+            let (tag, until) = until.find(|(_, until)| now < *until)?;
+            Some(KeptBecause::Backup {
+                tag: tag.clone(),
+                until,
+            })
+        };
+        let put_away = || (image.status == Status::Archived && !archived).then_some(KeptBecause::Archived);
+        let changed = || {
+            let shown = self.shown?.get(&image.digest);
+            let is_same = shown
+                .is_some_and(|tags| tags.len() == image.tags.len() && image.tags.iter().all(|tag| tags.contains(tag)));
+            (!is_same).then_some(KeptBecause::Changed)
+        };
+        by_settings()
+            .or_else(last)
+            .or_else(backup)
+            .or_else(put_away)
+            .or_else(changed)
+    }
+
+    /// Of which tag another is a backup, and of which day.
+    pub(super) fn backup<'t>(&self, tag: &'t Tag) -> Option<(&'t str, Date)> {
+        self.backups.iter().find_map(|backup| backup.read(tag.as_str()))
+    }
+
+    /// Counted from the end of the day that a backup is of.
+    fn until(&self, tag: &Tag) -> Option<Timestamp> {
+        let (_, day) = self.backup(tag)?;
+        let end = day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        // A term beyond all times has no end.
+        Some(end.checked_add(self.backup_term).unwrap_or(Timestamp::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_of_a_digest_a_tag_or_a_repository_s_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        assert!(matches!(digest.parse(), Ok(Protected::Digest(_))));
+        for tag in [
+            "v\\d{1,3}",
+            "(?:stable|latest)",
+            "(?i:prod).*",
+            "[[:alpha:]]+",
+            "[[:^alpha:]-]+",
+            "(?i)prod",
+            "a(?:b|(?-i:c))[[:digit:]]",
+        ] {
+            assert!(matches!(tag.parse(), Ok(Protected::Tag(_))), "{tag}");
+        }
+        for image in [
+            "base/image/nginx:.*",
+            "(?:a|b)/c:1",
+            "prod/.*:(?:stable|v.*)",
+            ".*:[[:digit:]]+",
+            "[:]x",
+        ] {
+            assert!(matches!(image.parse(), Ok(Protected::Image(_))), "{image}");
+        }
+        assert!("v(".parse::<Protected>().is_err());
+    }
+}

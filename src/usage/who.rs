@@ -1,0 +1,220 @@
+//! Who runs which images of a registry, wherever they are themselves.
+
+use std::collections::BTreeSet;
+
+use super::{Address, Failed};
+use crate::aws::ecr::account_and_region;
+
+/// Somebody who runs an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The ARN of a function, a service, or the task definition of a task.
+    pub by: String,
+    /// The image's address, as it was written.
+    pub address: String,
+    /// The digest that runs, where that is known.
+    pub digest: Option<String>,
+}
+
+/// Who answered in one region of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Twelve digits; none where it could not be asked who it is.
+    pub account: Option<String>,
+    /// Its code.
+    pub region: String,
+    /// Whether all functions are known, each with its image.
+    pub functions: bool,
+    /// Whether all services and tasks are.
+    pub services: bool,
+}
+
+/// Who runs what, as far as everybody could be asked.
+#[derive(Debug, Clone, Default)]
+pub struct WhoRuns {
+    /// All that was seen.
+    pub runs: Vec<Run>,
+    /// Who was asked.
+    pub answered: Vec<Answered>,
+    /// What could not be read.
+    pub failures: Vec<Failed>,
+    /// Accounts that let nobody ask, and accounts of which not all regions are known: by number or role.
+    pub closed: Vec<String>,
+}
+
+impl WhoRuns {
+    /// Why somebody may run an image of this account and region and was not seen; nothing where all are known.
+    ///
+    /// A function has its image from its own region (AWS Lambda Developer Guide, "Create a Lambda function using a container image"); a task may
+    /// have it from any.
+    pub fn unknown(&self, account: &str, region: &str) -> Vec<String> {
+        let is_own = |one: &&Answered| one.region == region && one.account.as_deref() == Some(account);
+        let mut why = BTreeSet::new();
+        if !self.answered.iter().any(|one| is_own(&one)) {
+            why.insert(format!("account {account} was not asked what runs in {region}"));
+        }
+        for one in &self.answered {
+            let of = one.account.as_deref().unwrap_or("an account without a number");
+            if one.region == region && !one.functions {
+                why.insert(format!("not all functions of {of} in {region} are known"));
+            }
+            if !one.services {
+                why.insert(format!(
+                    "not all services and tasks of {of} in {} are known",
+                    one.region
+                ));
+            }
+        }
+        let closed = self.closed.iter();
+        why.extend(closed.map(|account| format!("not all of {account} could be asked")));
+        why.into_iter().collect()
+    }
+
+    /// Those who run an image of the repository at this address (`HOST/NAME`).
+    pub fn of_repository<'a>(&'a self, uri: &str) -> UsersOf<'a> {
+        let here = self.runs.iter().filter_map(|run| {
+            let address = Address::of(&run.address).filter(|address| is_of(address, uri))?;
+            let digest = run.digest.as_deref().or(address.digest);
+            Some(UserOf {
+                by: &run.by,
+                runs: digest.map_or(Runs::Tag(address.tag_or_latest()), Runs::Digest),
+            })
+        });
+        UsersOf { all: here.collect() }
+    }
+}
+
+/// Those who run an image of one repository.
+#[derive(Debug, Clone)]
+pub struct UsersOf<'a> {
+    all: Vec<UserOf<'a>>,
+}
+
+#[derive(Debug, Clone)]
+struct UserOf<'a> {
+    by: &'a str,
+    runs: Runs<'a>,
+}
+
+#[derive(Debug, Clone)]
+enum Runs<'a> {
+    Digest(&'a str),
+    Tag(&'a str),
+}
+
+impl<'a> UsersOf<'a> {
+    /// Those who run this image, once each: by the digest that runs where it is known, else by the tag.
+    pub fn of_image(&self, digest: &str, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<&'a str> {
+        let tags: Vec<_> = tags.into_iter().collect();
+        let mut all: Vec<&str> = Vec::new();
+        for user in &self.all {
+            let is_it = match user.runs {
+                Runs::Digest(own) => own == digest,
+                Runs::Tag(own) => tags.iter().any(|tag| tag.as_ref() == own),
+            };
+            if is_it && !all.contains(&user.by) {
+                all.push(user.by);
+            }
+        }
+        all
+    }
+}
+
+/// Whether an address is of a repository, by whichever of ECR's names for its registry.
+fn is_of(address: &Address<'_>, uri: &str) -> bool {
+    let Some((host, name)) = uri.split_once('/') else {
+        return false;
+    };
+    let is_same_place = || account_and_region(host).is_some_and(|own| account_and_region(address.host) == Some(own));
+    address.path == name && (address.host == host || is_same_place())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URI: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/api";
+
+    fn run(by: &str, address: &str, digest: Option<&str>) -> Run {
+        Run {
+            by: by.to_owned(),
+            address: address.to_owned(),
+            digest: digest.map(str::to_owned),
+        }
+    }
+
+    fn answered(account: &str, region: &str, functions: bool, services: bool) -> Answered {
+        Answered {
+            account: Some(account.to_owned()),
+            region: region.to_owned(),
+            functions,
+            services,
+        }
+    }
+
+    #[test]
+    fn an_image_is_run_by_its_digest_or_else_by_its_tag() {
+        let who = WhoRuns {
+            runs: vec![
+                run("resolved", &format!("{URI}:v1"), Some("sha256:a")),
+                run("tagged", &format!("{URI}:v1"), None),
+                run("pinned", &format!("{URI}@sha256:a"), None),
+                run("latest", URI, None),
+                run("other", &format!("{URI}-2:v1"), None),
+                // Amazon ECR endpoints: the same registry by IPv6 too.
+                run(
+                    "dual-stack",
+                    "123456789012.dkr-ecr.eu-central-1.on.aws/shop/api:v2",
+                    None,
+                ),
+            ],
+            ..WhoRuns::default()
+        };
+        assert_eq!(
+            who.of_repository(URI).of_image("sha256:a", ["old"]),
+            ["resolved", "pinned"]
+        );
+        assert_eq!(
+            who.of_repository(URI).of_image("sha256:b", ["v1", "latest"]),
+            ["tagged", "latest"]
+        );
+        assert_eq!(who.of_repository(URI).of_image("sha256:c", ["v2"]), ["dual-stack"]);
+        assert_eq!(who.of_repository(URI).of_image("sha256:d", [""; 0]), [""; 0]);
+    }
+
+    #[test]
+    fn who_was_not_asked_may_run_something() {
+        let of = |answered: Vec<Answered>| {
+            let who = WhoRuns {
+                answered,
+                ..WhoRuns::default()
+            };
+            who.unknown("1", "eu").len()
+        };
+        assert_eq!(of(vec![answered("1", "eu", true, true)]), 0);
+        assert_eq!(of(vec![]), 1, "its own account and region");
+        assert_eq!(
+            of(vec![answered("2", "eu", true, true)]),
+            1,
+            "another account says nothing"
+        );
+        // Another account's functions may run it, from the same region; its services from any.
+        for (other, why) in [
+            (answered("2", "eu", false, true), 1),
+            (answered("2", "us", false, true), 0),
+            (answered("2", "us", true, false), 1),
+        ] {
+            assert_eq!(
+                of(vec![answered("1", "eu", true, true), other.clone()]),
+                why,
+                "{other:?}"
+            );
+        }
+        let closed = WhoRuns {
+            answered: vec![answered("1", "eu", true, true)],
+            closed: vec!["a role".to_owned()],
+            ..WhoRuns::default()
+        };
+        assert_eq!(closed.unknown("1", "eu"), ["not all of a role could be asked"]);
+    }
+}

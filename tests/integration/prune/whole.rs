@@ -1,0 +1,235 @@
+//! A repository with some of everything.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Shelf, days_ago, digests, ended, json_of, prune, reason, world};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
+    let world = world().await;
+    let shelf = Shelf::fixed(&world, "shop/api");
+    // 280 versions, the last pushed a day ago.
+    let versions: Vec<String> = (1..=280)
+        .map(|number| shelf.image(&format!("v{number}"), Some(&format!("v{number}")), 281 - number))
+        .collect();
+    let v = |number: usize| &versions[number - 1];
+    let [old_amd64, shared, new_arm64] = ["old amd64", "shared", "new arm64"].map(|word| shelf.image(word, None, 300));
+    let old_index = shelf.index("m1", &[&old_amd64, &shared], 299);
+    let new_index = shelf.index("m2", &[&shared, &new_arm64], 0);
+    let running_part = shelf.image("running part", None, 300);
+    let index_of_running = shelf.index("m0", &[&running_part], 299);
+    let signature_of_old = shelf.signature("signature of old", v(1), 1);
+    let signature_of_new = shelf.signature("signature of new", v(280), 300);
+    let (loose, just_pushed) = (shelf.image("loose", None, 40), shelf.image("just pushed", None, 0));
+    shelf.ecr.archive(shelf.name, v(2)).unwrap();
+    shelf.function("resolved", "v3", v(4));
+    shelf.function("of-a-part", "m0", &running_part);
+    shelf.ecr.add_service(
+        "main",
+        "web",
+        &[("app", &shelf.address("v5")), ("agent", "grafana/agent:7")],
+    );
+    shelf.ecr.add_task("main", &shelf.address("v7"), v(6));
+    let settings = format!("protect: ['v1[0-2]', 'shop/.*:v13', 'other/.*:v14', '{}']\n", v(15));
+    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+
+    let stays: BTreeSet<String> = [
+        // The newest four that have a tag: the index, and v280 to v278.
+        &new_index,
+        v(280),
+        v(279),
+        v(278),
+        &shared,
+        &new_arm64,
+        &signature_of_new,
+        &just_pushed,
+        v(2),
+        v(4),
+        v(5),
+        v(6),
+        &running_part,
+        &index_of_running,
+        v(10),
+        v(11),
+        v(12),
+        v(13),
+        v(15),
+    ]
+    .into_iter()
+    .cloned()
+    .collect();
+    let before = shelf.there();
+    assert_eq!(before.len(), 280 + 10);
+    let goes: BTreeSet<String> = before.difference(&stays).cloned().collect();
+    let plan = json_of(&world, &["shop/api", "--keep", "4"]).await.well().json();
+    assert_eq!(digests(&plan, "kept"), stays);
+    assert_eq!(digests(&plan, "goes"), goes);
+    assert_eq!(
+        (shelf.there(), shelf.deleted().len()),
+        (before, 0),
+        "a plan changes nothing"
+    );
+    for (digest, why) in [
+        (v(280), "newest"),
+        (&shared, "part-of"),
+        (&signature_of_new, "refers-to"),
+        (&just_pushed, "just-pushed"),
+        (v(2), "archived"),
+        (v(4), "in-use"),
+        (v(5), "in-use"),
+        (v(6), "in-use"),
+        (&running_part, "in-use"),
+        (&index_of_running, "part-in-use"),
+        (v(13), "protected"),
+        (&old_index, "rules"),
+        (&old_amd64, "part-of"),
+        (&signature_of_old, "refers-to"),
+        (&loose, "rules"),
+    ] {
+        assert_eq!(reason(&plan, digest), why);
+    }
+    let ran = json_of(&world, &["shop/api", "--keep", "4", "--apply", "--yes"])
+        .await
+        .well();
+    // It was shown before.
+    assert!(
+        ran.stderr.contains(" of 290 images go") && ran.stderr.contains("in use by arn:aws:ecs:"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ended(&ran.json(), "deleted"), goes);
+    assert_eq!(shelf.there(), stays);
+    let calls = shelf.deleted();
+    assert!(calls.iter().all(|ids| ids.len() <= 100), "{calls:?}");
+    let call = |digest: &String| calls.iter().position(|ids| ids.contains(digest));
+    assert!(call(&old_index) < call(&old_amd64) && call(v(1)) < call(&signature_of_old));
+    // Once is enough.
+    let again = json_of(&world, &["shop/api", "--keep", "4", "--apply", "--yes"])
+        .await
+        .well();
+    assert_eq!(digests(&again.json(), "goes"), BTreeSet::new());
+    assert_eq!((shelf.there(), shelf.deleted().len()), (stays, calls.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_that_is_said_has_to_hold() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    let old = shelf.image("old", Some("dev-1"), 200);
+    let pulled = shelf.image("pulled", Some("dev-2"), 200);
+    shelf.ecr.pulled_at(shelf.name, &pulled, days_ago(3));
+    let young = shelf.image("young", Some("dev-3"), 20);
+    let other = shelf.image("other", Some("v1"), 200);
+    let newest = shelf.image("newest", Some("dev-4"), 1);
+    let loose = shelf.image("loose", None, 200);
+    let rules = [
+        "--older-than",
+        "90d",
+        "--not-pulled-for",
+        "180d",
+        "--tags",
+        "dev-.*",
+        "--keep",
+        "1",
+    ];
+    let plan = json_of(&world, &[&["shop/api"], &rules[..]].concat())
+        .await
+        .well()
+        .json();
+    assert_eq!(digests(&plan, "goes"), [old.clone()].into());
+    for (digest, why) in [
+        (&pulled, "pulled"),
+        (&young, "too-young"),
+        (&other, "other-tag"),
+        (&newest, "newest"),
+        (&loose, "has-no-tag"),
+    ] {
+        assert_eq!(reason(&plan, digest), why);
+    }
+    // What goes by pulls reads no image, for to ECR that is one.
+    let requests = shelf.ecr.api_requests();
+    assert!(requests.iter().all(|request| request.action != "BatchGetImage"));
+    let untagged = json_of(&world, &["shop/api", "--untagged"]).await.well().json();
+    assert_eq!(digests(&untagged, "goes"), [loose].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_layer_counts_once_and_not_where_it_is_needed() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    for (number, days) in [(1, 9), (2, 8), (3, 7)] {
+        shelf.image(&format!("{number}"), Some(&format!("{number}")), days);
+    }
+    let freed = async |arguments: &[&str]| {
+        let plan = json_of(&world, &[&["shop/api"], arguments].concat())
+            .await
+            .well()
+            .json();
+        plan["freed"].clone()
+    };
+    // Config and layer of its own: 1,010 bytes each; the shared one has 500.
+    assert_eq!(
+        freed(&["--keep", "1"]).await,
+        json!({"bytes": 3020, "distinct_bytes": 2020})
+    );
+    assert_eq!(
+        freed(&["--all-images"]).await,
+        json!({"bytes": 4530, "distinct_bytes": 3530})
+    );
+    let text = prune(&world, &["shop/api", "--keep", "1"]).ran().await.well().stdout;
+    assert!(
+        text.contains("2 of 3 images go, 2.02 kB free, shared layers once"),
+        "{text}"
+    );
+    assert!(text.contains("nothing was deleted: --apply deletes it"), "{text}");
+    assert!(text.contains("not seen, and maybe run by: EKS"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_emptied_once_its_name_was_typed() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    let part = shelf.image("part", None, 0);
+    shelf.index("1", &[&part], 0);
+    let archived = shelf.image("archived", Some("2"), 9);
+    shelf.ecr.archive(shelf.name, &archived).unwrap();
+    let running = shelf.image("running", Some("3"), 9);
+    shelf.function("api", "3", &running);
+    let empty = || prune(&world, &["shop/api", "--all-images", "--apply"]);
+    empty().ran().await.code_is(2);
+    let declined = empty().at_a_terminal().given("yes\n").await.code_is(1);
+    assert!(declined.stdout.contains("Type shop/api: "), "{}", declined.stdout);
+    assert_eq!(shelf.there().len(), 4);
+    let agreed = empty().at_a_terminal().given("shop/api\n").await.well();
+    assert!(agreed.stdout.contains("3 images deleted"), "{}", agreed.stdout);
+    assert_eq!(shelf.there(), [running].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_comes_before_anything_goes() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    for (number, days) in [(1, 9), (2, 8), (3, 7)] {
+        shelf.image(&format!("{number}"), Some(&format!("{number}")), days);
+    }
+    let ran = prune(&world, &["shop/api", "--apply"])
+        .at_a_terminal()
+        .given("no\n")
+        .await
+        .code_is(1);
+    let question = "Delete 1 image of 1 repository in eu-central-1? Type yes: ";
+    assert!(
+        ran.stdout.contains(question) && ran.stdout.contains("not among the newest 2"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(shelf.there().len(), 3);
+    prune(&world, &["shop/api", "--apply"])
+        .at_a_terminal()
+        .given("yes\n")
+        .await
+        .well();
+    assert_eq!(shelf.there().len(), 2);
+}
