@@ -251,6 +251,20 @@ impl<'a> Judge<'a> {
         unread.filter(move |_| may_be)
     }
 
+    /// An index may refer to a part of its own. What ECR insists on is that an index goes before its parts, which is always to be had.
+    fn loosen(&self, left: &mut [Going]) {
+        let is_index = |going: &Going, before: &Digest| self.kin.indexes_of(&going.image.digest).contains(&before);
+        let refers = |going: &Going| going.after.iter().any(|before| !is_index(going, before));
+        let any_refers = left.iter().any(refers);
+        for going in left {
+            let kept = going
+                .after
+                .iter()
+                .filter(|before| any_refers && is_index(going, before));
+            going.after = kept.cloned().collect();
+        }
+    }
+
     /// What has to be gone first comes first; of the rest the oldest.
     fn in_order(&self, goes: Vec<(&ImageDetails, GoesBecause)>) -> Vec<Going> {
         let digests: BTreeSet<&Digest> = goes.iter().map(|(image, _)| &image.digest).collect();
@@ -278,13 +292,7 @@ impl<'a> Judge<'a> {
                 .into_iter()
                 .partition(|going| going.after.iter().all(|before| placed.contains(before)));
             if free.is_empty() {
-                // An index may refer to a part of its own. What ECR insists on is that an index goes first; no more than that is left the next time.
-                for going in &mut rest {
-                    let indexes = self.kin.indexes_of(&going.image.digest);
-                    let is_index = |before: &Digest| indexes.contains(&before);
-                    let has_others = !going.after.iter().all(is_index);
-                    going.after.retain(|before| has_others && is_index(before));
-                }
+                self.loosen(&mut rest);
             }
             left = rest;
             placed.extend(free.iter().map(|going| going.image.digest.clone()));

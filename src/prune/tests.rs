@@ -141,6 +141,15 @@ fn an_index_goes_with_its_parts_and_before_them() {
 }
 
 #[test]
+fn an_index_that_refers_to_its_own_part_goes_before_it() {
+    let mut own = repository(vec![image("part", 10, &[])]).index("index", 9, &["1"], &["part"]);
+    own.images[1].subject = Some(digest("part"));
+    let plan = decided(&own, &Rules::all_images(), &Shield::default());
+    assert_eq!(goes(&plan, &["index", "part"]), ["index", "part"]);
+    assert_eq!(plan.batches().len(), 2);
+}
+
+#[test]
 fn signatures_go_with_what_they_sign() {
     let own = repository(vec![
         image("old", 9, &["1"]),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::repositories::{minute, so_many_images, write_failures, write_rows};
 use super::{Failure, SCHEMA_VERSION};
-use crate::aws::ecr::{ImageDetails, Status};
+use crate::aws::ecr::{ImageDetails, Sort, Status};
 use crate::image::{Digest, Tag};
 use crate::prune::{Freed, GoesBecause, KeptBecause, LifecyclePolicy, Plan, Rules};
 
