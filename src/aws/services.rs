@@ -179,6 +179,7 @@ impl Services {
             .await;
         let mut listing = Listing {
             items: Vec::new(),
+            is_answered: arns.is_answered,
             failed: arns.failed,
         };
         #[derive(Deserialize)]

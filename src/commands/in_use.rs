@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, ImageDetails};
+use crate::aws::ecr::{Ecr, ImageDetails, Sort};
 use crate::census::{CensusOptions, Layers, census};
 use crate::image::Tag;
 use crate::report::{Failure, Users, WhoWasAsked};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{
-    Address, Contents, Failed, FailureKind, ImageKind, Joined, Manifest, Report, Repository, Runner, Service, Use,
-};
+use crate::usage::{Address, Contents, Failed, FailureKind, Joined, Report, Repository, Runner, Service, Use};
 
 /// Who uses what, as far as everybody could be asked.
 pub(super) struct InUse {
@@ -28,7 +26,7 @@ impl InUse {
     pub(super) async fn ask(settings: &Settings, ecr: &Ecr, uris: &[&str], stop: &Stop) -> Self {
         let now = Timestamp::now();
         let asked = whom(settings.census.clone(), ecr.region());
-        let terms = settings.usage.at(now, &asked.include);
+        let terms = settings.usage.at(now, &asked.include, asked.regions.as_deref());
         let mut joined = census(&settings.aws, &asked, terms, stop).await;
         let (contents, failures) = running_indexes(&joined, ecr, uris).await;
         joined.learn(&contents, Vec::new());
@@ -68,7 +66,7 @@ impl InUse {
                 let names = |subject: &String| uris.iter().any(|uri| name_of(uri) == subject);
                 is_here && failed.subject.as_ref().is_none_or(names)
             }
-            Service::Logs | Service::Upstream => false,
+            Service::Logs | Service::Upstream | Service::Ledger => false,
         }
     }
 
@@ -200,7 +198,7 @@ async fn running_indexes(joined: &Joined, ecr: &Ecr, uris: &[&str]) -> (BTreeMap
     let meant = repositories.filter(|one| uris.contains(&one.repository_uri.as_str()));
     let (mut contents, mut failures) = (BTreeMap::new(), Vec::new());
     for one in meant {
-        let indexes = || one.images.iter().filter(|image| image.kind == ImageKind::Index);
+        let indexes = || one.images.iter().filter(|image| image.kind == Sort::Index);
         if indexes().all(|index| index.used_by.is_empty()) {
             continue;
         }
@@ -215,14 +213,8 @@ async fn running_indexes(joined: &Joined, ecr: &Ecr, uris: &[&str]) -> (BTreeMap
 
 async fn parts(ecr: &Ecr, repository: &str, digests: &[String]) -> Result<Contents, AwsError> {
     let manifests = ecr.manifests(repository, digests).await?;
-    let parts = manifests.into_iter().map(|(digest, manifest)| {
-        let parts = manifest.children().iter().map(|part| part.digest.to_string());
-        let manifest = Manifest {
-            parts: parts.collect(),
-            blobs: Vec::new(),
-        };
-        (digest, manifest)
-    });
+    let parts = manifests.into_iter();
+    let parts = parts.map(|(digest, manifest)| (digest, (&manifest).into()));
     Ok(parts.collect())
 }
 
@@ -282,6 +274,7 @@ mod tests {
             email: None,
             asked_as: None,
             is_closed: false,
+            knows_regions: true,
             regions: vec![region],
         };
         let found = Found {
@@ -298,6 +291,7 @@ mod tests {
     fn terms() -> Terms {
         Terms {
             time_zone: "UTC".to_owned(),
+            regions: None,
             include: vec![Runner::Ecs],
             no_push_for: String::new(),
             pushed_before: Timestamp::UNIX_EPOCH,

@@ -115,21 +115,22 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         let ecr = Ecr::connect(&settings.aws, settings.account.clone()).await;
         let ecr = ecr.map_err(|error| Failure::from(&error))?;
         let found = watch.unless_stopped("looking for repositories", options.scope.find(&ecr, &settings));
-        prune(&job, found.await?, &ecr, &settings, context, &watch).await
+        Ok(prune(&job, found.await?, &ecr, &settings, context, &watch).await?)
     };
     let pruned = pruned.await;
-    finish(pruned, &job, context, &mut watch).await
+    finish(pruned, &job, "--apply deletes it", context, &mut watch).await
 }
 
-/// Prints what became of it, or what is planned, unless that was shown already.
+/// Prints what became of it, or what is planned with how it is carried out, unless that was shown already.
 pub(super) async fn finish(
-    pruned: Result<Option<Pruned>, Failure>,
+    pruned: Result<Option<Pruned>, CommandError>,
     job: &Job,
+    how: &str,
     context: &Context,
     watch: &mut Watch,
 ) -> Result<ExitCode, CommandError> {
     let asked = watch.end_view().await;
-    let pruned = pruned.map_err(|failure| CommandError::without_an_answer(failure, asked))?;
+    let pruned = pruned.map_err(|error| error.unless_asked(asked))?;
     let pruned = pruned.ok_or_else(declined)?;
     context.print(&pruned, |pruned, out| match job.consent {
         Some(_) => pruned.write_outcome(out),
@@ -137,7 +138,7 @@ pub(super) async fn finish(
             pruned.write_plan(out)?;
             match pruned.going() {
                 0 => Ok(()),
-                _ => writeln!(out, "nothing was deleted: --apply deletes it"),
+                _ => writeln!(out, "nothing was deleted: {how}"),
             }
         }
     })?;

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::aws::ecr::{Ecr, RepositoryDetails};
+use crate::commands::CommandError;
 use crate::commands::which::{Found, Which, repository};
 use crate::mapping::Only;
 use crate::report::Failure;
@@ -36,7 +37,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Finds them.
-    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, Failure> {
+    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, CommandError> {
         match &self.from {
             Some(path) => {
                 let candidates = read(path)?;
