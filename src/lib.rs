@@ -17,6 +17,7 @@
 //! - [`schedule`]: when a process that stays begins runs. [`service`]: what it tells of itself over HTTP.
 //! - [`usage`]: what registries hold over accounts and regions, and who runs it; [`census`] reads that.
 //! - [`prune`]: which images of a repository go, and why the others stay.
+//! - [`yaml`]: files as they were written, with their lines.
 //! - [`commands`] and [`cli`]: the program around it. [`worker`]: the same for who asks by an event.
 
 pub mod atomic;
@@ -49,3 +50,4 @@ pub mod survey;
 pub mod usage;
 pub mod work;
 pub mod worker;
+pub mod yaml;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// From low to high. A room may import from the rows above its own, and its own; never from those below.
 const ORDER: &[&[&str]] = &[
-    &["atomic", "retry", "schedule", "stop"],
+    &["atomic", "retry", "schedule", "stop", "yaml"],
     &["image"],
     &["selection"],
     &["mapping", "registry"],
@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "usage",
     "prune",
     "import",
+    "yaml",
 ];
 const IO: &[&str] = &[
     "tokio",

@@ -11,10 +11,10 @@ use super::draft::{Common, Draft, Image, PLATFORMS, SCHEDULE};
 use super::login::{Said, Word, log_in};
 use super::names;
 use super::section::{Item, Section};
-use super::yaml::Node;
 use super::{ImportError, keys_of, other};
 use crate::image::{Platforms, Repository};
 use crate::settings::interval as interval_of;
+use crate::yaml::Node;
 
 const EXPECTED: &str = "a configuration of dregsy is a mapping with a list `tasks`";
 

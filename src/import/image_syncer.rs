@@ -8,9 +8,9 @@ use super::login::{Said, Templates, log_in};
 use super::names;
 use super::patterns::{Anchors, whole};
 use super::section::{Item, Section};
-use super::yaml::Node;
 use super::{Beside, ImportError, keys_of, other, parse};
 use crate::image::{Digest, Repository, Tag};
+use crate::yaml::Node;
 
 const EXPECTED: &str =
     "a file of images of image-syncer is a mapping of images to where they go; its file of logins is named by --auth";

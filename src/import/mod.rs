@@ -18,17 +18,16 @@ mod skopeo;
 #[cfg(test)]
 mod tests;
 mod write;
-mod yaml;
 
+pub use crate::yaml::Syntax;
 pub use draft::LeftOut;
-pub use yaml::Syntax;
 
 use std::fmt;
 
 use self::draft::Draft;
 use self::section::Section;
-use self::yaml::{Node, Value};
 use crate::image::Repository;
+use crate::yaml::{Node, Value};
 
 /// Whose configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -180,7 +179,7 @@ pub fn import(format: Format, source: Source<'_>, beside: &Beside<'_>) -> Result
 
 fn parse(source: Source<'_>) -> Result<Node, ImportError> {
     let file = || source.name.to_owned();
-    match yaml::read(source.text) {
+    match crate::yaml::read(source.text) {
         Ok(Some(root)) => Ok(root),
         Ok(None) => Err(ImportError::Empty(file())),
         Err(syntax) => Err(ImportError::Syntax { file: file(), syntax }),

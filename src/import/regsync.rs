@@ -11,9 +11,9 @@ use super::draft::{BACKUP, Common, Draft, FOREIGN_LAYERS, Image, PLATFORMS, REFE
 use super::patterns::{Anchors, whole};
 use super::ranges::{Grammar, Range, range};
 use super::section::{Item, Section};
-use super::yaml::Node;
 use super::{ImportError, keys_of, names, other};
 use crate::image::{Digest, Platforms, Reference, Repository, Tag};
+use crate::yaml::Node;
 
 const EXPECTED: &str = "a configuration of regsync is a mapping with a list `sync`";
 

@@ -1,7 +1,7 @@
 //! Mappings whose keys are taken one by one, so that what nobody took is told.
 
 use super::draft::Draft;
-use super::yaml::{Entry, Node, Value};
+use crate::yaml::{Entry, Node, Value};
 
 /// A mapping of the file that is read.
 pub(super) struct Section<'a> {
@@ -69,7 +69,7 @@ impl<'a> Item<'a> {
     /// The text of a scalar. Whatever else it is, is told.
     pub(super) fn text(&self, draft: &mut Draft) -> Option<&'a str> {
         match &self.node.value {
-            Value::Text(text) => Some(text),
+            Value::Plain(text) | Value::Text(text) => Some(text),
             _ => self.wrong("it is no text", draft),
         }
     }
@@ -124,7 +124,7 @@ impl<'a> Item<'a> {
     /// The same, where one text stands for a list of it.
     pub(super) fn one_or_more(&self, draft: &mut Draft) -> Vec<Item<'a>> {
         match &self.node.value {
-            Value::Text(_) => vec![self.clone()],
+            Value::Plain(_) | Value::Text(_) => vec![self.clone()],
             _ => self.items(draft),
         }
     }

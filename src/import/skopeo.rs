@@ -8,9 +8,9 @@ use super::names;
 use super::patterns::{Anchors, whole};
 use super::ranges::{Grammar, range};
 use super::section::{Item, Section};
-use super::yaml::Node;
 use super::{Beside, ImportError, below, keys_of, other};
 use crate::image::{Repository, Tag};
+use crate::yaml::Node;
 
 const EXPECTED: &str = "a configuration of skopeo sync is a mapping of registries to mappings with images, images-by-tag-regex or images-by-semver";
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::fetch::{self, Secrets};
 use super::keys::keys;
 use super::rule_keys::{OF_ENTRIES, OF_SETS};
-use super::variables;
 use super::{Mistake, SettingsError, Written};
+use super::{text, variables};
 
 /// What is given beside the file.
 #[derive(Clone, Default)]
@@ -144,17 +144,16 @@ pub(super) fn read(file: Option<&Written>, given: &Given) -> Result<Places, Sett
     Ok(places)
 }
 
-fn table_of(Written { path, text }: &Written, misplaced: &mut Places) -> Result<OfFile, SettingsError> {
-    let name = path.display().to_string();
-    let mut table = File::from_str(text, FileFormat::Yaml)
-        .collect()
-        .map_err(|error| SettingsError::Syntax {
-            path: path.to_owned(),
-            why: cause_of(&error),
-        })?;
+fn table_of(written: &Written, misplaced: &mut Places) -> Result<OfFile, SettingsError> {
+    let name = written.path.display().to_string();
+    let mut table = text::table(written)?;
+    table.retain(|key, _| !key.starts_with(OWN));
     take_misplaced(&mut table, &mut Vec::new(), &name, misplaced);
     Ok(OfFile(name, table))
 }
+
+/// Keys of a file that begin so are whoever wrote it's own: what others refer to stands there (`<<: *usual`).
+pub(super) const OWN: &str = "x-";
 
 /// Takes values out that stand where a section belongs: merged, they would take the section's defaults with them, or be hidden
 /// by another layer.
@@ -166,16 +165,19 @@ fn take_misplaced(table: &mut Map<String, Value>, place: &mut Vec<String>, file:
                 take_misplaced(inner, place, file, misplaced);
                 true
             }
-            ValueKind::Nil => true,
+            // A name that nobody knows is a mistake also without a value.
+            ValueKind::Nil => {
+                let is_known = is_known(place);
+                if !is_known {
+                    misplaced.insert(place.clone(), found(value, file));
+                }
+                is_known
+            }
             _ => {
                 let is_list = matches!(value.kind, ValueKind::Array(_)) && keys().any(|key| key.is_of_list_at(place));
                 let is_section = keys().any(|key| key.is_below(place)) && !keys().any(|key| key.is_at(place));
                 if is_section && !is_list {
-                    let found = Found {
-                        value: value.clone(),
-                        origin: file.to_owned(),
-                    };
-                    misplaced.insert(place.clone(), found);
+                    misplaced.insert(place.clone(), found(value, file));
                 }
                 !is_section || is_list
             }
@@ -185,11 +187,16 @@ fn take_misplaced(table: &mut Map<String, Value>, place: &mut Vec<String>, file:
     });
 }
 
-fn cause_of(error: &ConfigError) -> String {
-    match error {
-        ConfigError::FileParse { cause, .. } => cause.to_string(),
-        other => other.to_string(),
+fn found(value: &Value, origin: &str) -> Found {
+    Found {
+        value: value.clone(),
+        origin: origin.to_owned(),
     }
+}
+
+/// Whether a setting, or a section of some, stands at a place.
+fn is_known(place: &[String]) -> bool {
+    keys().any(|key| key.is_at(place) || key.is_below(place))
 }
 
 /// A file's values, each with the file as its origin. A key without a value leaves what is beneath it.
@@ -285,7 +292,7 @@ fn flatten(place: Vec<String>, value: Value, from: &str, places: &mut Places) {
     let is_list = keys().any(|key| key.is_of_list_at(&place));
     let must_say = has_to_say_something(&place);
     match value.kind {
-        ValueKind::Nil if !must_say => {}
+        ValueKind::Nil if !must_say && is_known(&place) => {}
         ValueKind::Array(entries) if is_list && !(entries.is_empty() && must_say) => {
             for (at, entry) in entries.into_iter().enumerate() {
                 let mut inner = place.clone();

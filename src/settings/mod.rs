@@ -23,6 +23,7 @@ mod serve_keys;
 mod shapes;
 mod show;
 mod targets;
+mod text;
 mod usage_keys;
 mod values;
 mod variables;

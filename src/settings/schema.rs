@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Shape, keys};
+use super::layers::OWN;
 
 /// A JSON Schema (draft 2020-12) of the settings file. Each property also says which environment variables set it, under
 /// `x-environment`, the strongest first.
@@ -12,6 +13,7 @@ pub fn schema() -> Value {
         "title": "ecr-keeper's settings",
         "type": "object",
         "additionalProperties": false,
+        "patternProperties": { format!("^{OWN}"): {} },
         "properties": {},
     });
     for key in keys() {

@@ -313,7 +313,7 @@ platforms: [linux, linux/arm64]
             "settings.yaml: keyword: \"\" is not allowed",
             "did you mean discovery.strip_components?",
             "discovery.allow_no_match: \"maybe\" is not allowed; allowed: true or false",
-            "docker: is a section; allowed in it: docker.host, ",
+            "docker: is a section; allowed in it: host, context, ",
             "did you mean registries.docker.io.mirrors?",
             "stop.grace: \"soon\" is not allowed",
             "webhook.url: the value is not allowed",
