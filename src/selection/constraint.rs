@@ -119,14 +119,23 @@ impl Constraint {
         any.any(|all| all.iter().all(|condition| condition.holds(version, suffix)))
     }
 
+    /// Those of its alternatives that hold for no release there could be, each with whether a suffix in it is why.
+    pub(super) fn impossible(&self) -> impl Iterator<Item = (String, bool)> {
+        let never = self.any.iter().filter(|all| !is_possible(all));
+        never.map(|all| {
+            let names_suffix = all.iter().any(|condition| !condition.version.suffix().is_empty());
+            (text_of(all), names_suffix)
+        })
+    }
+
     /// As it is written.
     pub(super) fn text(&self) -> Arc<str> {
         Arc::clone(&self.text)
     }
 
     fn new(any: Vec<Vec<Condition>>) -> Self {
-        let all = |all: &Vec<Condition>| all.iter().map(Condition::to_string).collect::<Vec<_>>().join(", ");
-        let text = any.iter().map(all).collect::<Vec<_>>().join(" || ").into();
+        let all: Vec<String> = any.iter().map(|all| text_of(all)).collect();
+        let text = all.join(" || ").into();
         Self { any, text }
     }
 
@@ -153,6 +162,25 @@ impl Constraint {
             (Some(_), _) => Err(InvalidConstraint::Condition(text.to_owned())),
         }
     }
+}
+
+fn text_of(all: &[Condition]) -> String {
+    let all: Vec<String> = all.iter().map(Condition::to_string).collect();
+    all.join(", ")
+}
+
+/// Whether there could be a release for which all hold. Between two versions there always is another one, so that it is enough to look at those
+/// that are named and at what comes right after each.
+fn is_possible(all: &[Condition]) -> bool {
+    let longest = all.iter().map(|condition| condition.version.segments().len()).max();
+    let named = all.iter().map(|condition| condition.version.core());
+    let mut releases = named.flat_map(|core| {
+        let next = core.right_after(longest.unwrap_or_default());
+        [core, next]
+    });
+    let is_one = |release: &Version| all.iter().all(|condition| condition.holds(release, ""));
+    let least = Version::of(&[0]);
+    is_one(&least) || releases.any(|release| is_one(&release))
 }
 
 impl FromStr for Constraint {

@@ -1,6 +1,7 @@
 //! Which of an upstream's tags are wanted, and why not the others. Pure.
 
 mod constraint;
+mod idle;
 mod npm;
 mod passed_over;
 mod rules;
@@ -9,6 +10,7 @@ mod tests;
 mod version;
 
 pub use constraint::{Constraint, InvalidConstraint};
+pub use idle::Idle;
 pub use passed_over::PassedOver;
 pub use rules::{InvalidPattern, InvalidPer, Pattern, Per, Rules, Suffix};
 pub use version::{InvalidVersion, Version};

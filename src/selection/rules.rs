@@ -179,13 +179,18 @@ impl Rules {
         judged
     }
 
-    /// How many are chosen at most. Named tags are as many as are named, unless other rules choose others beside them.
+    /// How many are chosen at most.
     fn limit(&self) -> Option<usize> {
-        match (self.include_tags.len(), &self.constraint, self.max_results) {
-            (named, None, _) if named > 0 && !self.has_own() => Some(named),
-            (_, _, 0) => None,
-            (_, _, limit) => Some(limit),
+        match self.max_results {
+            _ if self.has_named_limit() => Some(self.include_tags.len()),
+            0 => None,
+            limit => Some(limit),
         }
+    }
+
+    /// Whether no more are chosen than are named: unless other rules choose others beside them.
+    pub(super) fn has_named_limit(&self) -> bool {
+        !self.include_tags.is_empty() && self.constraint.is_none() && !self.has_own()
     }
 
     fn judge_one(&self, candidate: &Candidate<'_>) -> Result<(), PassedOver> {
@@ -193,10 +198,8 @@ impl Rules {
         if candidate.tag.is_of_referrers() {
             return Err(PassedOver::PlaceOfReferrers);
         }
-        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.is_match(tag)) {
-            return Err(PassedOver::Denied {
-                deny: pattern.text.clone(),
-            });
+        if let Some(deny) = self.denying(tag) {
+            return Err(PassedOver::Denied { deny: deny.to_owned() });
         }
         if self.names(tag) {
             return Ok(());
@@ -212,11 +215,17 @@ impl Rules {
     }
 
     pub(super) fn named_tags(&self) -> impl Iterator<Item = Tag> {
-        let is_denied = |tag: &Tag| self.deny.iter().any(|pattern| pattern.is_match(tag.as_str()));
+        let is_denied = |tag: &&Tag| self.denying(tag.as_str()).is_some();
         self.include_tags.iter().filter(move |tag| !is_denied(tag)).cloned()
     }
 
-    fn names(&self, tag: &str) -> bool {
+    /// The pattern that denies a tag.
+    pub(super) fn denying(&self, tag: &str) -> Option<&str> {
+        let pattern = self.deny.iter().find(|pattern| pattern.is_match(tag));
+        pattern.map(|pattern| pattern.text.as_str())
+    }
+
+    pub(super) fn names(&self, tag: &str) -> bool {
         self.include_tags.iter().any(|named| named.as_str() == tag)
     }
 

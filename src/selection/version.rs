@@ -43,6 +43,26 @@ impl Version {
         self.segments.get(at).copied().unwrap_or_default()
     }
 
+    /// The release with these numbers.
+    pub(super) fn of(segments: &[u64]) -> Self {
+        Self {
+            segments: segments.into(),
+            before: Box::default(),
+        }
+    }
+
+    /// The release with the same numbers.
+    pub(super) fn core(&self) -> Self {
+        Self::of(&self.segments)
+    }
+
+    /// A release after this one, and before every later one that has no more than `segments` numbers.
+    pub(super) fn right_after(&self, segments: usize) -> Self {
+        let zeros = std::iter::repeat_n(0, segments.saturating_sub(self.segments.len()));
+        let all: Vec<u64> = self.segments.iter().copied().chain(zeros).chain([1]).collect();
+        Self::of(&all)
+    }
+
     /// Its first three numbers as one, which is less where the version is, or the same: no number counts for more than it has room for.
     pub(super) fn leading(&self) -> u128 {
         const BITS: u32 = 42;

@@ -164,6 +164,7 @@ impl Reader {
     }
 
     fn rules(&mut self, at: &[String]) -> Rules {
+        let mistakes = self.mistakes.len();
         let rules = Rules {
             include_tags: self.listed(at, "include_tags", named),
             exclude_tags: self.listed(at, "exclude_tags", named),
@@ -190,6 +191,12 @@ impl Reader {
                     self.mistakes
                         .push(setting.mistake("suffix takes its place: only one of both can be said".to_owned()));
                 }
+            }
+        }
+        // What is wrong may be what they lack.
+        if self.mistakes.len() == mistakes {
+            for (rule, why) in rules.idle() {
+                self.note(&[at, &[rule.to_owned()]].concat(), why.to_string());
             }
         }
         rules

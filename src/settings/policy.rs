@@ -100,7 +100,7 @@ impl Reader {
             Platforms::AsTarget | Platforms::All => None,
         };
         let labels = self.labels(&[&require[..], &["labels".to_owned()]].concat());
-        Safety {
+        let safety = Safety {
             backup: self.told(&policy, "backup", backup).or_else(|| usual.backup.clone()),
             min_age: self.value(&policy, "min_age", duration).or(usual.min_age),
             min_age_except: self.tags_of(&policy, "min_age_except", &usual.min_age_except),
@@ -118,6 +118,24 @@ impl Reader {
                 max_size: self.value(&require, "max_size", size).or(usual.require.max_size),
                 labels: usual.require.labels.clone().into_iter().chain(labels).collect(),
             },
+        };
+        self.note_exceptions(&policy, &safety);
+        safety
+    }
+
+    /// Exceptions from what does not hold.
+    fn note_exceptions(&mut self, policy: Section<'_>, safety: &Safety) {
+        for (key, holds, needed) in [
+            ("min_age_except", safety.min_age.is_some(), "min_age"),
+            ("retag_except", safety.retag != Retag::Follow, "retag: alarm or freeze"),
+        ] {
+            let setting = self
+                .at(policy, key)
+                .filter(|setting| !holds && !setting.is_empty_list());
+            if setting.is_some() {
+                let place = [policy, &[key.to_owned()]].concat();
+                self.note(&place, format!("has no effect without {needed}"));
+            }
         }
     }
 
@@ -142,7 +160,30 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::{Given, Settings};
+    use crate::settings::{Given, Settings, Written};
+
+    #[test]
+    fn an_exception_from_what_does_not_hold_is_told() {
+        let notes = |yaml: &str| -> Vec<String> {
+            let settings = Settings::of(Some(&Written::to_be(yaml)), &Given::default()).unwrap();
+            settings.without_effect.iter().map(|note| note.key.clone()).collect()
+        };
+        let except = "min_age_except: [latest], retag_except: ['1']";
+        assert_eq!(
+            notes(&format!("policy: {{{except}}}")),
+            ["policy.min_age_except", "policy.retag_except"]
+        );
+        assert_eq!(
+            notes(&format!("policy: {{{except}, min_age: 1h, retag: freeze}}")),
+            [""; 0]
+        );
+        let entry = format!("images:\n  - {{upstream: app, repository: a/b, policy: {{{except}}}}}\n");
+        assert_eq!(notes(&entry).len(), 2);
+        assert_eq!(
+            notes(&format!("policy: {{min_age: 1h, retag: alarm}}\n{entry}")),
+            [""; 0]
+        );
+    }
 
     #[test]
     fn what_an_entry_asks_for_comes_beside_what_is_asked_of_all() {

@@ -7,7 +7,7 @@ use config::{Value, ValueKind};
 
 use super::Mistake;
 use super::keys::{Key, Shape, keys};
-use super::layers::{Found, Places, rank};
+use super::layers::{DEFAULT, Found, Places, rank};
 use super::shapes::misshapen;
 use super::values::host;
 
@@ -197,8 +197,20 @@ impl Reader {
 
     /// Notes that the setting at `place` comes to nothing as long as another is not set: a secret may be there in another place than this.
     pub(super) fn waits_for(&mut self, place: &[&str], what: &str) {
-        let note = self.mistake_at(place, format!("has no effect without {what}"));
+        let place: Vec<String> = place.iter().map(|&part| part.to_owned()).collect();
+        self.note(&place, format!("has no effect without {what}"));
+    }
+
+    /// Notes that the setting at `place` comes to nothing.
+    pub(super) fn note(&mut self, place: &[String], why: String) {
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        let note = self.mistake_at(&place, why);
         self.without_effect.push(note);
+    }
+
+    /// Whether somebody said it: a default is nobody's.
+    pub(super) fn is_said(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|setting| setting.found.origin != DEFAULT)
     }
 
     fn mistake_at(&self, place: &[&str], problem: String) -> Mistake {
