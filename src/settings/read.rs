@@ -130,6 +130,15 @@ impl Reader {
 
     fn naming(&mut self) -> Option<Naming> {
         let overrides = self.each("discovery.upstream.*", from_str::<Repository>);
+        for (name, upstream) in &overrides {
+            if self.is_at(&(None, name.clone()), upstream) {
+                let entry = ["discovery", "upstream", name].map(str::to_owned);
+                self.wrong_with(
+                    &entry,
+                    format!("{upstream} would be brought to itself; name another repository"),
+                );
+            }
+        }
         let strip_components = self.parse("discovery.strip_components", |text| within(text, 0..=20))?;
         Some(Naming {
             strip_components,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::images::filled;
 use super::keys::{Key, key};
-use super::reader::{Reader, Setting};
+use super::reader::{Reader, Setting, text_of};
 use super::values::{from_str, host, region, role, url};
 use crate::aws::Partition;
 use crate::aws::ecr::{account_and_region, host_and_name};
@@ -59,10 +59,41 @@ impl Reader {
                 target => targets.extend(target),
             }
         }
-        match targets.is_empty() && self.mistakes.len() == mistakes {
+        let targets: Vec<Target> = match targets.is_empty() && self.mistakes.len() == mistakes {
             true => own.into_iter().collect(),
             false => targets,
+        };
+        if let Some(upstream) = upstream.filter(|upstream| targets.iter().any(|target| self.is_at(target, upstream))) {
+            self.wrong_with(
+                entry,
+                format!("{upstream} would be brought to itself; name another repository"),
+            );
         }
+        targets
+    }
+
+    /// Whether a target is the repository that the images come from, as far as that shows before anybody is asked.
+    pub(super) fn is_at(&self, (elsewhere, name): &Target, upstream: &Repository) -> bool {
+        let said = |path: &str| self.find(path).and_then(|setting| text_of(&setting.found.value));
+        let own = || said("ecr");
+        let there = match elsewhere {
+            None => own(),
+            Some(elsewhere) => elsewhere.registry.clone().or_else(|| {
+                // The account's own in that region.
+                let known = own();
+                let of_host = known
+                    .as_deref()
+                    .and_then(account_and_region)
+                    .map(|(account, _)| account.to_owned());
+                let account = of_host
+                    .or_else(|| said("aws.account_id"))
+                    .filter(|_| elsewhere.role_arn.is_none())?;
+                let (of_upstream, region) = account_and_region(&upstream.host)?;
+                let is_there = of_upstream == account && elsewhere.region.as_deref() == Some(region);
+                is_there.then(|| upstream.host.to_string())
+            }),
+        };
+        *upstream.path == **name && there.as_deref() == Some(&*upstream.host)
     }
 
     /// What the entry itself says; beside `targets` it need not.
@@ -121,6 +152,19 @@ impl Reader {
             && of_host != said
         {
             self.wrong_with(at, format!("the registry is in {of_host}, and region is {said}"));
+        }
+        if let Some(other) = registry
+            .as_deref()
+            .filter(|_| of_host.is_none() && endpoint_url.is_none())
+            && !self.is_said("aws.endpoint_url")
+        {
+            self.wrong_with(
+                at,
+                format!(
+                    "{other} is no registry of ECR, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com; `ecr-keeper copy` brings an image \
+                     to any, and endpoint_url names another API of ECR's kind"
+                ),
+            );
         }
         if registry.is_none() && said_region.is_none() {
             self.lacking(at, "registry or region, or a repository's ARN: which registry it is");
@@ -208,7 +252,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Given, Settings};
+    use crate::settings::{Given, Settings, Written};
 
     #[test]
     fn a_name_that_is_none_is_told_by_ecr_s_rule() {
@@ -230,6 +274,67 @@ mod tests {
             "eu-west-1 is in the partition aws, and the ARN says aws-cn"
         );
         assert!(repository(&arn("a/b")).is_ok() && repository("ab").is_ok());
+    }
+
+    fn mistakes(yaml: &str) -> Vec<String> {
+        match Settings::of(Some(&Written::to_be(yaml)), &Given::default()) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.to_string().lines().skip(1).map(str::to_owned).collect(),
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_registry_of_ecr() {
+        let entry =
+            |target: &str| format!("images:\n  - {{upstream: app, repository: a/b, targets: [{{{target}}}]}}\n");
+        for other in ["quay.io", "localhost:5000", "public.ecr.aws"] {
+            let told = mistakes(&entry(&format!("registry: '{other}'")));
+            let says = format!("images.1.targets.1: {other} is no registry of ECR");
+            assert!(told.len() == 1 && told[0].contains(&says), "{told:?}");
+            // Somebody else's API of this kind.
+            let endpoint = "http://localhost:4566";
+            assert_eq!(
+                mistakes(&entry(&format!("registry: '{other}', endpoint_url: '{endpoint}'"))),
+                [""; 0]
+            );
+            let for_all = format!(
+                "aws: {{endpoint_url: '{endpoint}'}}\n{}",
+                entry(&format!("registry: '{other}'"))
+            );
+            assert_eq!(mistakes(&for_all), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_not_its_own_target() {
+        const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        let from = format!("images:\n  - {{upstream: {HOST}/a/b, repository: a/b");
+        for yaml in [
+            format!("ecr: {HOST}\n{from}}}\n"),
+            format!("{from}, targets: [{{registry: {HOST}}}]}}\n"),
+            format!("aws: {{account_id: '123456789012'}}\n{from}, targets: [{{region: eu-west-1}}]}}\n"),
+            format!(
+                "images:\n  - {{upstream: {HOST}/a/b, repository: 'arn:aws:ecr:eu-west-1:123456789012:repository/a/b'}}\n"
+            ),
+        ] {
+            let told = mistakes(&yaml);
+            let says = format!("images.1: {HOST}/a/b would be brought to itself");
+            assert!(told.len() == 1 && told[0].contains(&says), "{yaml}{told:?}");
+        }
+        let of_name = mistakes(&format!(
+            "ecr: {HOST}\ndiscovery: {{upstream: {{a/b: '{HOST}/a/b'}}}}\n"
+        ));
+        assert!(
+            of_name.len() == 1 && of_name[0].contains("discovery.upstream.a/b: "),
+            "{of_name:?}"
+        );
+        for yaml in [
+            format!("ecr: {HOST}\n{from}, targets: [{{region: eu-west-2}}]}}\n"),
+            format!("{from}, targets: [{{region: eu-west-1, role_arn: 'arn:aws:iam::222222222222:role/x'}}]}}\n"),
+            format!("ecr: {HOST}\nimages:\n  - {{upstream: {HOST}/a/b, repository: a/c}}\n"),
+        ] {
+            assert_eq!(mistakes(&yaml), [""; 0], "{yaml}");
+        }
     }
 
     #[test]
