@@ -8,7 +8,7 @@ use std::io::Write;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::global::Global;
-use crate::commands::{self, CommandError, ExitCode, Output};
+use crate::commands::{self, CommandError, ExitCode, Output, Several};
 use crate::progress::Screen;
 use crate::report::Failure;
 
@@ -192,6 +192,9 @@ fn complain(error: &CommandError, output: Output) -> ExitCode {
         CommandError::Settings(error) => {
             let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
             writeln!(stderr, "error: {error}{}", cause.unwrap_or_default())
+        }
+        CommandError::Several(Several { what, each, hint }) => {
+            writeln!(stderr, "error: {what}:\n  {}\nhint: {hint}", each.join("\n  "))
         }
         CommandError::Unusable(failure) | CommandError::Failed(failure) => {
             let hint = failure.hint.as_ref().map(|hint| format!("\nhint: {hint}"));

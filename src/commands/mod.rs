@@ -92,6 +92,9 @@ pub enum CommandError {
     /// What was given cannot be used: exit code 2.
     #[error("{}", .0.in_one_line())]
     Unusable(Failure),
+    /// Several things of what was given cannot be used: exit code 2.
+    #[error("{}", .0.what)]
+    Several(Several),
     /// Something that everything else needs is missing: exit code 1.
     #[error("{}", .0.in_one_line())]
     Failed(Failure),
@@ -113,6 +116,27 @@ pub enum CommandError {
 impl From<Failure> for CommandError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+/// Mistakes of one kind, which are told one a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    /// What they are.
+    pub what: String,
+    /// Each of them.
+    pub each: Vec<String>,
+    /// What to do about all.
+    pub hint: &'static str,
+}
+
+impl From<Several> for Failure {
+    fn from(Several { what, each, hint }: Several) -> Self {
+        Self {
+            message: what,
+            causes: each,
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -143,7 +167,7 @@ impl CommandError {
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Settings(_) | Self::Unusable(_) => 2,
+            Self::Settings(_) | Self::Unusable(_) | Self::Several(_) => 2,
             Self::Failed(_) | Self::Output(_) => 1,
             Self::Stopped { exit_code, .. } => *exit_code,
         }
@@ -162,6 +186,13 @@ impl CommandError {
                 }));
             }
             Self::Settings(error) => report.failures.push(Failure::new(error, None)),
+            Self::Several(Several { what, each, hint }) => {
+                report.failures.extend(each.iter().map(|one| Failure {
+                    message: what.clone(),
+                    causes: vec![one.clone()],
+                    hint: Some((*hint).into()),
+                }));
+            }
             Self::Unusable(failure) | Self::Failed(failure) => report.failures.push(failure.clone()),
             Self::Stopped { failure, by, .. } => {
                 report.failures.push(failure.clone());

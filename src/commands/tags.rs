@@ -1,6 +1,7 @@
 //! `tags`: the tags of an upstream that rules choose.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,10 +9,10 @@ use super::desk::{keyring, registries};
 use super::input;
 use super::rules::RuleOptions;
 use super::watch::Watch;
-use super::{CommandError, Context, ExitCode};
+use super::{CommandError, Context, ExitCode, Several};
 use crate::image::{Repository, Tag};
 use crate::report::{Failure, Tags};
-use crate::selection::{MAX_SELECTED, Selection};
+use crate::selection::{MAX_SELECTED, Rules, Selection};
 use crate::settings::Settings;
 
 /// What `tags` is told.
@@ -39,10 +40,13 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         max_selected: usize::MAX,
     };
     let tags = match (&options.from_file, &options.upstream) {
-        (Some(file), _) => read(file).map_err(CommandError::Unusable)?,
+        (Some(file), _) => read(file)?,
         (None, Some(upstream)) => ask(upstream, context).await?,
         (None, None) => Vec::new(),
     };
+    for (rule, why) in selection.any.iter().flat_map(Rules::idle) {
+        tracing::warn!("{rule}: {why}");
+    }
     let began = Instant::now();
     let choice = selection
         .choose(&tags)
@@ -99,14 +103,18 @@ async fn list(upstream: &Repository, settings: &Settings) -> Result<Vec<Tag>, Fa
     tags.map_err(|error| Failure::from(&error))
 }
 
+/// More mistakes than these say nothing new.
+const MOST_LINES: usize = 50;
+
 /// The tags in a file. Every line that is none is a mistake, and all of them are told.
-fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
+fn read(file: &Path) -> Result<Vec<Tag>, CommandError> {
     let name = input::name(file);
-    let text = input::read(file).map_err(|error| Failure {
+    let unreadable = |error: io::Error| Failure {
         message: format!("read the tags in {name}"),
         causes: vec![error.to_string()],
         hint: Some("name a text file with a tag on each line, or - for standard input".into()),
-    })?;
+    };
+    let text = input::read(file).map_err(|error| CommandError::Unusable(unreadable(error)))?;
     let mut tags = Vec::new();
     let mut mistakes = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
@@ -116,16 +124,17 @@ fn read(file: &Path) -> Result<Vec<Tag>, Failure> {
             Err(_) => mistakes.push(format!("line {}: {:?} is no tag", at + 1, line.trim())),
         }
     }
-    match mistakes.is_empty() {
-        true => Ok(tags),
-        false => Err(Failure {
-            message: format!("read the tags in {name}: {}", mistakes.join("; ")),
-            causes: Vec::new(),
-            hint: Some(
-                "write one tag on each line, without a repository before it: at most 128 letters, digits, _ . and -, the first \
-                 no . or -"
-                    .into(),
-            ),
-        }),
+    if mistakes.is_empty() {
+        return Ok(tags);
     }
+    let more = mistakes.len().saturating_sub(MOST_LINES);
+    mistakes.truncate(MOST_LINES);
+    if more > 0 {
+        mistakes.push(format!("and {more} more"));
+    }
+    Err(CommandError::Several(Several {
+        what: format!("read the tags in {name}"),
+        each: mistakes,
+        hint: "write one tag on each line, without a repository before it: at most 128 letters, digits, _ . and -, the first no . or -",
+    }))
 }

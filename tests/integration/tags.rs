@@ -160,6 +160,27 @@ async fn tags_of_a_file_are_chosen_without_a_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rules_that_come_to_nothing_are_told() {
+    let world = world().await;
+    let rules = [
+        "tags",
+        "library/app",
+        "--constraint",
+        ">= 2, < 1",
+        "--exclude-rls",
+        "rc",
+    ];
+    let ran = world.keeper(&rules).ran().await.well();
+    for says in [
+        "constraint: no version is >= 2, < 1",
+        "exclude_rls: says nothing without include_rls",
+        "none of 10 tags is chosen",
+    ] {
+        assert!(ran.stderr.contains(says), "{says} is not in {}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_a_rule_a_tag_or_an_upstream_is_told() {
     let world = world().await;
     let file = world.folder().join("tags").display().to_string();
@@ -190,8 +211,11 @@ async fn what_cannot_be_a_rule_a_tag_or_an_upstream_is_told() {
         ),
         (&["library/app:1.0"], 2, "library/app:1.0"),
         (&[], 2, "UPSTREAM"),
-        (&["--from-file", &file], 2, "line 2: "),
-        (&["--from-file", &file], 2, "line 3: "),
+        (
+            &["--from-file", &file],
+            2,
+            "/tags:\n  line 2: \"a b\" is no tag\n  line 3: \"library/app:1.1\" is no tag\nhint: write one tag on each line",
+        ),
         (&["--from-file", "/absent"], 2, "read the tags in /absent"),
         (
             &["library/absent"],

@@ -117,6 +117,7 @@ async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
                 }
                 Err(CommandError::Settings(error)) => Err(error.into()),
                 Err(CommandError::Unusable(failure)) => Err(Refused::Unusable(failure)),
+                Err(CommandError::Several(several)) => Err(Refused::Unusable(several.into())),
                 Err(CommandError::Output(error)) => Err(Refused::Unusable(Failure::new(&error, None))),
             }
         }
