@@ -38,7 +38,7 @@ pub struct TagMistake {
     pub why: String,
 }
 
-/// What the tags of a repository name; none where `ecr_sync_opt` is not `in`.
+/// What the tags of a repository name; none where `ecr_sync_opt` is not there or `out`.
 ///
 /// Values are what AWS allows: letters, digits, spaces and `_ . : / = + - @`. Lists have commas or spaces between.
 ///
@@ -47,15 +47,16 @@ pub struct TagMistake {
 pub fn named_by_tags(repository: &str, tags: &BTreeMap<String, String>) -> Result<Option<Named>, Vec<TagMistake>> {
     match tags.get("ecr_sync_opt").map(|opt| opt.trim()) {
         Some("in") => {}
-        // Nobody means by it that nothing is to happen.
-        Some(opt) if opt.eq_ignore_ascii_case("in") => {
+        // The AWS console leaves a value empty.
+        None | Some("" | "out") => return Ok(None),
+        // Nobody writes it to say nothing.
+        Some(opt) => {
             return Err(vec![TagMistake {
                 key: format!("{PREFIX}opt"),
                 repository: repository.to_owned(),
-                why: format!("{opt} is not in, which is written in small letters"),
+                why: format!("{opt:?} is neither in nor out, in small letters"),
             }]);
         }
-        _ => return Ok(None),
     }
     let mut reader = Reader {
         repository,
@@ -231,10 +232,15 @@ mod tests {
         let mistaken = ("ecr_sync_constraint", "nonsense");
         assert!(named(&[mistaken]).unwrap().is_none());
         assert!(named(&[("ecr_sync_opt", "out"), mistaken]).unwrap().is_none());
-        assert_eq!(
-            named(&[("ecr_sync_opt", "IN"), mistaken]).unwrap_err(),
-            ["tag ecr_sync_opt of repository base/app: IN is not in, which is written in small letters"]
-        );
+        assert!(named(&[("ecr_sync_opt", ""), mistaken]).unwrap().is_none());
+        for other in ["IN", "yes", "true", "no"] {
+            assert_eq!(
+                named(&[("ecr_sync_opt", other), mistaken]).unwrap_err(),
+                [format!(
+                    "tag ecr_sync_opt of repository base/app: {other:?} is neither in nor out, in small letters"
+                )]
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::aws::ecr::NotCreated;
 use crate::engine::{EngineError, Trouble};
 use crate::execute::NotAttempted;
 use crate::plan::Copy;
-use crate::survey::{Absent, Closed, PassedOver, Survey, Unmatched};
+use crate::survey::{Absent, Closed, PassedOver, Survey, SurveyError, Unmatched};
 
 use super::hints::trouble_hint;
 use super::text::one_line;
@@ -242,10 +242,18 @@ impl Failure {
 
     fn of_closed(Closed { repository, from, why }: &Closed) -> Self {
         let inner = Self::from(why);
+        // It names the tag and its repository itself.
+        if let SurveyError::Tag(_) = why {
+            return inner;
+        }
         let mut causes = vec![inner.message];
         causes.extend(inner.causes);
         Self {
             message: match from {
+                // A repository's own tags.
+                Some(from) if from.ends_with(&format!(" of {repository}")) => {
+                    format!("what {from} name is passed over")
+                }
                 Some(from) => format!("{from}, for repository {repository}, is passed over"),
                 None => format!("repository {repository} is passed over"),
             },

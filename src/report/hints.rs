@@ -93,7 +93,8 @@ impl From<&SurveyError> for Failure {
             SurveyError::Tag(_) => Self::new(
                 error,
                 Some(
-                    "mend the tag (docs/rules.md), or set ecr_sync_opt to out; AWS allows no < > ~ ! * and no comma in it",
+                    "mend the tag (docs/rules.md), or set ecr_sync_opt to out: until then the repository is passed over; AWS allows no < > ~ ! * and \
+                     no comma in it",
                 ),
             ),
         }

@@ -94,15 +94,13 @@ impl Survey {
                 match tags.map(|tags| named_by_tags(&one.name, &tags)) {
                     Ok(Ok(named)) => all.extend(named.map(|named| named.up_to(scope.max_results))),
                     Ok(Err(mistakes)) => {
-                        let from = format!("what the tags ecr_sync_… of {} name", one.name);
-                        mistakes
-                            .into_iter()
-                            .for_each(|why| self.close(&one.name, Some(&from), why));
+                        mistakes.into_iter().for_each(|why| self.close(&one.name, None, why));
                     }
                     Err(why) => {
                         // Who may not read one repository's may read none.
                         let is_denied = why.trouble == Trouble::Denied;
-                        self.close(&one.name, Some("what its tags ecr_sync_… name"), why);
+                        let from = format!("the tags ecr_sync_… of {}", one.name);
+                        self.close(&one.name, Some(&from), why);
                         if is_denied {
                             break;
                         }
@@ -229,8 +227,10 @@ impl Survey {
             return;
         };
         own.tags.extend(choice.chosen);
-        // What is named and not there is missed, and not passed over in silence.
-        own.tags.extend(rules.named_tags());
+        // What is named and not there is missed, and not passed over in silence. What is there the rules have judged.
+        let is_there = |tag: &Tag| own.listed.as_ref().is_some_and(|listed| listed.contains(tag));
+        let missing: Vec<Tag> = rules.named_tags().filter(|tag| !is_there(tag)).collect();
+        own.tags.extend(missing);
         for only in scope
             .only
             .iter()

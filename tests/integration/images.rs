@@ -215,6 +215,29 @@ async fn an_entry_that_comes_to_nothing_leaves_the_others_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_brings_no_more_tags_than_the_rules_choose_also_of_those_that_are_named() {
+    let world = world().await;
+    settings(
+        &world,
+        "images:\n  - {upstream: team/tool, repository: mirror/team/tool, include_tags: [latest, '1.1', gone], constraint: '>= 9', \
+         max_results: 1}\n",
+    );
+    let ran = world.sync().await.code_is(1);
+    let of_tool: Vec<_> = outcomes(&ran)
+        .into_iter()
+        .filter(|(name, _)| name.contains("tool"))
+        .collect();
+    // What is named and not there is missed all the same.
+    assert_eq!(
+        of_tool,
+        pairs(&[
+            ("mirror/team/tool:gone", "refused"),
+            ("mirror/team/tool:latest", "updated")
+        ])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repository_names_its_upstream_and_rules_in_its_resource_tags() {
     let world = world().await;
     let ecr = world.lab.ecr();
@@ -286,6 +309,9 @@ async fn a_repository_names_its_upstream_and_rules_in_its_resource_tags() {
     let malformed =
         "tag ecr_sync_constraint of repository mirror/broken: \\\"1.x\\\" is no condition here: write -pe 1.0";
     assert!(told[1].contains(malformed), "{}", told[1]);
+    // The tag and the repository are named once, and in text the failure is one line.
+    assert_eq!(told[1].matches("mirror/broken").count(), 1, "{}", told[1]);
+    assert_eq!(told[1].matches("ecr_sync_constraint").count(), 1, "{}", told[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
