@@ -70,6 +70,7 @@ impl Reader {
             Some(Ordering::Equal) => None,
             None => every.or(cron),
         };
+        self.note_idle(when.as_ref());
         let schedule = Schedule {
             when: when?,
             jitter: jitter?,
@@ -87,6 +88,25 @@ impl Reader {
             self.mistakes.push(setting.mistake(problem));
         }
         Some(schedule)
+    }
+
+    /// What is said about a schedule that is another one, or none at all.
+    fn note_idle(&mut self, when: Option<&When>) {
+        let is_one_said = self.is_said("schedule.every") || self.is_said("schedule.cron");
+        let idle = match when {
+            Some(When::Every(_)) => &[("time_zone", "schedule.cron: an interval is the same in all of them")][..],
+            None if !is_one_said => &[
+                ("time_zone", "schedule.cron (--cron)"),
+                ("jitter", "schedule.every (--every) or schedule.cron (--cron)"),
+            ],
+            // One that is a mistake is there all the same.
+            Some(When::Cron(..)) | None => &[],
+        };
+        for (key, needed) in idle {
+            if self.is_said(&format!("schedule.{key}")) {
+                self.waits_for(&["schedule", key], needed);
+            }
+        }
     }
 
     /// Where to listen, if anywhere; none where that is a mistake.
@@ -211,6 +231,31 @@ mod tests {
         );
         let same = schedule(&[("SCHEDULE__EVERY", "10s"), ("SCHEDULE__JITTER", "10s")]);
         assert_eq!(same, "every 10s, up to 10s later");
+    }
+
+    #[test]
+    fn what_is_said_about_a_schedule_that_is_not_there_is_told() {
+        let notes = |environment: &[(&str, &str)]| -> Vec<String> {
+            let notes = settings(environment, &[]).unwrap().without_effect;
+            notes.iter().map(ToString::to_string).collect()
+        };
+        let (zone, jitter) = (("SCHEDULE__TIME_ZONE", "Europe/Berlin"), ("SCHEDULE__JITTER", "5m"));
+        let both = notes(&[zone, jitter]);
+        assert!(
+            both.len() == 2 && both[0].contains("schedule.time_zone: has no effect without schedule.cron"),
+            "{both:?}"
+        );
+        assert!(
+            both[1].contains("schedule.jitter: has no effect without schedule.every"),
+            "{both:?}"
+        );
+        let of_interval = notes(&[zone, jitter, ("SCHEDULE__EVERY", "1h")]);
+        assert!(
+            of_interval.len() == 1 && of_interval[0].contains("schedule.time_zone"),
+            "{of_interval:?}"
+        );
+        assert_eq!(notes(&[zone, jitter, ("SCHEDULE__CRON", "@daily")]), [""; 0]);
+        assert_eq!(notes(&[]), [""; 0]);
     }
 
     #[test]

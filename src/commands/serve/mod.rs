@@ -57,6 +57,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let mut source = Source::watch(context.file.clone(), &context.given).await?;
     let mut service = Service::begin(source.told(), options, context).await?;
+    teller::first(service.next().map(|next| next.shown));
     while service.wait(&mut source).await {
         service.run(&mut source).await;
     }
@@ -93,6 +94,7 @@ impl<'a> Service<'a> {
         let (status, _) = tokio::sync::watch::channel(status);
         let door = open(job.settings.listen, &status).await?;
         teller::serving(&job.schedule, door.as_ref());
+        teller::notes(&job.settings);
         Ok(Self {
             options,
             context,
@@ -232,7 +234,10 @@ impl<'a> Service<'a> {
         let overdue = self.job.settings.overdue;
         self.status.send_modify(|status| status.reloaded(valid, overdue));
         match read {
-            Ok(()) => teller::reloaded(why, &self.job.schedule, self.door.as_ref()),
+            Ok(()) => {
+                teller::reloaded(why, &self.job.schedule, self.door.as_ref());
+                teller::notes(&self.job.settings);
+            }
             Err(error) => teller::kept(why, &error),
         }
     }

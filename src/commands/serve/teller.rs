@@ -8,9 +8,25 @@ use crate::ledger::LockError;
 use crate::report::{Failure, Report, one_line};
 use crate::schedule::Schedule;
 use crate::service::{Door, RunOutcome};
+use crate::settings::Settings;
 
 pub(super) fn serving(schedule: &Schedule, door: Option<&Door>) {
     tracing::info!("serving: runs {schedule}{}", address(door));
+}
+
+pub(super) fn first(due: Option<Timestamp>) {
+    match due {
+        Some(due) => tracing::info!("run 1 is due at {due:.0}"),
+        None => tracing::warn!("no run is due: the calendar has no such time left"),
+    }
+}
+
+/// What is said about the schedule and comes to nothing.
+pub(super) fn notes(settings: &Settings) {
+    let notes = settings.without_effect.iter();
+    for note in notes.filter(|note| note.key.starts_with("schedule.")) {
+        tracing::warn!("{note}");
+    }
 }
 
 fn address(door: Option<&Door>) -> String {

@@ -3,6 +3,21 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_says_when_its_first_run_is_due_and_what_comes_to_nothing() {
+    let world = world().await;
+    let mut serving = Serving::begin(world.keeper(&["serve", "--cron", "0 0 1 1 *"])).await;
+    serving.said("run 1 is due at ").await;
+    serving.said("-01-01T00:00:00Z").await;
+    serving.terminated().await.well();
+    let mut serving = Serving::begin(world.keeper(&["serve", "--every", "1h", "--time-zone", "Europe/Berlin"])).await;
+    serving
+        .said("flag --time-zone: schedule.time_zone: has no effect without schedule.cron")
+        .await;
+    serving.said("run 1 is due at ").await;
+    serving.terminated().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_tells_how_it_is() {
     let world = world_with_one_change().await;
     // An upstream that has gone: refused.
