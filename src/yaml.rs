@@ -105,8 +105,7 @@ pub fn read(text: &str) -> Result<Option<Node>, Syntax> {
         // One event after the other: the parser's own way to load calls itself, and a file can be nested without end.
         let (event, at) = parser.next_token().map_err(|error| {
             let at = error.marker();
-            let line = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
-            tree.wrong(at.line(), in_plain_words(line, at.col(), error.info()))
+            tree.wrong(at.line(), in_plain_words(text, at.line(), at.col(), error.info()))
         })?;
         match event {
             Event::StreamEnd => return Ok(tree.root.filter(|root| !matches!(root.value, Value::Nothing))),
@@ -173,7 +172,7 @@ impl Tree {
             | Event::MappingStart(_, Some(tag))
                 if tag.handle != OF_YAML =>
             {
-                Err(self.wrong(line, in_plain_words("!", 0, "")))
+                Err(self.wrong(line, in_plain_words("!", 1, 0, "")))
             }
             Event::Scalar(text, style, anchor, tag) => self.put(scalar(text, style, tag.as_ref(), line), anchor),
             Event::SequenceStart(anchor, _) => self.begin(Inside::List(Vec::new()), line, anchor),

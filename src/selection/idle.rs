@@ -1,8 +1,9 @@
 //! Rules that come to nothing beside others. It shows before any upstream is asked.
 
-use crate::image::Tag;
+use std::collections::BTreeSet;
 
 use super::Rules;
+use crate::image::Tag;
 
 /// Why a rule comes to nothing, in words that follow its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +65,15 @@ impl Rules {
     /// The rules that come to nothing, by their names, in the order in which `docs/rules.md` tells of them.
     pub fn idle(&self) -> Vec<(&'static str, Idle)> {
         let mut idle: Vec<(&'static str, Idle)> = Vec::new();
-        for tag in &self.include_tags {
+        let included: BTreeSet<&Tag> = self.include_tags.iter().collect();
+        for tag in included {
             if let Some(deny) = self.denying(tag.as_str()) {
                 let (tag, deny) = (tag.clone(), deny.to_owned());
                 idle.push(("include_tags", Idle::Denied { tag, deny }));
             }
         }
-        let named = self.exclude_tags.iter().filter(|tag| self.names(tag.as_str()));
+        let excluded: BTreeSet<&Tag> = self.exclude_tags.iter().collect();
+        let named = excluded.into_iter().filter(|tag| self.names(tag.as_str()));
         idle.extend(named.map(|tag| ("exclude_tags", Idle::Named(tag.clone()))));
         match () {
             // It takes the place of what follows.
@@ -241,7 +244,7 @@ mod tests {
             ),
             (
                 Rules {
-                    include_tags: tags(&["latest"]),
+                    include_tags: tags(&["latest", "latest"]),
                     deny: vec!["l.*".parse().unwrap()],
                     ..Rules::default()
                 },

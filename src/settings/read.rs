@@ -12,7 +12,7 @@ use super::values::{
     bound, choice, daemon_address, duration, flag, from_str, host, ledger_place, mirrors, path, pattern, platforms,
     text, within,
 };
-use super::{Settings, SettingsError, in_order};
+use super::{Mistake, Settings, SettingsError, in_order};
 use crate::atomic::meant_by;
 use crate::engine::direct::DirectOptions;
 use crate::engine::docker::{DockerOptions, LookUp, Patience, Whereabouts};
@@ -124,8 +124,14 @@ impl Reader {
             schedule,
             listen: listen?,
             overdue: overdue?,
-            without_effect: std::mem::take(&mut self.without_effect),
+            without_effect: self.notes(),
         })
+    }
+
+    fn notes(&mut self) -> Vec<Mistake> {
+        let mut notes = std::mem::take(&mut self.without_effect);
+        notes.sort_by_cached_key(in_order);
+        notes
     }
 
     fn naming(&mut self) -> Option<Naming> {

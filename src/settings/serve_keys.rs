@@ -242,11 +242,11 @@ mod tests {
         let (zone, jitter) = (("SCHEDULE__TIME_ZONE", "Europe/Berlin"), ("SCHEDULE__JITTER", "5m"));
         let both = notes(&[zone, jitter]);
         assert!(
-            both.len() == 2 && both[0].contains("schedule.time_zone: has no effect without schedule.cron"),
+            both.len() == 2 && both[1].contains("schedule.time_zone: has no effect without schedule.cron"),
             "{both:?}"
         );
         assert!(
-            both[1].contains("schedule.jitter: has no effect without schedule.every"),
+            both[0].contains("schedule.jitter: has no effect without schedule.every"),
             "{both:?}"
         );
         let of_interval = notes(&[zone, jitter, ("SCHEDULE__EVERY", "1h")]);

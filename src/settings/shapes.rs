@@ -58,7 +58,7 @@ fn mistake(place: &[String], found: &Found) -> Option<Mistake> {
         }
         None => match nearest(place) {
             Some(near) => (place, format!("no such setting; did you mean {near}?")),
-            None => (place, "no such setting; `ecr-keeper config show` lists all".to_owned()),
+            None => (place, format!("no such setting; {}", known_beside(place))),
         },
     };
     Some(Mistake {
@@ -76,6 +76,16 @@ fn list_without_entry(place: &[String]) -> Option<&[String]> {
 
 fn is_list(place: &[String]) -> bool {
     keys().any(|key| key.is_of_list_at(place))
+}
+
+/// Which settings there are, for who wrote one that is like none of them.
+fn known_beside(place: &[String]) -> String {
+    match place.split_last() {
+        Some((_, section)) if !section.is_empty() && keys().any(|key| key.is_below(section)) => {
+            format!("allowed in {}: {}", section.join("."), names_in(section))
+        }
+        _ => "`ecr-keeper config show` lists all".to_owned(),
+    }
 }
 
 /// What may stand in a section, by name.
@@ -189,6 +199,18 @@ mod tests {
         // No exceptions of a repository's own, where there are some for all.
         let own = "policy: {retag_except: ['1']}\nimages:\n  - {upstream: app, repository: a/b, policy: {retag_except: []}}\n";
         assert_eq!(mistakes(own), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_is_like_none_is_told_with_those_that_there_are() {
+        assert_eq!(
+            mistakes("stop: {mutability: x}"),
+            ["stop.mutability: no such setting; allowed in stop: grace"]
+        );
+        assert_eq!(
+            mistakes("zzzzzzzzzzzz: x"),
+            ["zzzzzzzzzzzz: no such setting; `ecr-keeper config show` lists all"]
+        );
     }
 
     #[test]
