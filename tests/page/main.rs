@@ -1,7 +1,7 @@
 //! The usage page, made of made-up reports and opened in headless Chromium (`check.mjs`); and the same reports in the other shapes.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ecr_keeper::record::{UsageFormat, UsagePart, usage_rendered};
@@ -39,10 +39,12 @@ fn rendered(report: &Report, format: UsageFormat) -> String {
 #[test]
 fn pages_show_what_their_json_says_and_are_used_by_mouse_keys_and_screen_reader() {
     let folder = tempfile::tempdir().expect("a folder");
+    let kept = std::env::var_os("USAGE_PAGES").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(folder.path());
     let mut failed = Vec::new();
     for name in ["small", "large", "hostile", "empty", "failed"] {
         let (json, report) = sample(name);
-        let [page, file] = ["html", "json"].map(|end| folder.path().join(format!("{name}.{end}")));
+        let [page, file] = ["html", "json"].map(|end| folder.join(format!("{name}.{end}")));
         fs::write(&page, rendered(&report, UsageFormat::Html)).expect("it is written");
         fs::write(&file, json).expect("it is written");
         let mut check = Command::new(Path::new(ROOT).join("scripts/page-test"));

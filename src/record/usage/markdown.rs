@@ -1,10 +1,10 @@
 use jiff::tz::TimeZone;
 
-use super::format::{count, difference, money, name_of, signed, size, time};
-use super::text::{ran, state, unasked, user_of, why};
+use super::format::{difference, money, name_of, signed, size, time};
+use super::text::{IMAGES, REPOSITORIES, counted, ran, state, unasked, user_of, why};
 use super::{Part, zone};
 use crate::record::markdown::escaped;
-use crate::usage::{Account, Changes, Region, Report, Use};
+use crate::usage::{Account, Changes, Region, Report, Runner, Use};
 
 /// The report for pages that take Markdown: what failed first.
 pub(super) fn render(report: &Report, part: Part) -> String {
@@ -34,17 +34,23 @@ pub(super) fn render(report: &Report, part: Part) -> String {
 fn head(report: &Report, zone: &TimeZone) -> String {
     let totals = &report.totals;
     let at_least = if totals.regions.not_read > 0 { "at least " } else { "" };
+    let asks = |runner| report.settings.include.contains(&runner);
+    let functions = counted(totals.functions, ["function", "functions"]);
+    let services = counted(totals.services, ["service", "services"]);
+    let runners = [(Runner::Lambda, functions), (Runner::Ecs, services)].into_iter();
+    let runners: Vec<String> = runners
+        .filter(|(runner, _)| asks(*runner))
+        .map(|(_, words)| words)
+        .collect();
     format!(
-        "## ECR usage\n\n**{at_least}{}** in {} images of {} repositories, {} {} a month; {} functions, {} services; {} repositories could \
-         go ({})  \n{} ({})\n\n",
+        "## ECR usage\n\n**{at_least}{}** in {} of {}, {} {} a month; {}; {} could go ({})  \n{} ({})\n\n",
         size(signed(totals.bytes)),
-        count(totals.images.all as i64),
-        count(totals.repositories.all as i64),
+        counted(totals.images.all, IMAGES),
+        counted(totals.repositories.all, REPOSITORIES),
         money(totals.cost_per_month),
         report.settings.currency,
-        count(totals.functions as i64),
-        count(totals.services as i64),
-        count(totals.candidates.repositories as i64),
+        runners.join(", "),
+        counted(totals.candidates.repositories, REPOSITORIES),
         size(signed(totals.candidates.bytes)),
         time(report.generated_at, zone),
         escaped(&report.settings.time_zone),
@@ -157,10 +163,13 @@ fn changed(report: &Report, changes: &Changes, zone: &TimeZone) -> String {
         let place = format!("{}{}", one.region, account.unwrap_or_default());
         format!("- not compared: {}\n", escaped(&place))
     });
+    let table = match changes.repositories.is_empty() {
+        true => "No repository changed.\n\n".to_owned(),
+        false => table(&["Repository", "Where", "Change", "Difference"], rows),
+    };
     format!(
-        "### Changed since {}\n\n{}{}\n",
+        "### Changed since {}\n\n{table}{}\n",
         time(changes.since, zone),
-        table(&["Repository", "Where", "Change", "Difference"], rows),
         not_compared.collect::<String>()
     )
 }

@@ -50,6 +50,8 @@
     switch (column.kind) {
       case "repository":
         return [element("a", { href: "#images", "data-show": "" }, value)];
+      case "address":
+        return value.split("/").flatMap((part, at) => (at ? ["/", element("wbr", {}), part] : [part]));
       case "list": {
         const more = value.length > 3 ? [" ", element("details", {}, element("summary", {}, `${value.length - 3} more`), ...listed(value.slice(3)))] : [];
         return [...listed(value.slice(0, 3)), ...more];

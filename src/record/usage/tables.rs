@@ -212,9 +212,9 @@ fn coverage(view: &View) -> Table {
         nouns: ["image", "images"],
         empty: nothing(view, "Nothing was found that runs an image."),
         columns: vec![
-            column("Image", "name").none("not told"),
+            column("Image", "address").none("not told"),
             column("State", "state").words(states).facet(),
-            column("Upstream", "name"),
+            column("Upstream", "address"),
             column("Run by", "list"),
         ],
         rows: found
@@ -291,7 +291,7 @@ fn functions(view: &View) -> Table {
         columns: vec![
             column("Name", "name"),
             column("Kind", "text").facet(),
-            column("Image", "name").none("not told"),
+            column("Image", "address").none("not told"),
             column("Image is", "state").words(states).facet(),
             column("Last run", "run").words(runs()),
             column("Memory, MB", "count"),

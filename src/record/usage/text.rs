@@ -13,6 +13,9 @@ use crate::usage::{
     Use,
 };
 
+pub(super) const IMAGES: [&str; 2] = ["image", "images"];
+pub(super) const REPOSITORIES: [&str; 2] = ["repository", "repositories"];
+
 /// A report on its way to lines.
 struct Text<'a> {
     report: &'a Report,
@@ -181,7 +184,7 @@ fn candidates(report: &Report, zone: &TimeZone) -> Vec<String> {
         lines.push(format!(
             "{} : {free} in {}, {} {currency} a month : {}{}{}",
             one_line(&one.repository_uri),
-            counted(one.images),
+            counted(one.images, IMAGES),
             money(one.cost_per_month),
             why(one, report),
             pushed.unwrap_or_default(),
@@ -201,10 +204,11 @@ fn candidates(report: &Report, zone: &TimeZone) -> Vec<String> {
     lines
 }
 
-fn counted(images: usize) -> String {
-    match images {
-        1 => "1 image".to_owned(),
-        many => format!("{} images", count(many as i64)),
+/// `1 image`, `2,000 images`
+pub(super) fn counted(number: usize, [one, many]: [&str; 2]) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{} {many}", count(number as i64)),
     }
 }
 
@@ -255,6 +259,9 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
         String::new(),
         format!("====== CHANGED since {since} : {before} → {now} ======"),
     ];
+    if changes.repositories.is_empty() {
+        lines.push("No repository changed.".to_owned());
+    }
     for one in &changes.repositories {
         let words: Vec<&str> = one.changes.iter().map(|change| change.words()).collect();
         lines.push(format!(

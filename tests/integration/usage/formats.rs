@@ -180,6 +180,15 @@ async fn names_stay_text_in_every_shape() {
         };
         assert!(names.contains(&cell), "{name}: {names:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_stay_text_where_there_is_markup() {
+    let world = hostile().await;
+    let shape = async |output: &str| {
+        let run = usage(&world, &["--include", "ecs", "--output", output]);
+        run.ran().await.well().stdout
+    };
     let markdown = shape("markdown").await;
     assert!(
         !markdown.contains("<script>") && !markdown.contains("<img"),
@@ -317,6 +326,12 @@ async fn a_region_that_was_not_read_both_times_has_nothing_that_is_new_or_gone()
             "legacy/reports in eu-central-1 of 123456789012 : gone : 1.49 GB → nothing",
         ],
     );
+    usage(&world, &["--output", "json", "--out", "now.json"])
+        .ran()
+        .await
+        .well();
+    let same = usage(&world, &["--since", "now.json"]).ran().await.well().stdout;
+    contains(&same, &["No repository changed."]);
     let wrong = usage(&world, &["--since", "none.json"]).ran().await.code_is(2);
     contains(
         &wrong.stderr,
