@@ -60,8 +60,6 @@ pub enum KeptBecause {
         /// ARNs.
         by: Vec<String>,
     },
-    /// Who runs it is not known.
-    UseUnknown,
     /// The settings protect it.
     Protected {
         /// The entry of `protect`.
@@ -83,8 +81,6 @@ pub enum KeptBecause {
     },
     /// It was put away to be kept.
     Archived,
-    /// It is not as it was shown.
-    Changed,
     /// It is among the newest.
     Newest {
         /// So many stay.
@@ -114,6 +110,8 @@ pub enum KeptBecause {
         /// That one.
         tag: Tag,
     },
+    /// It is not as it was shown.
+    Changed,
     /// It is a part of an index that stays.
     PartOf {
         /// That one.
@@ -134,6 +132,8 @@ pub enum KeptBecause {
         /// That one.
         index: Digest,
     },
+    /// Who runs it is not known.
+    UseUnknown,
 }
 
 impl GoesBecause {
@@ -164,13 +164,16 @@ impl Rule {
     }
 }
 
-/// Whole days as such; humantime would make months of 30.44 days of them.
+/// Days as such; humantime would make months of 30.44 days of them.
 pub(super) fn days(time: Duration) -> String {
     const DAY: u64 = 24 * 60 * 60;
+    let rest = Duration::from_secs(time.as_secs() % DAY);
+    let rest = humantime::format_duration(rest).to_string();
     match (time.as_secs() / DAY, time.as_secs() % DAY) {
+        (0, _) => rest,
         (1, 0) => "1 day".to_owned(),
-        (days @ 2.., 0) => format!("{days} days"),
-        _ => humantime::format_duration(time).to_string(),
+        (days, 0) => format!("{days} days"),
+        (days, _) => format!("{days}d {rest}"),
     }
 }
 

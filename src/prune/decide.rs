@@ -88,12 +88,18 @@ impl<'a> Judge<'a> {
         }
         let belongs = !self.kin.is_top(image) && own_tags(image).next().is_none();
         let index = self.kin.indexes_of(&image.digest).first();
-        match (belongs, index, self.kin.subject_of(&image.digest)) {
-            (true, Some(&index), _) => Ok(GoesBecause::PartOf { index: index.clone() }),
-            (true, None, Some(subject)) => Ok(GoesBecause::RefersTo {
+        let because = match (belongs, index, self.kin.subject_of(&image.digest)) {
+            (true, Some(&index), _) => GoesBecause::PartOf { index: index.clone() },
+            (true, None, Some(subject)) => GoesBecause::RefersTo {
                 subject: subject.clone(),
-            }),
-            _ => self.by_rules(image).map(|rules| GoesBecause::Rules { rules }),
+            },
+            _ => GoesBecause::Rules {
+                rules: self.by_rules(image)?,
+            },
+        };
+        match self.protection.is_as_shown(image) {
+            true => Ok(because),
+            false => Err(KeptBecause::Changed),
         }
     }
 

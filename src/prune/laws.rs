@@ -213,7 +213,7 @@ fn check(own: &Repository, shield: &Shield, rules: &Rules) -> Result<Plan, TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_protected_goes_and_none_of_the_newest_and_twice_is_as_once(all in vec(drawn(), 0..24), rules in rules()) {

@@ -147,7 +147,7 @@ fn whole_days(time: Duration, cannot_say: &mut Vec<String>) -> u64 {
     const DAY: u64 = 24 * 60 * 60;
     let whole = time.as_secs().div_ceil(DAY).max(1);
     if time.as_secs() != whole * DAY {
-        cannot_say.push(format!("{}: ECR counts whole days", humantime::format_duration(time)));
+        cannot_say.push(format!("{}: ECR counts whole days", days(time)));
     }
     whole
 }

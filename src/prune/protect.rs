@@ -139,17 +139,16 @@ impl Protection<'_> {
             })
         };
         let put_away = || (image.status == Status::Archived && !archived).then_some(KeptBecause::Archived);
-        let changed = || {
-            let shown = self.shown?.get(&image.digest);
-            let is_same = shown
-                .is_some_and(|tags| tags.len() == image.tags.len() && image.tags.iter().all(|tag| tags.contains(tag)));
-            (!is_same).then_some(KeptBecause::Changed)
+        by_settings().or_else(last).or_else(backup).or_else(put_away)
+    }
+
+    /// Whether it may go by what was shown: it was, with the tags that it has.
+    pub(super) fn is_as_shown(&self, image: &ImageDetails) -> bool {
+        let Some(shown) = self.shown else {
+            return true;
         };
-        by_settings()
-            .or_else(last)
-            .or_else(backup)
-            .or_else(put_away)
-            .or_else(changed)
+        let tags = shown.get(&image.digest);
+        tags.is_some_and(|tags| tags.len() == image.tags.len() && image.tags.iter().all(|tag| tags.contains(tag)))
     }
 
     /// Of which tag another is a backup, and of which day.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::because::days;
 use crate::selection::Pattern;
 
 /// What has to hold for an image to go: all of it. `keep` wins over everything else.
@@ -29,8 +30,7 @@ pub struct Rules {
 }
 
 fn in_words<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    let words = time.map(|time| humantime::format_duration(time).to_string());
-    words.serialize(serializer)
+    time.map(days).serialize(serializer)
 }
 
 fn as_text<S: Serializer>(pattern: &Option<Pattern>, serializer: S) -> Result<S::Ok, S::Error> {

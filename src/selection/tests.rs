@@ -421,3 +421,18 @@ fn numbers_of_any_length_are_in_their_order() {
         ]
     );
 }
+
+#[test]
+fn versions_are_of_one_kind_by_the_words_of_their_suffix() {
+    for (tag, family) in [
+        ("1.25", Some("")),
+        ("v1.25.3-alpine3.18", Some("alpine")),
+        ("1.25-alpine3.18-slim", Some("alpine-slim")),
+        ("1.25.3-debian-12-r32", Some("debian")),
+        ("11-slim", Some("slim")),
+        ("latest", None),
+        ("stable-alpine", None),
+    ] {
+        assert_eq!(family_of(tag).as_deref(), family, "{tag}");
+    }
+}

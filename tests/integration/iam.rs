@@ -11,7 +11,7 @@ use ecr_lab::images::{Artifact, Image, Layer, Place, Platform, multi, tiny};
 use ecr_lab::{LabFunction, LabOptions, Referrers, S3};
 
 use crate::support::{Run, World};
-use crate::usage::{OWN, alone, days_ago};
+use crate::usage::{OWN, alone, days_ago, with_services};
 use policies::allowed;
 use seen::Seen;
 
@@ -263,6 +263,32 @@ async fn what_there_is_and_who_runs_it() {
         alone(&world, arguments).ran().await.well();
         is_within(&Seen::of(&world), &["usage", "usage-ecs"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_needs_any_more_goes() {
+    // Which regions there are is asked in us-east-1.
+    let regions = ["eu-central-1", "us-east-1"].map(|region| ("123456789012".to_owned(), region.to_owned()));
+    let options = LabOptions {
+        regions: regions.to_vec(),
+        ..LabOptions::default()
+    };
+    let world = World::without_daemon(options).await;
+    moved(&world).await;
+    let home = world.lab.ecr();
+    world.ecr(NAME, "2.0", multi("new")).await;
+    world.ecr(NAME, "3.0", multi("newer")).await;
+    home.add_function(LabFunction::new("app", &world.target(&format!("{NAME}:1.0"))));
+    home.add_service("main", "web", &[("web", &world.target(&format!("{NAME}:1.0")))]);
+    home.add_task(
+        "main",
+        &world.target(&format!("{NAME}:2.0")),
+        &world.digest_in_ecr(NAME, "2.0"),
+    );
+    world.forget_requests();
+    let run = world.keeper(&["images", "prune", NAME, "--keep", "1", "--apply", "--yes"]);
+    with_services(&world, run).ran().await.well();
+    is_least(&Seen::of(&world), "prune", &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,10 +16,12 @@ use crate::usage::with_services;
 pub const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Listings come in pages of fifty.
+/// Listings come in pages of fifty. Which regions there are is asked in us-east-1.
 pub async fn world() -> World {
+    let regions = ["eu-central-1", "us-east-1"].map(|region| ("123456789012".to_owned(), region.to_owned()));
     let options = LabOptions {
         page_size: 50,
+        regions: regions.to_vec(),
         ..LabOptions::default()
     };
     World::without_daemon(options).await

@@ -66,26 +66,36 @@ impl<'a> Ground<'a> {
         let whom = ground.whom();
         let who = who_runs(&settings.aws, &whom, stop);
         let read = stream::iter(found.repositories)
-            .map(async |details| (ground.read(&details.name, Contents::new()).await, details))
+            .map(async |details| (ground.read(&details, Contents::new()).await, details))
             .buffered(settings.concurrency)
             .collect::<Vec<_>>();
         let (who, read) = tokio::join!(who, read);
         (ground.who, ground.asked) = (who, Instant::now());
-        let mut looked = Vec::new();
+        let (mut there, mut failures) = (Vec::new(), Vec::new());
         for (repository, details) in read {
             match repository {
-                Ok(repository) => looked.push(ground.looked(repository, details).await),
-                Err(failure) => ground.failures.push(failure),
+                Ok(repository) => there.push((repository, details)),
+                Err(failure) => failures.push(failure),
             }
         }
+        let planned = stream::iter(there)
+            .map(async |(repository, details)| ground.looked(repository, details).await)
+            .buffered(settings.concurrency)
+            .collect::<Vec<_>>();
+        let mut looked = Vec::new();
+        for (one, failure) in planned.await {
+            looked.push(one);
+            failures.extend(failure);
+        }
+        ground.failures.extend(failures);
         let unknown = ground.unknown(&looked);
         ground.failures.extend(unknown);
         Ok((ground, looked))
     }
 
-    async fn looked(&mut self, mut repository: Repository, details: RepositoryDetails) -> Looked {
-        repository.uri.clone_from(&details.uri);
-        let mut plan = self.plan(&repository, &details, None);
+    /// What becomes of its images and what that frees, as far as that can be read.
+    async fn looked(&self, mut repository: Repository, details: RepositoryDetails) -> (Looked, Option<Failure>) {
+        let (mut plan, mut unread_layers) = (self.plan(&repository, &details, None), None);
         // Reading is a pull to ECR, which a rule that goes by pulls would find the next time.
         let layers = self.settings.census.layers != Layers::Unread && self.rules().not_pulled_for.is_none();
         if layers && !plan.goes.is_empty() {
@@ -99,19 +109,21 @@ impl<'a> Ground<'a> {
                 .collect();
             match self.contents(&repository.name, &unread).await {
                 Ok(contents) => repository.contents.extend(contents),
-                Err(failure) => self.failures.push(failure),
+                Err(failure) => unread_layers = Some(failure),
             }
             plan = self.plan(&repository, &details, None);
         }
-        Looked {
+        let looked = Looked {
             details,
             repository,
             plan,
-        }
+        };
+        (looked, unread_layers)
     }
 
     /// What is in a repository now, with what its indexes consist of, as far as that is not known already.
-    pub(super) async fn read(&self, name: &str, known: Contents) -> Result<Repository, Failure> {
+    pub(super) async fn read(&self, details: &RepositoryDetails, known: Contents) -> Result<Repository, Failure> {
+        let name = &details.name;
         let images = self.ecr.image_details(name).await;
         let images = images.map_err(|error| Failure::from(&error))?;
         let indexes = images
@@ -122,8 +134,8 @@ impl<'a> Ground<'a> {
         let mut contents = known;
         contents.extend(self.contents(name, &unread).await?);
         Ok(Repository {
-            name: name.to_owned(),
-            uri: String::new(),
+            name: name.clone(),
+            uri: details.uri.clone(),
             images,
             contents,
         })
@@ -216,7 +228,7 @@ impl<'a> Ground<'a> {
             message: "not everybody could be asked who runs these images, so none goes".to_owned(),
             causes,
             hint: Some(
-                "allow who runs this to ask (docs/prune.md has the policy), or name the regions in usage.regions; --without-usage goes on with \
+                "allow who runs this to ask (docs/iam.md has the policy), or name the regions in usage.regions; --without-usage goes on with \
                  those who were seen"
                     .into(),
             ),

@@ -50,8 +50,18 @@ impl Ground<'_> {
     /// As it is now: what was shown and still goes, and what stays.
     async fn again(&self, looked: Looked) -> Result<(Looked, PrunedRepository), Failure> {
         let shown = looked.plan.shown();
-        let mut repository = self.read(&looked.details.name, looked.repository.contents).await?;
-        repository.uri.clone_from(&looked.details.uri);
+        let read = looked.repository.contents.clone();
+        let mut repository = self.read(&looked.details, looked.repository.contents).await?;
+        // Those pulls were our own.
+        for image in repository
+            .images
+            .iter_mut()
+            .filter(|image| read.contains_key(image.digest.as_str()))
+        {
+            let mut before = looked.repository.images.iter();
+            let before = before.find(|before| before.digest == image.digest);
+            image.pulled = before.map_or(image.pulled, |before| before.pulled);
+        }
         let plan = self.plan(&repository, &looked.details, Some(&shown));
         let told = self.told_of(&looked.details, &plan);
         let looked = Looked {

@@ -16,6 +16,7 @@ const OF_EVERYTHING: &[&str] = &[
     "lambda:ListFunctions",
     "ecs:ListClusters",
     "ecs:ListServices",
+    "ecs:ListTasks",
     "ecs:DescribeTaskDefinition",
 ];
 
@@ -148,6 +149,7 @@ fn the_function_s_role_allows_what_the_policies_do_and_no_more() {
         "compare-pull",
         "copy",
         "rollback",
+        "prune",
         "work-enqueue",
         "work-report",
         "work-run",

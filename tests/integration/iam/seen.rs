@@ -51,6 +51,7 @@ fn service(action: &str) -> &'static str {
         "ListFunctions" | "GetFunction" => "lambda",
         "DescribeLogStreams" => "logs",
         "ListClusters" | "ListServices" | "DescribeServices" | "DescribeTaskDefinition" => "ecs",
+        "ListTasks" | "DescribeTasks" => "ecs",
         _ => "ecr",
     }
 }

@@ -144,6 +144,30 @@ async fn a_tag_that_moves_after_the_plan_was_shown_takes_no_other_image_along() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_nobody_may_list_was_not_asked() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    for number in 1..=3 {
+        shelf.image(&format!("{number}"), Some(&format!("v{number}")), 10 - number);
+    }
+    let home = world.lab.region("us-east-1");
+    home.api_fault(ApiFault::access_denied("ListRegions"));
+    let arguments = ["shop/api", "--output", "json"];
+    let all = prune(&world, &arguments).without("ECR_KEEPER_USAGE__REGIONS");
+    let ran = all.ran().await.code_is(1);
+    assert!(digests(&ran.json(), "goes").is_empty());
+    let says = "not all of account 123456789012 could be asked";
+    assert!(
+        ran.failure().contains(says) && ran.failure().contains("ListRegions"),
+        "{}",
+        ran.failure()
+    );
+    // Who names them asks all that there are.
+    let report = json_of(&world, &["shop/api"]).await.well().json();
+    assert_eq!(digests(&report, "goes").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_who_runs_what_cannot_be_read_nothing_goes_unless_that_is_said() {
     let world = world().await;
     let shelf = Shelf::of(&world, "shop/api");

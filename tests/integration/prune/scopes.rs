@@ -88,7 +88,7 @@ async fn a_backup_stays_for_its_term_and_the_last_copy_for_ever() {
     let settings = "policy: {backup: '{tag}-before-{date}'}\nimages:\n  - {upstream: app, repository: base/image/app, newest: 1}\n";
     fs::write(world.folder().join("settings.yaml"), settings).unwrap();
     let target = shelf.address("legacy");
-    let ledger = json!({"version": 1, "made": {}, "protected": {target: "2026-01-01T00:00:00Z"}});
+    let ledger = json!({"version": 2, "made": {}, "protected": {target: "2026-01-01T00:00:00Z"}});
     fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
     fs::write(world.ledger(), ledger.to_string()).unwrap();
     let plan = json_of(&world, &["base/image/app"]).await.well().json();

@@ -61,7 +61,7 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     .cloned()
     .collect();
     let before = shelf.there();
-    assert_eq!(before.len(), 280 + 10);
+    assert_eq!(before.len(), 280 + 11);
     let goes: BTreeSet<String> = before.difference(&stays).cloned().collect();
     let plan = json_of(&world, &["shop/api", "--keep", "4"]).await.well().json();
     assert_eq!(digests(&plan, "kept"), stays);
@@ -95,7 +95,7 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
         .well();
     // It was shown before.
     assert!(
-        ran.stderr.contains(" of 290 images go") && ran.stderr.contains("in use by arn:aws:ecs:"),
+        ran.stderr.contains(" of 291 images go") && ran.stderr.contains("in use by arn:aws:ecs:"),
         "{}",
         ran.stderr
     );
@@ -153,6 +153,26 @@ async fn every_rule_that_is_said_has_to_hold() {
     assert!(requests.iter().all(|request| request.action != "BatchGetImage"));
     let untagged = json_of(&world, &["shop/api", "--untagged"]).await.well().json();
     assert_eq!(digests(&untagged, "goes"), [loose].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_index_was_read_here_does_not_keep_it() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    let part = shelf.image("part", None, 200);
+    let index = shelf.index("1", &[&part], 200);
+    let pulled = shelf.image("pulled part", None, 200);
+    let of_pulled = shelf.index("2", &[&pulled], 200);
+    shelf.ecr.pulled_at(shelf.name, &pulled, days_ago(9));
+    let arguments = ["shop/api", "--keep", "0", "--not-pulled-for", "90d", "--apply", "--yes"];
+    let report = json_of(&world, &arguments).await.well().json();
+    assert_eq!(ended(&report, "deleted"), [index, part].into());
+    assert_eq!(reason(&report, &of_pulled), "pulled");
+    assert!(
+        report["notes"].to_string().contains("excluded from pull times"),
+        "{}",
+        report["notes"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
