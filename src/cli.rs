@@ -87,6 +87,13 @@ address cannot be listened on; 2 usage or settings."
     /// List the images of repositories, print the newest, or delete some
     #[command(subcommand, after_help = "Example: ecr-keeper images latest --all")]
     Images(Images),
+    /// Print the newest image of repositories of an environment, or delete all or the oldest: the flags of manage_ecr_docker_images
+    #[command(
+        after_help = "Example: ecr-keeper manage -e prod -g True -a True\n\nOne of --get and --delete is needed, and one of --repository and \
+--all_repositories. With --delete and --oldest_images the two most recent images of each repository stay. What `images prune` protects stays in any \
+case."
+    )]
+    Manage(commands::manage::Options),
     /// Log Docker in at registries of ECR
     #[command(
         after_help = "Example: ecr-keeper login 123456789012.dkr.ecr.eu-central-1.amazonaws.com public.ecr.aws\n\nThe login is kept where \
@@ -163,6 +170,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Repositories(options) => commands::repositories::run(options, &context).await,
         Command::Images(Images::Listing(options)) => commands::images::run(options, &context).await,
         Command::Images(Images::Prune(options)) => commands::prune::run(options, &context).await,
+        Command::Manage(options) => commands::manage::run(options, &context).await,
         Command::Login(options) => commands::login::login(options, &context).await,
         Command::Logout(options) => commands::login::logout(options, &context).await,
         Command::GetLoginPassword(options) => commands::login::password(options, &context).await,

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod images;
 pub mod import;
 pub mod login;
+pub mod manage;
 pub mod notify;
 pub mod plan;
 pub mod prune;

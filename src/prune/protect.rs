@@ -63,7 +63,8 @@ impl fmt::Display for Protected {
 }
 
 impl Protected {
-    fn has(&self, repository: &str, image: &ImageDetails) -> bool {
+    /// Whether it protects this image of a repository.
+    pub fn has(&self, repository: &str, image: &ImageDetails) -> bool {
         match self {
             Self::Digest(digest) => *digest == image.digest,
             Self::Tag(pattern) => image.tags.iter().any(|tag| pattern.is_match(tag.as_str())),

@@ -214,6 +214,23 @@ async fn what_is_in_use_goes_only_by_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_settings_protect_goes_only_by_force() {
+    let world = tagged().await;
+    let digest = world.digest_in_ecr("team/app", "0.9");
+    let settings = format!("protect: ['1\\..*', '{digest}']\n");
+    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let ran = json_of(&world, &["team/app:1.0", "team/app:0.9"]).await.code_is(1);
+    assert_eq!(outcomes(&ran), ["team/app 1.0 refused", "team/app 0.9 refused"]);
+    assert!(ran.stdout.contains("it is protected by"), "{}", ran.stdout);
+    // Another tag of the same image is not protected.
+    json_of(&world, &["team/app:latest"]).await.well();
+    json_of(&world, &["team/app:1.0", "team/app:0.9", "--force"])
+        .await
+        .well();
+    assert_eq!(left(&world, "team/app"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_not_there_is_a_failure_unless_told_otherwise() {
     let world = tagged().await;
     let none = format!("team/app@sha256:{}", "0".repeat(64));

@@ -203,7 +203,6 @@ async fn a_registry_before_a_name_has_to_be_the_one_that_is_asked() {
     let world = world().await;
     let own = world.lab.ecr().host();
     let foreign = "999999999999.dkr.ecr.eu-central-1.amazonaws.com";
-    // What the settings say is no secret of AWS's: who they ask knows whose registry it is.
     let run = |arguments: &[&str]| keeper(&world, arguments).without("ECR");
     for name in [
         &format!("{foreign}/base"),
@@ -275,10 +274,8 @@ async fn one_with_images_goes_only_by_force() {
         "{}",
         text.stderr
     );
-    let shown = keeper(&world, &["delete", "a/full", "--force", "--dry-run"])
-        .ran()
-        .await
-        .well();
+    let dry = keeper(&world, &["delete", "a/full", "--force", "--dry-run"]);
+    let shown = dry.ran().await.well();
     let says = "to delete a/full\n          1 image, ";
     assert!(shown.stdout.starts_with(says), "{}", shown.stdout);
     assert!(

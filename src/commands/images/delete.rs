@@ -20,7 +20,7 @@ pub struct Options {
     /// Images: by a tag, or by the digest, with all tags
     #[arg(value_name = "REPOSITORY:TAG|REPOSITORY@DIGEST", required = true, value_parser = meant)]
     images: Vec<Meant>,
-    /// Also what somebody uses, or may use
+    /// Also what somebody uses, or may use, and what `protect` in the settings names
     #[arg(long)]
     force: bool,
     /// Take one that is not there for well
@@ -148,7 +148,7 @@ async fn look(
     let in_use = InUse::ask(settings, ecr, &uris, stop).await;
     let judged = found
         .into_iter()
-        .map(|one| judge(one?, &in_use, options.force))
+        .map(|one| judge(one?, &in_use, options, settings))
         .collect();
     Ok((judged, Some(in_use.who_was_asked(&uris))))
 }
@@ -254,10 +254,12 @@ fn absent(repository: &str, id: &ImageId) -> Failure {
     }
 }
 
-/// With those who use it. What somebody uses, or may use, goes only by force.
-fn judge(mut going: Going, in_use: &InUse, by_force: bool) -> Looked {
+/// With those who use it. What somebody uses, or may use, and what the settings protect goes only by force.
+fn judge(mut going: Going, in_use: &InUse, options: &Options, settings: &Settings) -> Looked {
     going.judge(in_use);
-    match going.users.refusal().filter(|_| !by_force) {
+    let protected = || going.protected(&settings.prune.protected);
+    let refusal = going.users.refusal().or_else(protected);
+    match refusal.filter(|_| !options.force) {
         None => Ok(going),
         Some(refusal) => Err(going.ended(DeletionOutcome::Refused, Some(refusal))),
     }

@@ -5,6 +5,7 @@ use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, ImageDetails, ImageId, NotDeleted, RepositoryDetails};
 use crate::commands::in_use::InUse;
 use crate::image::{Digest, Tag};
+use crate::prune::Protected;
 use crate::report::{DeletionOutcome, Failure, GoesWithIt, ImageLine, OneDeletion, Users};
 use crate::stop::Stop;
 
@@ -74,6 +75,25 @@ impl Going {
                 Users::of_all(&users.collect::<Vec<_>>())
             }
         };
+    }
+
+    /// Why it may not go without force, where an entry of `protect` names what goes. By its digest an image stays where only a tag goes.
+    pub(super) fn protected(&self, all: &[Protected]) -> Option<Failure> {
+        let (tags, _) = self.tags();
+        let of_tags = ImageDetails {
+            tags,
+            ..self.image.clone()
+        };
+        let is_about = |entry: &&Protected| match (entry, self.goes()) {
+            (Protected::Digest(_), GoesWithIt::Tags) => false,
+            _ => entry.has(&self.repository, &of_tags),
+        };
+        let entry = all.iter().find(is_about)?;
+        Some(Failure {
+            message: format!("it is protected by {:?}", entry.to_string()),
+            causes: Vec::new(),
+            hint: Some("`protect` in the settings names it; --force deletes it all the same".into()),
+        })
     }
 
     /// What becomes of it where all goes well.
