@@ -79,6 +79,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
   }
 
   rule {
+    id     = "queued"
+    status = "Enabled"
+    filter {
+      prefix = "${local.state_prefix}queued/"
+    }
+    expiration {
+      days = 30
+    }
+  }
+
+  rule {
+    id     = "tries"
+    status = "Enabled"
+    filter {
+      prefix = "${local.state_prefix}tries/"
+    }
+    expiration {
+      days = 30
+    }
+  }
+
+  rule {
     id     = "older-versions"
     status = "Enabled"
     filter {}

@@ -13,6 +13,14 @@ locals {
   settings_here = var.settings_file == null ? null : "s3://${local.bucket_name}/${local.settings_key}"
   place         = var.settings_place == null ? local.settings_here : var.settings_place
 
+  # Those who take messages, and one for the schedule.
+  most_at_once         = try(var.queue.max_concurrency, 0) + 1
+  reserved_concurrency = var.reserved_concurrency == null ? local.most_at_once : var.reserved_concurrency
+
+  # Where nothing says what the function looks after, the repositories' own resource tags do.
+  says_nothing  = local.place == null && length(setintersection(keys(var.environment), ["KEYWORD", "ECR_KEEPER_KEYWORD"])) == 0
+  resource_tags = var.resource_tags == null ? local.says_nothing : var.resource_tags
+
   # What is null is not said.
   environment = merge(
     { for key, value in {
@@ -23,6 +31,8 @@ locals {
       BUCKET_NAME                    = var.list_key == null ? null : local.bucket_name
       ECR_KEEPER_S3__KEY             = var.list_key
     } : key => value if value != null },
+    # Its URL is known once it is made.
+    { for queue in aws_sqs_queue.work : "ECR_KEEPER_WORK__QUEUE" => queue.url },
     var.environment,
   )
 }
@@ -48,7 +58,7 @@ resource "aws_lambda_function" "this" {
   architectures                  = [var.architecture]
   memory_size                    = var.memory_size
   timeout                        = var.timeout
-  reserved_concurrent_executions = var.reserved_concurrency
+  reserved_concurrent_executions = local.reserved_concurrency
 
   environment {
     variables = local.environment
@@ -87,8 +97,8 @@ resource "aws_lambda_function" "this" {
       error_message = "settings_file, queue and list_key need a bucket."
     }
     precondition {
-      condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= try(var.queue.max_concurrency, 0)
-      error_message = "reserved_concurrency has to be at least queue.max_concurrency: Lambda would take messages that nobody can be handed."
+      condition     = local.reserved_concurrency == -1 || local.reserved_concurrency >= local.most_at_once
+      error_message = "reserved_concurrency has to be at least queue.max_concurrency and one more: Lambda would take messages that nobody can be handed, or the schedule would find nobody."
     }
   }
 }

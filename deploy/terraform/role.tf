@@ -54,7 +54,7 @@ locals {
     }
     ResourceTags = {
       actions   = ["ecr:ListTagsForResource"]
-      resources = var.resource_tags ? [for registry in local.registries : "${registry}/*"] : []
+      resources = local.resource_tags ? [for registry in local.registries : "${registry}/*"] : []
     }
     # What the account's regions hold and run, which usage tells.
     Regions = {
@@ -91,7 +91,7 @@ locals {
     # Without it S3 does not tell an object that is not there yet from one that it may not show.
     IsThere = { actions = ["s3:ListBucket"], resources = var.bucket == null ? [] : [local.bucket_arn] }
     Queue = {
-      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:SendMessage"]
       resources = aws_sqs_queue.work[*].arn
     }
     DeadLetters = { actions = ["sqs:GetQueueUrl", "sqs:SendMessage"], resources = aws_sqs_queue.dead[*].arn }

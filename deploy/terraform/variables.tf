@@ -55,12 +55,12 @@ variable "timeout" {
 }
 
 variable "reserved_concurrency" {
-  description = "How many of the function run at once. Of one that takes messages of a queue, at least queue.max_concurrency and one more for the schedule. -1 reserves nothing, which accounts with few to reserve need."
+  description = "How many of the function run at once: null for one, and queue.max_concurrency more with a queue. -1 reserves nothing, which accounts with few to reserve need."
   type        = number
-  default     = 1
+  default     = null
 
   validation {
-    condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
+    condition     = try(var.reserved_concurrency == -1 || var.reserved_concurrency >= 1, var.reserved_concurrency == null)
     error_message = "reserved_concurrency: -1, or 1 and more."
   }
 }
@@ -76,9 +76,9 @@ variable "repositories" {
 }
 
 variable "resource_tags" {
-  description = "Whether repositories say in their resource tags what they follow (discovery.resource_tags)."
+  description = "Whether repositories say in their resource tags what they follow (discovery.resource_tags); null: where neither a settings file nor KEYWORD in environment says what is looked after."
   type        = bool
-  default     = false
+  default     = null
 }
 
 variable "create_repositories" {
@@ -183,8 +183,8 @@ variable "queue" {
   default = null
 
   validation {
-    condition     = var.queue == null || try(var.queue.max_concurrency >= 2 && var.queue.max_concurrency <= 1000 && var.queue.batch_size >= 1 && var.queue.batch_size <= 10 && var.queue.max_receive_count >= 1, false)
-    error_message = "queue: max_concurrency from 2 to 1000, batch_size from 1 to 10, max_receive_count from 1."
+    condition     = var.queue == null || try(var.queue.max_concurrency >= 2 && var.queue.max_concurrency <= 1000 && var.queue.batch_size >= 1 && var.queue.batch_size <= 10 && var.queue.max_receive_count >= 3, false)
+    error_message = "queue: max_concurrency from 2 to 1000, batch_size from 1 to 10, max_receive_count from 3."
   }
 }
 

@@ -120,6 +120,16 @@ fn the_documentation_quotes_every_policy_as_it_is() {
     }
 }
 
+#[test]
+fn a_function_with_a_queue_is_told_of_it_and_of_where_its_state_is() {
+    for file in ["deploy/terraform/main.tf", "deploy/cloudformation/template.yaml"] {
+        let text = read(&root().join(file));
+        for key in ["ECR_KEEPER_WORK__QUEUE", "ECR_KEEPER_WORK__STATE"] {
+            assert!(text.contains(key), "{file} has no {key}");
+        }
+    }
+}
+
 /// A key of one's own asks for these in the place of a call (AWS KMS Developer Guide, "How Amazon S3 uses AWS KMS").
 const BY_A_KEY: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
 
@@ -135,7 +145,6 @@ fn the_function_s_role_allows_what_the_policies_do_and_no_more() {
                 "create-template",
                 "ecr-public",
                 "lambda-vpc",
-                "resource-tags",
                 "settings-ssm",
                 "usage",
                 "usage-ecs",

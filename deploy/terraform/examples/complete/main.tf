@@ -28,8 +28,6 @@ module "ecr_keeper" {
   bucket   = { name = "example-ecr-keeper-state" }
   list_key = "images.zip"
   queue    = { max_concurrency = 4 }
-  # The queue's four, and the schedule's one.
-  reserved_concurrency = 5
 
   schedules = {
     nightly = { expression = "cron(17 3 * * ? *)", timezone = "Europe/Berlin" }
