@@ -37,6 +37,7 @@ impl Consent {
         if self.yes {
             return Ok(true);
         }
+        watch.hush().await;
         let asked = |error: io::Error| Failure::new(&error, None);
         write!(io::stderr().lock(), "{question} Type {word}: ").map_err(asked)?;
         // The thread is left to itself after a signal: nobody can take back what it reads.

@@ -163,6 +163,7 @@ pub(super) async fn prune(
     let Some(consent) = job.consent else {
         return Ok(Some(plan));
     };
+    watch.hush().await;
     show(&plan, context)?;
     if plan.going() > 0 && !agreed(consent, job, &plan, ecr, watch).await? {
         return Ok(None);

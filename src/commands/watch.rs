@@ -2,7 +2,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 
 use super::Context;
 use super::signals::{Asked, Signals};
@@ -17,7 +18,7 @@ pub(crate) struct Watch {
     /// What ends the telling of what happened: a second signal, or the very end of the time.
     pub(super) telling: Stop,
     signals: Arc<Signals>,
-    view: JoinHandle<()>,
+    view: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Watch {
@@ -33,7 +34,8 @@ impl Watch {
         let (events, receiver) = Events::channel();
         signals.concern(grace, events.clone());
         Self {
-            view: context.view.watch(&context.screen, receiver),
+            // A view that failed has nothing more to show either.
+            view: context.view.watch(&context.screen, receiver).map(drop).boxed().shared(),
             events,
             stop: signals.stop.clone(),
             telling: signals.stop.clone(),
@@ -67,9 +69,13 @@ impl Watch {
 
     /// Shows nothing more: what follows is the answer. Answers the signal that asked the run to stop, if one did.
     pub(super) async fn end_view(&mut self) -> Option<Asked> {
-        self.events.send(Event::Over);
-        // A view that failed has nothing more to show either.
-        let _ = (&mut self.view).await;
+        self.hush().await;
         self.signals.asked()
+    }
+
+    /// Shows nothing more, for a question would be written over.
+    pub(super) async fn hush(&self) {
+        self.events.send(Event::Over);
+        self.view.clone().await;
     }
 }

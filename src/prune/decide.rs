@@ -27,6 +27,12 @@ pub fn plan(repository: &Repository, rules: &Rules, protection: &Protection<'_>,
         .map(|image| (&image.digest, judge.judge(image)))
         .collect();
     while judge.keep_together(&mut verdicts) {}
+    for image in images.clone().filter(|image| !protection.is_as_shown(image)) {
+        if let Some(verdict) = verdicts.get_mut(&image.digest).filter(|verdict| verdict.is_ok()) {
+            *verdict = Err(KeptBecause::Changed);
+        }
+    }
+    while judge.keep_together(&mut verdicts) {}
     let (mut goes, mut kept) = (Vec::new(), Vec::new());
     for image in images {
         match verdicts.get(&image.digest) {
@@ -88,18 +94,12 @@ impl<'a> Judge<'a> {
         }
         let belongs = !self.kin.is_top(image) && own_tags(image).next().is_none();
         let index = self.kin.indexes_of(&image.digest).first();
-        let because = match (belongs, index, self.kin.subject_of(&image.digest)) {
-            (true, Some(&index), _) => GoesBecause::PartOf { index: index.clone() },
-            (true, None, Some(subject)) => GoesBecause::RefersTo {
+        match (belongs, index, self.kin.subject_of(&image.digest)) {
+            (true, Some(&index), _) => Ok(GoesBecause::PartOf { index: index.clone() }),
+            (true, None, Some(subject)) => Ok(GoesBecause::RefersTo {
                 subject: subject.clone(),
-            },
-            _ => GoesBecause::Rules {
-                rules: self.by_rules(image)?,
-            },
-        };
-        match self.protection.is_as_shown(image) {
-            true => Ok(because),
-            false => Err(KeptBecause::Changed),
+            }),
+            _ => self.by_rules(image).map(|rules| GoesBecause::Rules { rules }),
         }
     }
 

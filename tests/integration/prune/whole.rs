@@ -1,8 +1,10 @@
 //! A repository with some of everything.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Shelf, days_ago, digests, ended, json_of, prune, reason, world};
 
@@ -251,5 +253,35 @@ async fn a_question_comes_before_anything_goes() {
         .given("yes\n")
         .await
         .well();
+    assert_eq!(shelf.there().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_over_a_question() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    for (number, days) in [(1, 9), (2, 8), (3, 7)] {
+        shelf.image(&format!("{number}"), Some(&format!("{number}")), days);
+    }
+    // At a terminal that can show bars.
+    let run = prune(&world, &["shop/api", "--apply"])
+        .env("TERM", "xterm")
+        .at_a_terminal();
+    let mut child = run.listening();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).ends_with("Type yes: ") {
+        assert!(
+            stdout.read_buf(&mut said).await.unwrap() > 0,
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+    // A bar moves ten times a second.
+    let more = tokio::time::timeout(Duration::from_millis(500), stdout.read_buf(&mut said)).await;
+    assert!(more.is_err(), "{}", String::from_utf8_lossy(&said));
+    stdin.write_all(b"yes\n").await.unwrap();
+    while stdout.read_buf(&mut said).await.is_ok_and(|read| read > 0) {}
+    assert!(child.wait().await.unwrap().success());
     assert_eq!(shelf.there().len(), 2);
 }
