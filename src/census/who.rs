@@ -11,10 +11,9 @@ use crate::aws::functions::{Functions, ListedFunction};
 use crate::aws::services::Services;
 use crate::aws::{AwsOptions, Login};
 use crate::stop::Stop;
-use crate::usage::{Answered, FailureKind, Run, Service, WhoRuns};
+use crate::usage::{Answered, FailureKind, Run, Runner, Service, WhoRuns};
 
-/// Asks functions, services and tasks of all accounts and regions at once, whichever of them `options` includes: what goes has to be
-/// nobody's.
+/// Asks functions, and services and tasks, of all accounts and regions at once, those of them that `options` includes.
 pub async fn who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) -> WhoRuns {
     let mut notes = Notes::default();
     let accounts = open_all(aws, options, stop, &mut notes).await;
@@ -54,7 +53,7 @@ async fn of_account(account: &Account, options: &CensusOptions, stop: &Stop) -> 
             usual_regions(login.region())
         }
     };
-    let asked = names.iter().map(|region| of_region(login, region, stop));
+    let asked = names.iter().map(|region| of_region(login, region, options, stop));
     for (mut one, mut failures) in join_all(asked).await {
         for failed in &mut failures.failures {
             failed.region = one.answered.first().map(|answered| answered.region.clone());
@@ -73,8 +72,20 @@ async fn of_account(account: &Account, options: &CensusOptions, stop: &Stop) -> 
     who
 }
 
-async fn of_region(login: &Login, region: &str, stop: &Stop) -> (WhoRuns, Notes) {
-    let (functions, services) = tokio::join!(functions(login, region, stop), services(login, region, stop));
+async fn of_region(login: &Login, region: &str, options: &CensusOptions, stop: &Stop) -> (WhoRuns, Notes) {
+    let functions = async {
+        match options.include.contains(&Runner::Lambda) {
+            true => functions(login, region, stop).await,
+            false => Seen::nobody(),
+        }
+    };
+    let services = async {
+        match options.include.contains(&Runner::Ecs) {
+            true => services(login, region, stop).await,
+            false => Seen::nobody(),
+        }
+    };
+    let (functions, services) = tokio::join!(functions, services);
     let mut notes = functions.notes;
     notes.extend(services.notes.failures);
     let who = WhoRuns {
@@ -96,6 +107,17 @@ struct Seen {
     /// Whether that is all.
     knows_all: bool,
     notes: Notes,
+}
+
+impl Seen {
+    /// Of those who were not to be asked.
+    fn nobody() -> Self {
+        Self {
+            runs: Vec::new(),
+            knows_all: true,
+            notes: Notes::default(),
+        }
+    }
 }
 
 async fn functions(login: &Login, region: &str, stop: &Stop) -> Seen {

@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::desk::{keyring, registries};
-use super::in_use::InUse;
+use super::in_use::{InUse, Whom};
 use super::watch::Watch;
 use super::which::{Found, Which};
 use super::{CommandError, Context, ExitCode};
@@ -94,12 +94,11 @@ async fn images(asked: &Asked, shown: Shown, settings: &Settings, stop: &Stop) -
         .await
         .map_err(|error| Failure::from(&error))?;
     let found = asked.which.find(&ecr, settings).await?;
-    let uris: Vec<&str> = found.repositories.iter().map(|one| one.uri.as_str()).collect();
-    let in_use = match asked.in_use {
-        true => Some(InUse::ask(settings, &ecr, &uris, stop).await),
-        false => None,
+    let in_use = match found.repositories.first().filter(|_| asked.in_use) {
+        Some(one) => Some(InUse::ask(settings, &ecr, one, Whom::AsSaid, stop).await),
+        None => None,
     };
-    let who_runs_what = in_use.as_ref().map(|in_use| in_use.who_was_asked(&uris));
+    let who_runs_what = in_use.as_ref().map(InUse::who_was_asked);
     let reader = match asked.platforms {
         true => Some(registries(settings, &keyring(settings, None).await?)),
         false => None,
@@ -156,11 +155,16 @@ async fn of_one(
 ) -> Result<(ImagesOfOne, Vec<Failure>), Failure> {
     let images = ecr.image_details(&repository.name).await;
     let mut images = images.map_err(|error| Failure::from(&error))?;
+    let users = match &beside.in_use {
+        Some(in_use) => Some(in_use.of_images(&repository, &images, ecr).await),
+        None => None,
+    };
+    let (users, failure) = users.map_or((None, None), |(users, failure)| (Some(users), failure));
     match shown {
         Shown::All => images.sort_by(|one, other| (other.pushed, &one.digest).cmp(&(one.pushed, &other.digest))),
         Shown::Newest => images = newest(images).into_iter().collect(),
     }
-    let (mut lines, mut unread) = (Vec::new(), Vec::new());
+    let (mut lines, mut unread) = (Vec::new(), Vec::from_iter(failure));
     for image in images {
         let platforms = match (&beside.reader, image.status) {
             (Some(reader), Status::Active) => {
@@ -169,9 +173,8 @@ async fn of_one(
             }
             _ => None,
         };
-        let users = beside.in_use.as_ref();
-        let users = users.map(|in_use| in_use.of_image(&repository.uri, &image));
-        lines.push(ImageLine::new(image, platforms, users));
+        let users = users.as_ref().and_then(|users| users.get(&image.digest));
+        lines.push(ImageLine::new(image, platforms, users.cloned()));
     }
     Ok((ImagesOfOne::new(repository.name, repository.uri, lines), unread))
 }

@@ -1,181 +1,162 @@
-//! Who uses what of a registry: asked where that is to be shown, and before something goes. Whom to ask is said in `usage` of the settings.
+//! Who uses what of a registry: asked where that is to be shown, and before something goes. In which accounts and regions is said in `usage` of the settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, ImageDetails, Sort};
-use crate::census::{CensusOptions, Layers, census};
-use crate::image::Tag;
+use crate::aws::ecr::{Ecr, ImageDetails, RepositoryDetails, Status};
+use crate::aws::{AwsError, account_and_region_of};
+use crate::census::{CensusOptions, who_runs};
+use crate::image::{Digest, Tag};
 use crate::report::{Failure, Users, WhoWasAsked};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{Address, Contents, Failed, FailureKind, Joined, Report, Repository, Runner, Service, Use};
+use crate::usage::{Address, Failed, Run, Runner, Use, WhoRuns};
 
-/// Who uses what, as far as everybody could be asked.
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Those of `usage.include`.
+    AsSaid,
+    /// All who can be: what goes has to be nobody's.
+    Everybody,
+}
+
+/// Who uses what of a registry, as far as everybody could be asked.
 pub(super) struct InUse {
-    report: Report,
-    region: String,
-    /// What else could not be read.
-    failures: Vec<Failure>,
+    who: WhoRuns,
+    runners: Vec<Runner>,
+    /// Whether all are known who may run something of the registry.
+    is_known: bool,
 }
 
 impl InUse {
-    /// Asks everybody who may run an image of these repositories (`HOST/NAME`) of a registry.
-    pub(super) async fn ask(settings: &Settings, ecr: &Ecr, uris: &[&str], stop: &Stop) -> Self {
-        let now = Timestamp::now();
-        let asked = whom(settings.census.clone(), ecr.region());
-        let terms = settings.usage.at(now, &asked.include, asked.regions.as_deref());
-        let mut joined = census(&settings.aws, &asked, terms, stop).await;
-        let (contents, failures) = running_indexes(&joined, ecr, uris).await;
-        joined.learn(&contents, Vec::new());
+    /// Asks who runs images of the registry that this repository is in.
+    pub(super) async fn ask(
+        settings: &Settings,
+        ecr: &Ecr,
+        repository: &RepositoryDetails,
+        whom: Whom,
+        stop: &Stop,
+    ) -> Self {
+        let asked = asked(settings.census.clone(), ecr.region(), whom);
+        let who = who_runs(&settings.aws, &asked, stop).await;
+        let (account, region) = account_and_region_of(&repository.arn).unwrap_or_default();
         Self {
-            report: joined.report(now),
-            region: ecr.region().to_owned(),
-            failures,
+            is_known: who.unknown(account, region).is_empty(),
+            runners: asked.include,
+            who,
         }
     }
 
-    /// Who was asked, and what could not be read that says who runs something in these repositories.
-    pub(super) fn who_was_asked(&self, uris: &[&str]) -> WhoWasAsked {
-        let accounts = self.report.accounts.iter();
-        let mut regions: Vec<String> = Vec::new();
-        for asked in accounts.clone().flat_map(|account| &account.regions) {
-            if !regions.contains(&asked.region) {
-                regions.push(asked.region.clone());
-            }
-        }
-        let failures = self.report.failures.iter();
-        let failures = failures.filter(|failed| self.matters(failed, uris)).map(in_words);
+    /// Who was asked, and what could not be read of that.
+    pub(super) fn who_was_asked(&self) -> WhoWasAsked {
+        let answered = self.who.answered.iter();
+        let accounts: BTreeSet<&String> = answered.clone().filter_map(|one| one.account.as_ref()).collect();
+        let regions: BTreeSet<&String> = answered.map(|one| &one.region).collect();
         WhoWasAsked {
-            runners: self.report.settings.include.clone(),
-            accounts: accounts.filter_map(|account| account.id.clone()).collect(),
-            regions,
-            failures: failures.chain(self.failures.iter().cloned()).collect(),
+            runners: self.runners.clone(),
+            accounts: accounts.into_iter().cloned().collect(),
+            regions: regions.into_iter().cloned().collect(),
+            failures: self.who.failures.iter().map(in_words).collect(),
         }
     }
 
-    fn matters(&self, failed: &Failed, uris: &[&str]) -> bool {
-        match failed.service {
-            // What has gone since it was listed runs nothing.
-            Service::Lambda | Service::Ecs => failed.kind != FailureKind::NotFound,
-            Service::Sts | Service::Account => true,
-            Service::Ecr => {
-                let is_here = failed.region.as_ref() == Some(&self.region);
-                let names = |subject: &String| uris.iter().any(|uri| name_of(uri) == subject);
-                is_here && failed.subject.as_ref().is_none_or(names)
-            }
-            Service::Logs | Service::Upstream | Service::Ledger => false,
+    fn users(&self, by: impl IntoIterator<Item = impl Into<String>>) -> Users {
+        let by: Vec<String> = by.into_iter().map(Into::into).collect();
+        Users {
+            r#use: match (by.is_empty(), self.is_known) {
+                (false, _) => Use::Used,
+                (true, true) => Use::Unused,
+                (true, false) => Use::Unknown,
+            },
+            by,
         }
     }
 
-    fn repository(&self, uri: &str) -> Option<&Repository> {
-        let mut all = self.report.repositories().map(|(_, _, one)| one);
-        all.find(|one| one.repository_uri == uri)
-    }
-
-    /// Who runs one of a repository's images.
+    /// Who runs one of the images of the repository at this address (`HOST/NAME`).
     pub(super) fn of_repository(&self, uri: &str) -> Users {
-        match self.repository(uri) {
-            Some(one) => Users {
-                r#use: one.r#use,
-                by: one.used_by.clone(),
-            },
-            None => self.of_an_account_that_was_not_asked(uri, |_| true),
-        }
+        self.users(self.who.of_repository(uri).everybody())
     }
 
-    /// Who runs an image.
-    pub(super) fn of_image(&self, uri: &str, image: &ImageDetails) -> Users {
-        let Some(repository) = self.repository(uri) else {
-            let is_it = |address: &Address<'_>| match address.digest {
-                Some(digest) => digest == image.digest.as_str(),
-                None => image.tags.iter().any(|tag| tag.as_str() == address.tag_or_latest()),
-            };
-            return self.of_an_account_that_was_not_asked(uri, is_it);
+    /// Who runs which of a repository's images, which these are all. The parts of an index that runs run, too, and it does where one of them does;
+    /// and why that could not be read.
+    pub(super) async fn of_images(
+        &self,
+        repository: &RepositoryDetails,
+        images: &[ImageDetails],
+        ecr: &Ecr,
+    ) -> (BTreeMap<Digest, Users>, Option<Failure>) {
+        let (parts, failure) = match self.of_repository(&repository.uri).by.is_empty() {
+            true => (BTreeMap::new(), None),
+            false => match parts(&repository.name, images, ecr).await {
+                Ok(parts) => (parts, None),
+                Err(error) => (BTreeMap::new(), Some(Failure::from(&error))),
+            },
         };
-        let mut images = repository.images.iter();
-        match images.find(|one| one.digest == image.digest.as_str()) {
-            Some(one) if repository.complete || !one.used_by.is_empty() => Users {
-                r#use: one.r#use,
-                by: one.used_by.clone(),
-            },
-            // Somebody who uses the repository may run just this one.
-            _ => Users {
-                r#use: match repository.used_by.is_empty() {
-                    true => repository.r#use,
-                    false => Use::Unknown,
-                },
-                by: Vec::new(),
-            },
-        }
+        (self.with_parts(&repository.uri, images, &parts), failure)
     }
 
-    /// Who runs an image by this very tag: whoever has it by its digest or by another tag keeps it where only this one goes.
-    pub(super) fn of_tag(&self, uri: &str, image: &ImageDetails, tag: &Tag) -> Users {
-        let all = self.of_image(uri, image);
-        if all.r#use != Use::Used {
-            return all;
+    /// The same, where it is known what indexes consist of.
+    fn with_parts(
+        &self,
+        uri: &str,
+        images: &[ImageDetails],
+        parts: &BTreeMap<Digest, Vec<Digest>>,
+    ) -> BTreeMap<Digest, Users> {
+        let here = self.who.of_repository(uri);
+        let direct = |image: &ImageDetails| here.of_image(image.digest.as_str(), image.tags.iter().map(Tag::as_str));
+        let direct: BTreeMap<&Digest, Vec<&str>> = images.iter().map(|image| (&image.digest, direct(image))).collect();
+        let mut all: BTreeMap<&Digest, BTreeSet<&str>> = direct
+            .iter()
+            .map(|(digest, by)| (*digest, by.iter().copied().collect()))
+            .collect();
+        for (index, parts) in parts {
+            for part in parts {
+                for (one, other) in [(index, part), (part, index)] {
+                    let by = direct.get(other).into_iter().flatten();
+                    all.entry(one).or_default().extend(by);
+                }
+            }
         }
-        // Its users were found by whichever of the registry's names they wrote.
-        let names = |address: &Address<'_>| {
-            address.digest.is_none() && address.path == name_of(uri) && address.tag_or_latest() == tag.as_str()
+        let is_unread = |image: &&ImageDetails| image.kind.is_index() && !parts.contains_key(&image.digest);
+        let mut unread = images.iter().filter(is_unread);
+        let may_be_part = unread.any(|index| direct.get(&index.digest).is_some_and(|by| !by.is_empty()));
+        let told = images.iter().map(|image| {
+            let mut users = self.users(all.remove(&image.digest).unwrap_or_default());
+            if users.r#use == Use::Unused && may_be_part && !image.kind.is_index() {
+                users.r#use = Use::Unknown;
+            }
+            (image.digest.clone(), users)
+        });
+        told.collect()
+    }
+
+    /// Who, of all that run an image, names it by this very tag: whoever has it by its digest or by another tag keeps it where only this one goes.
+    pub(super) fn of_tag(&self, uri: &str, tag: &Tag, of_image: &Users) -> Users {
+        if of_image.r#use != Use::Used {
+            return of_image.clone();
+        }
+        // They were found by whichever of the registry's names they wrote.
+        let name = uri.split_once('/').map_or(uri, |(_, name)| name);
+        let names = |run: &&Run| {
+            let address = Address::of(&run.address);
+            address.is_some_and(|one| one.digest.is_none() && one.path == name && one.tag_or_latest() == tag.as_str())
         };
-        let by_tag = self.addresses().filter(|(_, address)| names(address));
-        let by_tag: Vec<&str> = by_tag.map(|(user, _)| user).collect();
-        let by: Vec<String> = all
+        let by_tag: Vec<&str> = self.who.runs.iter().filter(names).map(|run| run.by.as_str()).collect();
+        let by: Vec<&String> = of_image
             .by
-            .into_iter()
+            .iter()
             .filter(|user| by_tag.contains(&user.as_str()))
             .collect();
-        Users {
-            r#use: match by.is_empty() {
-                true => Use::Unused,
-                false => Use::Used,
-            },
-            by,
-        }
-    }
-
-    /// Everybody who runs something, with its address as it was written.
-    fn addresses(&self) -> impl Iterator<Item = (&str, Address<'_>)> {
-        let accounts = self.report.accounts.iter();
-        let functions = accounts
-            .clone()
-            .flat_map(|account| account.lambda.0.iter().flat_map(|(_, all)| all));
-        let functions = functions.filter_map(|one| Some((one.arn.as_str(), one.image_uri.as_deref()?)));
-        let services = accounts.flat_map(|account| account.ecs.0.iter().flat_map(|(_, all)| all));
-        let services = services.flat_map(|one| {
-            one.containers
-                .iter()
-                .map(|container| (one.arn.as_str(), container.image_uri.as_str()))
-        });
-        let all = functions.chain(services);
-        all.filter_map(|(user, address)| Some((user, Address::of(address)?)))
-    }
-
-    /// Whoever was asked may run images of other accounts; whether that is all of them nobody knows.
-    fn of_an_account_that_was_not_asked(&self, uri: &str, is_it: impl Fn(&Address<'_>) -> bool) -> Users {
-        let mut by: Vec<String> = Vec::new();
-        for (user, address) in self.addresses() {
-            if address.repository_uri() == uri && is_it(&address) && !by.iter().any(|one| one == user) {
-                by.push(user.to_owned());
-            }
-        }
-        Users {
-            r#use: match by.is_empty() {
-                true => Use::Unknown,
-                false => Use::Used,
-            },
-            by,
-        }
+        self.users(by)
     }
 }
 
 /// A function has its image from its own region (AWS Lambda Developer Guide, "Create a Lambda function using a container image"); a task may
 /// have it from any.
-fn whom(mut asked: CensusOptions, region: &str) -> CensusOptions {
+fn asked(mut asked: CensusOptions, region: &str, whom: Whom) -> CensusOptions {
+    if whom == Whom::Everybody {
+        asked.include = vec![Runner::Lambda, Runner::Ecs];
+    }
     let is_everywhere = asked.include.contains(&Runner::Ecs);
     asked.regions = match asked.regions.filter(|_| is_everywhere) {
         None if is_everywhere => None,
@@ -187,40 +168,28 @@ fn whom(mut asked: CensusOptions, region: &str) -> CensusOptions {
             Some(regions)
         }
     };
-    asked.layers = Layers::Unread;
     asked
 }
 
-/// Which images of these repositories an index that runs consists of: its parts run, too.
-async fn running_indexes(joined: &Joined, ecr: &Ecr, uris: &[&str]) -> (BTreeMap<String, Contents>, Vec<Failure>) {
-    let regions = joined.accounts().iter().flat_map(|account| &account.regions);
-    let repositories = regions.flat_map(|region| &region.repositories);
-    let meant = repositories.filter(|one| uris.contains(&one.repository_uri.as_str()));
-    let (mut contents, mut failures) = (BTreeMap::new(), Vec::new());
-    for one in meant {
-        let indexes = || one.images.iter().filter(|image| image.kind == Sort::Index);
-        if indexes().all(|index| index.used_by.is_empty()) {
-            continue;
-        }
-        let digests: Vec<String> = indexes().map(|index| index.digest.clone()).collect();
-        match parts(ecr, &one.repository_name, &digests).await {
-            Ok(parts) => drop(contents.insert(one.repository_uri.clone(), parts)),
-            Err(error) => failures.push(Failure::from(&error)),
-        }
+/// What indexes consist of. Archived ones cannot be read.
+async fn parts(
+    repository: &str,
+    images: &[ImageDetails],
+    ecr: &Ecr,
+) -> Result<BTreeMap<Digest, Vec<Digest>>, AwsError> {
+    let indexes = images
+        .iter()
+        .filter(|image| image.kind.is_index() && image.status == Status::Active);
+    let indexes: Vec<String> = indexes.map(|index| index.digest.to_string()).collect();
+    if indexes.is_empty() {
+        return Ok(BTreeMap::new());
     }
-    (contents, failures)
-}
-
-async fn parts(ecr: &Ecr, repository: &str, digests: &[String]) -> Result<Contents, AwsError> {
-    let manifests = ecr.manifests(repository, digests).await?;
-    let parts = manifests.into_iter();
-    let parts = parts.map(|(digest, manifest)| (digest, (&manifest).into()));
+    let manifests = ecr.manifests(repository, &indexes).await?;
+    let parts = manifests.into_iter().filter_map(|(digest, manifest)| {
+        let parts = manifest.children().iter().map(|part| part.digest.clone());
+        Some((digest.parse().ok()?, parts.collect()))
+    });
     Ok(parts.collect())
-}
-
-/// `HOST/NAME`
-fn name_of(uri: &str) -> &str {
-    uri.split_once('/').map_or(uri, |(_, name)| name)
 }
 
 fn in_words(failed: &Failed) -> Failure {
@@ -234,97 +203,72 @@ fn in_words(failed: &Failed) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Digest, Kind};
-    use crate::usage::{Answer, Asked, Container, EcsService, Found, FoundAccount, FoundRegion, RanImage, Terms};
+    use crate::image::Kind;
 
-    const URI: &str = "210987654321.dkr.ecr.eu-central-1.amazonaws.com/shop/web";
+    const URI: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/web";
 
-    /// Account 123456789012, whose service runs this; the registry is another account's.
-    fn of_another_account(image_uri: &str) -> InUse {
-        let container = Container {
-            container: "web".to_owned(),
-            image_uri: image_uri.to_owned(),
-            image: RanImage::Unknown,
-        };
-        let service = EcsService {
-            service: "web".to_owned(),
-            cluster: "main".to_owned(),
-            arn: "web".to_owned(),
-            task_definition: "web:1".to_owned(),
-            running: 1,
-            desired: 1,
-            containers: vec![container],
-        };
-        let region = FoundRegion {
-            asked: Asked {
-                region: "eu-central-1".to_owned(),
-                registry: None,
-                ecr: Answer::Read,
-                lambda: Answer::Read,
-                ecs: Answer::Read,
-            },
-            repositories: Vec::new(),
-            functions: Vec::new(),
-            services: vec![service],
-            knows_runs: true,
-        };
-        let account = FoundAccount {
-            id: Some("123456789012".to_owned()),
-            name: None,
-            email: None,
-            asked_as: None,
-            is_closed: false,
-            knows_regions: true,
-            regions: vec![region],
-        };
-        let found = Found {
-            accounts: vec![account],
-            failures: Vec::new(),
+    fn in_use(runs: &[(&str, &str, Option<&Digest>)], is_known: bool) -> InUse {
+        let run = |(by, tag, digest): &(&str, &str, Option<&Digest>)| Run {
+            by: (*by).to_owned(),
+            address: format!("{URI}:{tag}"),
+            digest: digest.map(ToString::to_string),
         };
         InUse {
-            report: Joined::of(found, terms()).report(Timestamp::UNIX_EPOCH),
-            region: "eu-central-1".to_owned(),
-            failures: Vec::new(),
+            who: WhoRuns {
+                runs: runs.iter().map(run).collect(),
+                ..WhoRuns::default()
+            },
+            runners: Vec::new(),
+            is_known,
         }
     }
 
-    fn terms() -> Terms {
-        Terms {
-            time_zone: "UTC".to_owned(),
-            regions: None,
-            include: vec![Runner::Ecs],
-            no_push_for: String::new(),
-            pushed_before: Timestamp::UNIX_EPOCH,
-            no_run_for: String::new(),
-            ran_before: Timestamp::UNIX_EPOCH,
-            price_per_gb_month: 0.1,
-            currency: "USD".to_owned(),
-        }
-    }
-
-    #[test]
-    fn images_of_an_account_that_is_not_asked_are_used_or_it_is_not_known() {
-        let image = ImageDetails {
-            digest: Digest::of(b"web"),
-            tags: vec!["2".parse().unwrap()],
-            kind: Kind::OciManifest,
+    fn image(name: &str, tags: &[&str], kind: Kind) -> ImageDetails {
+        ImageDetails {
+            digest: Digest::of(name.as_bytes()),
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+            kind,
             artifact_type: None,
             bytes: None,
             pushed: None,
             pulled: None,
-            status: crate::aws::ecr::Status::Active,
-            archived: None,
+            status: Status::Active,
             subject: None,
-        };
-        for (address, of_image, of_repository) in [
-            (format!("{URI}:2"), Use::Used, Use::Used),
-            (format!("{URI}@{}", Digest::of(b"web")), Use::Used, Use::Used),
-            (format!("{URI}:3"), Use::Unknown, Use::Used),
-            ("docker.io/library/web:2".to_owned(), Use::Unknown, Use::Unknown),
-        ] {
-            let in_use = of_another_account(&address);
-            assert_eq!(in_use.of_image(URI, &image).r#use, of_image, "{address}");
-            assert_eq!(in_use.of_repository(URI).r#use, of_repository, "{address}");
         }
+    }
+
+    #[test]
+    fn an_index_and_its_parts_run_together() {
+        let all = [
+            image("index", &["2"], Kind::OciIndex),
+            image("part", &[], Kind::OciManifest),
+            image("other", &["1"], Kind::OciManifest),
+        ];
+        let parts: BTreeMap<Digest, Vec<Digest>> = [(all[0].digest.clone(), vec![all[1].digest.clone()])].into();
+        let uses = |in_use: &InUse, parts: &BTreeMap<Digest, Vec<Digest>>| {
+            let users = in_use.with_parts(URI, &all, parts);
+            all.each_ref().map(|image| users[&image.digest].r#use)
+        };
+        let of_index = in_use(&[("service", "2", None)], true);
+        assert_eq!(uses(&of_index, &parts), [Use::Used, Use::Used, Use::Unused]);
+        let of_part = in_use(&[("task", "2", Some(&all[1].digest))], true);
+        assert_eq!(uses(&of_part, &parts), [Use::Used, Use::Used, Use::Unused]);
+        // What it consists of could not be read.
+        assert_eq!(
+            uses(&of_index, &BTreeMap::new()),
+            [Use::Used, Use::Unknown, Use::Unknown]
+        );
+        // Not everybody could be asked.
+        let unknown = in_use(&[], false);
+        assert_eq!(uses(&unknown, &parts), [Use::Unknown; 3]);
+    }
+
+    #[test]
+    fn a_tag_is_used_by_those_who_name_it() {
+        let web = image("web", &["1", "latest"], Kind::OciManifest);
+        let in_use = in_use(&[("function", "1", Some(&web.digest))], true);
+        let users = in_use.with_parts(URI, std::slice::from_ref(&web), &BTreeMap::new());
+        let of_tag = |tag: &str| in_use.of_tag(URI, &tag.parse().unwrap(), &users[&web.digest]).r#use;
+        assert_eq!((of_tag("1"), of_tag("latest")), (Use::Used, Use::Unused));
     }
 }

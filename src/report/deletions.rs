@@ -18,7 +18,7 @@ pub struct Deletions {
     pub dry_run: bool,
     /// In the order in which they were named.
     pub images: Vec<OneDeletion>,
-    /// Who was asked what runs; none where nothing that was named is there.
+    /// Who was asked what runs; none where no repository that was named is there.
     pub who_runs_what: Option<WhoWasAsked>,
 }
 

@@ -26,6 +26,14 @@ impl Users {
         }
     }
 
+    /// Nobody was asked yet.
+    pub fn unknown() -> Self {
+        Self {
+            r#use: Use::Unknown,
+            by: Vec::new(),
+        }
+    }
+
     /// Those of several together.
     pub fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut together = Self::none();
@@ -114,7 +122,7 @@ impl WhoWasAsked {
     pub fn in_words(&self) -> String {
         let words = |runner: &Runner| match runner {
             Runner::Lambda => "functions of Lambda",
-            Runner::Ecs => "services of ECS",
+            Runner::Ecs => "services and tasks of ECS",
         };
         let asked: Vec<&str> = self.runners.iter().map(words).collect();
         let all = [Runner::Lambda, Runner::Ecs];
@@ -126,7 +134,10 @@ impl WhoWasAsked {
         format!(
             "asked who uses it: {} in {} of {}; not seen: {}",
             asked.join(" and "),
-            self.regions.join(", "),
+            match self.regions.len() {
+                0..=3 => self.regions.join(", "),
+                many => format!("{many} regions"),
+            },
             match self.accounts.is_empty() {
                 true => "no account".to_owned(),
                 false => self.accounts.join(", "),

@@ -103,6 +103,17 @@ enum Runs<'a> {
 }
 
 impl<'a> UsersOf<'a> {
+    /// All of them, once each.
+    pub fn everybody(&self) -> Vec<&'a str> {
+        let mut all: Vec<&str> = Vec::new();
+        for user in &self.all {
+            if !all.contains(&user.by) {
+                all.push(user.by);
+            }
+        }
+        all
+    }
+
     /// Those who run this image, once each: by the digest that runs where it is known, else by the tag.
     pub fn of_image(&self, digest: &str, tags: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<&'a str> {
         let tags: Vec<_> = tags.into_iter().collect();

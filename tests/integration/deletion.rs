@@ -118,7 +118,9 @@ async fn by_its_digest_an_image_goes_with_all_its_tags() {
     );
     assert!(text.contains("; nobody was seen to use it\n"), "{text}");
     assert!(
-        text.contains("asked who uses it: functions of Lambda in eu-central-1 of 123456789012"),
+        text.contains(
+            "asked who uses it: functions of Lambda and services and tasks of ECS in eu-central-1 of 123456789012"
+        ),
         "{text}"
     );
     // By a tag as well it is the same one.

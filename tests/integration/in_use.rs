@@ -226,8 +226,8 @@ async fn a_repository_that_is_in_use_goes_only_by_force_and_shows_who_uses_it() 
     assert!(text.contains(&format!("; used by {CHECKOUT}\n")), "{text}");
     assert!(
         text.ends_with(
-            "asked who uses it: functions of Lambda in eu-central-1 of 123456789012; not seen: services of ECS (usage.include), EKS, App Runner, \
-             Batch, SageMaker and other accounts\n"
+            "asked who uses it: functions of Lambda and services and tasks of ECS in eu-central-1, us-east-1 of 123456789012; not seen: EKS, App \
+             Runner, Batch, SageMaker and other accounts\n"
         ),
         "{text}"
     );

@@ -354,7 +354,8 @@ async fn at_a_terminal_it_shows_what_goes_and_asks() {
         assert_eq!(code, Some(1), "{said}");
         assert!(
             said.contains("a/full\n  1 image, ")
-                && said.contains("asked who uses it: functions of Lambda in eu-central-1"),
+                && said
+                    .contains("asked who uses it: functions of Lambda and services and tasks of ECS in eu-central-1"),
             "{said}"
         );
         assert!(

@@ -1,16 +1,16 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::going::{Going, deleted};
 use crate::aws::ecr::{Ecr, ImageDetails, ImageId, RepositoryDetails, Status};
 use crate::commands::ask::{Consent, declined};
-use crate::commands::in_use::InUse;
+use crate::commands::in_use::{InUse, Whom};
 use crate::commands::watch::Watch;
 use crate::commands::which::{named, names_here, repository};
 use crate::commands::{CommandError, Context, ExitCode};
 use crate::image::Digest;
 use crate::mapping::Only;
-use crate::report::{DeletionOutcome, Deletions, Failure, GoesWithIt, OneDeletion, SCHEMA_VERSION, WhoWasAsked};
+use crate::report::{DeletionOutcome, Deletions, Failure, GoesWithIt, OneDeletion, SCHEMA_VERSION, Users, WhoWasAsked};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
@@ -85,7 +85,7 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
 }
 
 /// What is to go, or how it has ended already.
-type Looked = Result<Going, OneDeletion>;
+type Looked = Result<Going, Box<OneDeletion>>;
 
 async fn look_ask_and_delete(
     options: &Options,
@@ -106,7 +106,7 @@ async fn look_ask_and_delete(
             .into_iter()
             .map(|one| match one {
                 Ok(going) => going.ended(going.outcome(), None),
-                Err(ended) => ended,
+                Err(ended) => *ended,
             })
             .collect(),
         false => deleted(found, &ecr, &watch.stop).await,
@@ -136,33 +136,49 @@ async fn look(
             None => by_repository.push((name, vec![&meant.id])),
         }
     }
+    let mut failures: Vec<Failure> = Vec::new();
+    let is_meant = |one: &&RepositoryDetails| by_repository.iter().any(|(name, _)| name.repository == one.name);
+    let in_use = match all.iter().find(is_meant) {
+        Some(one) => Some(InUse::ask(settings, ecr, one, Whom::Everybody, stop).await),
+        None => None,
+    };
     let mut found: Vec<Looked> = Vec::new();
     for (name, ids) in by_repository {
-        found.extend(look_at(&name, &ids, &all, options, ecr).await);
+        let looked = look_at(&name, &ids, &all, options, ecr).await;
+        found.extend(match (&looked.images, &in_use) {
+            (Some((details, images)), Some(in_use)) => {
+                let (users, failure) = in_use.of_images(details, images, ecr).await;
+                failures.extend(failure);
+                let judged = looked
+                    .found
+                    .into_iter()
+                    .map(|one| judge(one?, in_use, &users, options, settings));
+                judged.collect()
+            }
+            _ => looked.found,
+        });
     }
-    let uris: BTreeSet<String> = found.iter().flatten().map(|one| one.uri.clone()).collect();
-    if uris.is_empty() {
-        return Ok((found, None));
-    }
-    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
-    let in_use = InUse::ask(settings, ecr, &uris, stop).await;
-    let judged = found
-        .into_iter()
-        .map(|one| judge(one?, &in_use, options, settings))
-        .collect();
-    Ok((judged, Some(in_use.who_was_asked(&uris))))
+    let who_runs_what = in_use.map(|in_use| {
+        let mut asked = in_use.who_was_asked();
+        asked.failures.extend(failures);
+        asked
+    });
+    Ok((found, who_runs_what))
 }
 
-async fn look_at(
-    only: &Only,
-    ids: &[&ImageId],
-    all: &[RepositoryDetails],
-    options: &Options,
-    ecr: &Ecr,
-) -> Vec<Looked> {
-    let each = |failure: Option<&Failure>| -> Vec<Looked> {
+/// A repository that was looked at, with all its images where these could be listed.
+struct LookedAt {
+    found: Vec<Looked>,
+    images: Option<(RepositoryDetails, Vec<ImageDetails>)>,
+}
+
+async fn look_at(only: &Only, ids: &[&ImageId], all: &[RepositoryDetails], options: &Options, ecr: &Ecr) -> LookedAt {
+    let each = |failure: Option<&Failure>| {
         let ended = |id: &&ImageId| Err(not_there(&only.repository, id, failure.cloned()));
-        ids.iter().map(ended).collect()
+        LookedAt {
+            found: ids.iter().map(ended).collect(),
+            images: None,
+        }
     };
     let mut meant = named(std::slice::from_ref(only), all.to_vec());
     let Some(details) = meant.repositories.pop() else {
@@ -190,7 +206,10 @@ async fn look_at(
         }
     }
     tell_what_stays(&mut found, &images, ecr).await;
-    found
+    LookedAt {
+        found,
+        images: Some((details, images)),
+    }
 }
 
 /// What an index consists of stays, unless it goes by itself.
@@ -213,8 +232,8 @@ fn is_named(image: &ImageDetails, id: &ImageId) -> bool {
     }
 }
 
-fn not_there(repository: &str, id: &ImageId, failure: Option<Failure>) -> OneDeletion {
-    OneDeletion {
+fn not_there(repository: &str, id: &ImageId, failure: Option<Failure>) -> Box<OneDeletion> {
+    Box::new(OneDeletion {
         repository: repository.to_owned(),
         named: vec![name(id)],
         outcome: match failure {
@@ -227,7 +246,7 @@ fn not_there(repository: &str, id: &ImageId, failure: Option<Failure>) -> OneDel
         image: None,
         leaves: Some(Vec::new()),
         failure,
-    }
+    })
 }
 
 pub(super) fn name(id: &ImageId) -> String {
@@ -255,13 +274,19 @@ fn absent(repository: &str, id: &ImageId) -> Failure {
 }
 
 /// With those who use it. What somebody uses, or may use, and what the settings protect goes only by force.
-fn judge(mut going: Going, in_use: &InUse, options: &Options, settings: &Settings) -> Looked {
-    going.judge(in_use);
+fn judge(
+    mut going: Going,
+    in_use: &InUse,
+    users: &BTreeMap<Digest, Users>,
+    options: &Options,
+    settings: &Settings,
+) -> Looked {
+    going.judge(in_use, users);
     let protected = || going.protected(&settings.prune.protected);
     let refusal = going.users.refusal().or_else(protected);
     match refusal.filter(|_| !options.force) {
         None => Ok(going),
-        Some(refusal) => Err(going.ended(DeletionOutcome::Refused, Some(refusal))),
+        Some(refusal) => Err(Box::new(going.ended(DeletionOutcome::Refused, Some(refusal)))),
     }
 }
 

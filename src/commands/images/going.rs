@@ -1,5 +1,7 @@
 //! Images and tags on their way out of a repository.
 
+use std::collections::BTreeMap;
+
 use super::delete::name;
 use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, ImageDetails, ImageId, NotDeleted, RepositoryDetails};
@@ -31,7 +33,7 @@ impl Going {
             uri: repository.uri.clone(),
             image: image.clone(),
             ids: vec![id.clone()],
-            users: Users::none(),
+            users: Users::unknown(),
             leaves: Some(Vec::new()),
         }
     }
@@ -65,13 +67,16 @@ impl Going {
         }
     }
 
-    /// Finds out who uses what goes.
-    pub(super) fn judge(&mut self, in_use: &InUse) {
+    /// Finds out who uses what goes, where these are who run which images of its repository.
+    pub(super) fn judge(&mut self, in_use: &InUse, users: &BTreeMap<Digest, Users>) {
+        let Some(own) = users.get(&self.image.digest) else {
+            return;
+        };
         self.users = match self.goes() {
-            GoesWithIt::Image => in_use.of_image(&self.uri, &self.image),
+            GoesWithIt::Image => own.clone(),
             GoesWithIt::Tags => {
                 let (tags, _) = self.tags();
-                let users = tags.iter().map(|tag| in_use.of_tag(&self.uri, &self.image, tag));
+                let users = tags.iter().map(|tag| in_use.of_tag(&self.uri, tag, own));
                 Users::of_all(&users.collect::<Vec<_>>())
             }
         };
@@ -168,7 +173,7 @@ impl Going {
 }
 
 /// Deletes what is to go, repository by repository.
-pub(super) async fn deleted(found: Vec<Result<Going, OneDeletion>>, ecr: &Ecr, stop: &Stop) -> Vec<OneDeletion> {
+pub(super) async fn deleted(found: Vec<Result<Going, Box<OneDeletion>>>, ecr: &Ecr, stop: &Stop) -> Vec<OneDeletion> {
     let mut repositories: Vec<&str> = Vec::new();
     for one in found.iter().flatten() {
         if !repositories.contains(&one.repository.as_str()) {
@@ -188,7 +193,8 @@ pub(super) async fn deleted(found: Vec<Result<Going, OneDeletion>>, ecr: &Ecr, s
     }
     let all = found.into_iter().zip(ended);
     all.map(|(found, ended)| match (ended, found) {
-        (Some(ended), _) | (None, Err(ended)) => ended,
+        (Some(ended), _) => ended,
+        (None, Err(ended)) => *ended,
         (None, Ok(going)) => going.ended(DeletionOutcome::Failed, Some(Failure::stopped("deleting images"))),
     })
     .collect()
@@ -209,7 +215,8 @@ async fn of_one_repository(
         Some(Err(error)) => return each(&Failure::from(&error)),
         Some(Ok(now)) => now,
     };
-    let (mut ended, mut rest): (Vec<(usize, OneDeletion)>, Vec<(usize, &Going)>) = (Vec::new(), Vec::new());
+    let mut ended: Vec<(usize, OneDeletion)> = Vec::new();
+    let mut rest: Vec<(usize, &Going)> = Vec::new();
     for &(at, one) in going {
         match now.iter().find(|image| image.digest == one.image.digest) {
             // Somebody else was quicker.

@@ -15,7 +15,7 @@ use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
 use crate::report::{Failure, Pruned, PrunedRepository};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{Contents, WhoRuns};
+use crate::usage::{Contents, Runner, WhoRuns};
 
 /// How long an answer of who runs what is good for.
 const FRESH: Duration = Duration::from_mins(1);
@@ -191,6 +191,7 @@ impl<'a> Ground<'a> {
     /// Functions, services and tasks, whatever `usage.include` says, and the registry's own region in any case.
     fn whom(&self) -> CensusOptions {
         let mut asked = self.settings.census.clone();
+        asked.include = vec![Runner::Lambda, Runner::Ecs];
         if let Some(regions) = &mut asked.regions
             && !regions.iter().any(|region| region == self.ecr.region())
         {

@@ -3,7 +3,7 @@ use std::io::{self, Write};
 use crate::aws::Trouble;
 use crate::aws::ecr::{Contents, Ecr, ImageDetails, RepositoryDetails};
 use crate::commands::ask::{Consent, declined};
-use crate::commands::in_use::InUse;
+use crate::commands::in_use::{InUse, Whom};
 use crate::commands::watch::Watch;
 use crate::commands::which::{named, names_here, repository};
 use crate::commands::{CommandError, Context, ExitCode};
@@ -77,7 +77,7 @@ async fn look_ask_and_delete(
     let mut done = Vec::new();
     for one in found {
         done.push(match (one, options.dry_run, watch.stop.soft.is_cancelled()) {
-            (Err(ended), ..) => ended,
+            (Err(ended), ..) => *ended,
             (Ok(one), true, _) => one.ended(RepositoryOutcome::Deleted, None),
             (Ok(one), false, true) => one.ended(
                 RepositoryOutcome::Failed,
@@ -95,7 +95,7 @@ async fn look_ask_and_delete(
 }
 
 /// What is to go, or how it has ended already.
-type Looked = Result<Doomed, OneRepository>;
+type Looked = Result<Doomed, Box<OneRepository>>;
 
 /// Each that is named, once, and who was asked who uses it.
 async fn look(
@@ -116,24 +116,25 @@ async fn look(
         }
     }
     // What has no images nobody runs.
-    let full = found.iter().flatten().filter(|one| !one.images.is_empty());
-    let uris: Vec<String> = full.map(|one| one.uri.clone()).collect();
-    if uris.is_empty() {
+    let full = found.iter().flatten().find(|one| !one.images.is_empty());
+    let full = full.and_then(|full| all.iter().find(|one| one.name == full.name));
+    let Some(full) = full else {
         return Ok((found, None));
-    }
-    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
-    let in_use = InUse::ask(settings, ecr, &uris, stop).await;
+    };
+    let in_use = InUse::ask(settings, ecr, full, Whom::Everybody, stop).await;
     let judged = found.into_iter().map(|one| one?.judged(&in_use, options.force));
-    Ok((judged.collect(), Some(in_use.who_was_asked(&uris))))
+    Ok((judged.collect(), Some(in_use.who_was_asked())))
 }
 
 async fn look_at(only: Only, all: &[RepositoryDetails], options: &Options, ecr: &Ecr) -> Looked {
-    let ended = |outcome, failure| OneRepository {
-        repository: only.repository.clone(),
-        outcome,
-        like: None,
-        goes: None,
-        failure,
+    let ended = |outcome, failure| {
+        Box::new(OneRepository {
+            repository: only.repository.clone(),
+            outcome,
+            like: None,
+            goes: None,
+            failure,
+        })
     };
     let mut meant = named(std::slice::from_ref(&only), all.to_vec());
     let Some(details) = meant.repositories.pop() else {
@@ -199,7 +200,9 @@ impl Doomed {
         };
         match by_force {
             true => Ok(one),
-            false => Err(one.ended(RepositoryOutcome::Refused, Some(has_images(&users)))),
+            false => Err(Box::new(
+                one.ended(RepositoryOutcome::Refused, Some(has_images(&users))),
+            )),
         }
     }
 
