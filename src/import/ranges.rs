@@ -60,12 +60,11 @@ pub(super) struct Range {
 }
 
 /// What is not quite the same for ranges with a bound such as `>= 1.2-rc1`.
-const FROM_RELEASES: &str = "brought over from release to release: what has the numbers of a bound with a suffix, such as 1.2-rc1, comes not at \
+const FROM_RELEASES: &str = "the range goes from release to release here: what has the numbers of a bound with a suffix, such as 1.2-rc1, comes not at \
 all, and a tag of one number, such as 3, counts as no version; name them in include_tags";
 
 /// What is not quite the same for all others.
-const NO_SINGLE_NUMBERS: &str =
-    "brought over, but a tag of one number, such as 3, counts as no version; name it in include_tags";
+const NO_SINGLE_NUMBERS: &str = "a tag of one number, such as 3, counts as no version here; name it in include_tags";
 
 /// A suffix that is one everywhere: what ends with `-` has none for regclient.
 const ANY_SUFFIX: &str = r".*\w";
