@@ -247,7 +247,10 @@ impl Condition {
                 let fixed = own.segments().len() - 1;
                 let is_same = (0..fixed).all(|at| version.segment(at) == own.segment(at));
                 let is_release_of_another = !own.suffix().is_empty() && suffix.is_empty();
-                self.may_compare(version, suffix) && !is_release_of_another && ordering().is_ge() && is_same
+                // 1.2.3 is not exact enough for ~> 1.2.3.0, as in go-version, which takes up to three numbers for three.
+                let exactness = |of: &Version| of.segments().len().max(3);
+                let is_exact = exactness(version) >= exactness(own);
+                self.may_compare(version, suffix) && !is_release_of_another && ordering().is_ge() && is_same && is_exact
             }
         }
     }
@@ -312,6 +315,10 @@ mod tests {
             ("~> 1.0.4", "1.1", false),
             ("~> 1", "1.7", true),
             ("~> 1", "2", true),
+            // What go-version 1.9.0 answers.
+            ("~> 0.1.10.0", "0.1.10", false),
+            ("~> 0.1.10.0", "0.1.10.0", true),
+            ("~> 0.1.0", "0.1", true),
             (">= 1.2", "1.3-rc1", false),
             (">= 1.3-rc1", "1.3-rc2", true),
             (">= 1.3-rc1", "1.3", true),
