@@ -145,6 +145,6 @@ pub enum SurveyError {
     #[error(transparent)]
     Tag(#[from] TagMistake),
     /// Two say what its upstream is, and not the same.
-    #[error("{} brings {} there, and {} {}", .0[0].0, .0[0].1, .0[1].0, .0[1].1)]
+    #[error("{} would come by {}, and {} by {}", .0[0].1, .0[0].0, .0[1].1, .0[1].0)]
     TwoUpstreams([(String, Repository); 2]),
 }

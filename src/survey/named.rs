@@ -242,7 +242,7 @@ impl Survey {
                 .find(|(tag, _)| only.tag.as_ref() == Some(tag));
             if let Some((tag, why)) = passed_over {
                 let why: Vec<String> = why.iter().map(ToString::to_string).collect();
-                let why = format!("{} passes it over: {}", named.from, why.join("; "));
+                let why = format!("passed over by {}: {}", named.from, why.join("; "));
                 own.passed_over.entry(tag.clone()).or_default().push(why);
             }
         }
@@ -254,7 +254,7 @@ impl Survey {
         let own = scope.has_keyword(name) && (scope.keyword.is_some() || chosen.is_none());
         let found = own.then(|| scope.naming.upstream_of(name));
         let of_name = found.as_ref().and_then(|found| found.as_ref().ok()).cloned();
-        let of_name = of_name.map(|found| ("discovery, by its name,".to_owned(), found));
+        let of_name = of_name.map(|found| ("its name (discovery)".to_owned(), found));
         if let Some(chosen) = chosen {
             let other = chosen.conflict.clone().or(of_name);
             if let Some(other) = other.filter(|(_, upstream)| *upstream != chosen.upstream) {

@@ -188,7 +188,7 @@ async fn an_entry_that_comes_to_nothing_leaves_the_others_alone() {
         (
             "",
             "base/image/app",
-            "and discovery, by its name, docker.io/library/app",
+            "and docker.io/library/app by its name (discovery)",
         ),
         (
             "images.1 of settings.yaml, for ",
@@ -293,8 +293,8 @@ async fn a_repository_names_its_upstream_and_rules_in_its_resource_tags() {
     let told = ran.json()["failures"].clone();
     let told: Vec<String> = told.as_array().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2, "{told:#?}");
-    let two = "the tags ecr_sync_… of base/image/app brings quay.io/other/app there, and discovery, by its name, \
-               docker.io/library/app";
+    let two = "quay.io/other/app would come by the tags ecr_sync_… of base/image/app, and docker.io/library/app by its name \
+               (discovery)";
     assert!(told[0].contains(two), "{}", told[0]);
     let told_of_tags = world
         .keeper(&["explain", "mirror/team/tool:1.1"])
@@ -353,7 +353,7 @@ async fn explain_tells_which_entry_names_a_tag_and_why_it_passes_one_over() {
         .ran()
         .await
         .code_is(1);
-    let why = "images.1 of settings.yaml passes it over: the constraint does not hold for it: ~> 1.1";
+    let why = "passed over by images.1 of settings.yaml: the constraint does not hold for it: ~> 1.1";
     assert!(ran.stderr.contains(why), "{}", ran.stderr);
     let ran = world
         .keeper(&["explain", "mirror/team/tool:9.9"])
