@@ -232,8 +232,9 @@ mod tests {
             bytes: None,
             pushed: None,
             pulled: None,
-            status: Status::Active,
+            archived: None,
             subject: None,
+            status: Status::Active,
         }
     }
 
