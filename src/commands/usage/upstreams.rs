@@ -226,3 +226,38 @@ fn failed(service: Service, upstream: Option<&ImageRef>, kind: FailureKind, fail
         hint: failure.hint.map(Into::into),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Given, Written};
+
+    #[test]
+    fn an_image_follows_the_entry_of_its_registry_and_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let yaml = format!(
+            "ecr: 123456789012.dkr.ecr.eu-central-1.amazonaws.com\nimages:\n  - {{upstream: ours, repository: app}}\n  - upstream: theirs\n    \
+             repository: app\n    targets: [{{registry: 210987654321.dkr.ecr.eu-central-1.amazonaws.com}}]\n  - {{upstream: named, repository: pinned, \
+             digests: {{'1': '{digest}'}}}}\n  - {{upstream: alone, repository: alone}}\n"
+        );
+        let settings = Settings::of(Some(&Written::to_be(&yaml)), &Given::default()).unwrap();
+        let follows = |account: &str, name: &str, tag: &str| {
+            let target = Repository {
+                host: format!("{account}.dkr.ecr.eu-central-1.amazonaws.com").as_str().into(),
+                path: name.into(),
+            };
+            let (upstream, _) = followed(&target, &tag.parse().unwrap(), &settings)?;
+            Some(upstream.to_string())
+        };
+        let (own, other, third) = ("123456789012", "210987654321", "333333333333");
+        assert_eq!(follows(own, "app", "1").unwrap(), "docker.io/library/ours:1");
+        assert_eq!(follows(other, "app", "1").unwrap(), "docker.io/library/theirs:1");
+        // Either might be meant.
+        assert_eq!(follows(third, "app", "1"), None);
+        assert_eq!(follows(third, "alone", "1").unwrap(), "docker.io/library/alone:1");
+        let named = format!("docker.io/library/named@{digest}");
+        assert_eq!(follows(own, "pinned", "1").unwrap(), named);
+        // An entry that names digests alone is about their tags alone.
+        assert_eq!(follows(own, "pinned", "2"), None);
+    }
+}
