@@ -146,14 +146,42 @@ fn newest(own: &Repository, keep: usize) -> Vec<Digest> {
     top.iter().rev().take(keep).map(|image| image.digest.clone()).collect()
 }
 
+/// What belongs together stays together, and goes in order.
+fn belongs_together(own: &Repository, shield: &Shield, plan: &Plan) -> Result<(), TestCaseError> {
+    let goes = places(plan);
+    let kept: BTreeSet<&Digest> = plan.kept.iter().map(|one| &one.image.digest).collect();
+    for image in &own.images {
+        let own_place = goes.get(&image.digest);
+        let manifest = own
+            .contents
+            .get(image.digest.as_str())
+            .filter(|_| image.kind.is_index());
+        for part in manifest.iter().flat_map(|manifest| &manifest.parts) {
+            let part: Digest = part.parse().unwrap();
+            if let Some(place) = goes.get(&part) {
+                prop_assert!(own_place.is_some_and(|own| own < place), "a part goes before its index");
+            }
+            let is_run = shield.who.runs.iter().any(|run| run.address.ends_with(part.as_str()));
+            prop_assert!(!is_run || own_place.is_none(), "an index goes of which a part runs");
+        }
+        let subject = image.subject.as_ref().filter(|subject| kept.contains(subject));
+        prop_assert!(
+            subject.is_none() || own_place.is_none(),
+            "a signature goes before what it signs"
+        );
+    }
+    Ok(())
+}
+
+/// Where in its order each image goes.
+fn places(plan: &Plan) -> BTreeMap<&Digest, usize> {
+    let digests = plan.goes.iter().map(|one| &one.image.digest);
+    digests.enumerate().map(|(at, digest)| (digest, at)).collect()
+}
+
 fn check(own: &Repository, shield: &Shield, rules: &Rules) -> Result<Plan, TestCaseError> {
     let plan = plan(own, rules, &shield.protection(), now());
-    let goes: BTreeMap<&Digest, usize> = plan
-        .goes
-        .iter()
-        .enumerate()
-        .map(|(at, one)| (&one.image.digest, at))
-        .collect();
+    let goes = places(&plan);
     let kept: BTreeSet<&Digest> = plan.kept.iter().map(|one| &one.image.digest).collect();
     prop_assert_eq!(goes.len() + kept.len(), own.images.len());
     prop_assert_eq!(plan.goes.len() + plan.kept.len(), own.images.len());
@@ -177,27 +205,7 @@ fn check(own: &Repository, shield: &Shield, rules: &Rules) -> Result<Plan, TestC
         prop_assert!(!run && !protected && !young, "{:?} goes", image);
         prop_assert!(rules.archived || image.status != Status::Archived);
     }
-    // What belongs together stays together, and goes in order.
-    for image in &own.images {
-        let own_place = goes.get(&image.digest);
-        let manifest = own
-            .contents
-            .get(image.digest.as_str())
-            .filter(|_| image.kind.is_index());
-        for part in manifest.iter().flat_map(|manifest| &manifest.parts) {
-            let part: Digest = part.parse().unwrap();
-            if let Some(place) = goes.get(&part) {
-                prop_assert!(own_place.is_some_and(|own| own < place), "a part goes before its index");
-            }
-            let is_run = shield.who.runs.iter().any(|run| run.address.ends_with(part.as_str()));
-            prop_assert!(!is_run || own_place.is_none(), "an index goes of which a part runs");
-        }
-        let subject = image.subject.as_ref().filter(|subject| kept.contains(subject));
-        prop_assert!(
-            subject.is_none() || own_place.is_none(),
-            "a signature goes before what it signs"
-        );
-    }
+    belongs_together(own, shield, &plan)?;
     let batches = plan.batches();
     prop_assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), plan.goes.len());
     for batch in batches {

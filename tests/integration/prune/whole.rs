@@ -1,67 +1,85 @@
 //! A repository with some of everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Shelf, days_ago, digests, ended, json_of, prune, reason, world};
+use crate::support::World;
+
+/// What stays where the newest four do: by the words of `fill`.
+const STAYS: [&str; 19] = [
+    "new index",
+    "v280",
+    "v279",
+    "v278",
+    "shared",
+    "new arm64",
+    "signature of new",
+    "just pushed",
+    "v2",
+    "v4",
+    "v5",
+    "v6",
+    "running part",
+    "index of running",
+    "v10",
+    "v11",
+    "v12",
+    "v13",
+    "v15",
+];
+
+/// 280 versions, the last pushed a day ago, and some of everything: digests by a word each.
+fn fill(world: &World, shelf: &Shelf<'_>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for number in 1..=280 {
+        let tag = format!("v{number}");
+        let digest = shelf.image(&tag, Some(&tag), 281 - number);
+        all.insert(tag, digest);
+    }
+    for word in ["old amd64", "shared", "new arm64", "running part"] {
+        all.insert(word.to_owned(), shelf.image(word, None, 300));
+    }
+    let old_index = shelf.index("m1", &[&all["old amd64"], &all["shared"]], 299);
+    let new_index = shelf.index("m2", &[&all["shared"], &all["new arm64"]], 0);
+    let index_of_running = shelf.index("m0", &[&all["running part"]], 299);
+    let of_old = shelf.signature("signature of old", &all["v1"], 1);
+    let of_new = shelf.signature("signature of new", &all["v280"], 300);
+    let loose = shelf.image("loose", None, 40);
+    let just_pushed = shelf.image("just pushed", None, 0);
+    shelf.ecr.archive(shelf.name, &all["v2"]).unwrap();
+    shelf.function("resolved", "v3", &all["v4"]);
+    shelf.function("of-a-part", "m0", &all["running part"]);
+    let web = [("app", &*shelf.address("v5")), ("agent", "grafana/agent:7")];
+    shelf.ecr.add_service("main", "web", &web);
+    shelf.ecr.add_task("main", &shelf.address("v7"), &all["v6"]);
+    let settings = format!(
+        "protect: ['v1[0-2]', 'shop/.*:v13', 'other/.*:v14', '{}']\n",
+        all["v15"]
+    );
+    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let more = [
+        ("old index", old_index),
+        ("new index", new_index),
+        ("index of running", index_of_running),
+        ("signature of old", of_old),
+        ("signature of new", of_new),
+        ("loose", loose),
+        ("just pushed", just_pushed),
+    ];
+    all.extend(more.map(|(word, digest)| (word.to_owned(), digest)));
+    all
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     let world = world().await;
     let shelf = Shelf::fixed(&world, "shop/api");
-    // 280 versions, the last pushed a day ago.
-    let versions: Vec<String> = (1..=280)
-        .map(|number| shelf.image(&format!("v{number}"), Some(&format!("v{number}")), 281 - number))
-        .collect();
-    let v = |number: usize| &versions[number - 1];
-    let [old_amd64, shared, new_arm64] = ["old amd64", "shared", "new arm64"].map(|word| shelf.image(word, None, 300));
-    let old_index = shelf.index("m1", &[&old_amd64, &shared], 299);
-    let new_index = shelf.index("m2", &[&shared, &new_arm64], 0);
-    let running_part = shelf.image("running part", None, 300);
-    let index_of_running = shelf.index("m0", &[&running_part], 299);
-    let signature_of_old = shelf.signature("signature of old", v(1), 1);
-    let signature_of_new = shelf.signature("signature of new", v(280), 300);
-    let (loose, just_pushed) = (shelf.image("loose", None, 40), shelf.image("just pushed", None, 0));
-    shelf.ecr.archive(shelf.name, v(2)).unwrap();
-    shelf.function("resolved", "v3", v(4));
-    shelf.function("of-a-part", "m0", &running_part);
-    shelf.ecr.add_service(
-        "main",
-        "web",
-        &[("app", &shelf.address("v5")), ("agent", "grafana/agent:7")],
-    );
-    shelf.ecr.add_task("main", &shelf.address("v7"), v(6));
-    let settings = format!("protect: ['v1[0-2]', 'shop/.*:v13', 'other/.*:v14', '{}']\n", v(15));
-    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
-
-    let stays: BTreeSet<String> = [
-        // The newest four that have a tag: the index, and v280 to v278.
-        &new_index,
-        v(280),
-        v(279),
-        v(278),
-        &shared,
-        &new_arm64,
-        &signature_of_new,
-        &just_pushed,
-        v(2),
-        v(4),
-        v(5),
-        v(6),
-        &running_part,
-        &index_of_running,
-        v(10),
-        v(11),
-        v(12),
-        v(13),
-        v(15),
-    ]
-    .into_iter()
-    .cloned()
-    .collect();
+    let all = fill(&world, &shelf);
+    let stays: BTreeSet<String> = STAYS.iter().map(|word| all[*word].clone()).collect();
     let before = shelf.there();
     assert_eq!(before.len(), 280 + 11);
     let goes: BTreeSet<String> = before.difference(&stays).cloned().collect();
@@ -73,44 +91,38 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
         (before, 0),
         "a plan changes nothing"
     );
-    for (digest, why) in [
-        (v(280), "newest"),
-        (&shared, "part-of"),
-        (&signature_of_new, "refers-to"),
-        (&just_pushed, "just-pushed"),
-        (v(2), "archived"),
-        (v(4), "in-use"),
-        (v(5), "in-use"),
-        (v(6), "in-use"),
-        (&running_part, "in-use"),
-        (&index_of_running, "part-in-use"),
-        (v(13), "protected"),
-        (&old_index, "rules"),
-        (&old_amd64, "part-of"),
-        (&signature_of_old, "refers-to"),
-        (&loose, "rules"),
+    for (word, why) in [
+        ("v280", "newest"),
+        ("shared", "part-of"),
+        ("signature of new", "refers-to"),
+        ("just pushed", "just-pushed"),
+        ("v2", "archived"),
+        ("v4", "in-use"),
+        ("v5", "in-use"),
+        ("v6", "in-use"),
+        ("running part", "in-use"),
+        ("index of running", "part-in-use"),
+        ("v13", "protected"),
+        ("old index", "rules"),
+        ("old amd64", "part-of"),
+        ("signature of old", "refers-to"),
+        ("loose", "rules"),
     ] {
-        assert_eq!(reason(&plan, digest), why);
+        assert_eq!(reason(&plan, &all[word]), why, "{word}");
     }
-    let ran = json_of(&world, &["shop/api", "--keep", "4", "--apply", "--yes"])
-        .await
-        .well();
+    let apply = ["shop/api", "--keep", "4", "--apply", "--yes"];
+    let ran = json_of(&world, &apply).await.well();
     // It was shown before.
-    assert!(
-        ran.stderr.contains(" of 291 images go") && ran.stderr.contains("in use by arn:aws:ecs:"),
-        "{}",
-        ran.stderr
-    );
+    let is_shown = ran.stderr.contains(" of 291 images go") && ran.stderr.contains("in use by arn:aws:ecs:");
+    assert!(is_shown, "{}", ran.stderr);
     assert_eq!(ended(&ran.json(), "deleted"), goes);
     assert_eq!(shelf.there(), stays);
     let calls = shelf.deleted();
     assert!(calls.iter().all(|ids| ids.len() <= 100), "{calls:?}");
-    let call = |digest: &String| calls.iter().position(|ids| ids.contains(digest));
-    assert!(call(&old_index) < call(&old_amd64) && call(v(1)) < call(&signature_of_old));
+    let call = |word: &str| calls.iter().position(|ids| ids.contains(&all[word]));
+    assert!(call("old index") < call("old amd64") && call("v1") < call("signature of old"));
     // Once is enough.
-    let again = json_of(&world, &["shop/api", "--keep", "4", "--apply", "--yes"])
-        .await
-        .well();
+    let again = json_of(&world, &apply).await.well();
     assert_eq!(digests(&again.json(), "goes"), BTreeSet::new());
     assert_eq!((shelf.there(), shelf.deleted().len()), (stays, calls.len()));
 }
