@@ -48,6 +48,8 @@ use crate::retry::{Retry, Timeouts};
 pub struct AwsOptions {
     /// Region code such as `eu-central-1`.
     pub region: Option<String>,
+    /// Where everything but ECR is, such as buckets; none where that is [`region`](Self::region) too.
+    pub home: Option<String>,
     /// Named profile of the AWS configuration files.
     pub profile: Option<Profile>,
     /// Where the API is asked, instead of AWS.

@@ -41,9 +41,10 @@ pub enum Written {
 }
 
 impl Bucket {
-    /// The bucket of this name, with the credentials and the region that `options` lead to.
+    /// The bucket of this name, with the credentials that `options` lead to and in their home region.
     pub async fn connect(options: &AwsOptions, name: &str) -> Result<Self, AwsError> {
         let there = AwsOptions {
+            region: options.home.clone().or_else(|| options.region.clone()),
             // That is of ECR; AWS's own variables (AWS_ENDPOINT_URL_S3) hold here.
             endpoint_url: None,
             ..options.clone()

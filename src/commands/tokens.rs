@@ -131,6 +131,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let aws = AwsOptions {
             region: Some("eu-central-1".to_owned()),
+            home: None,
             profile: None,
             endpoint_url: None,
             keys: None,

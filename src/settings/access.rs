@@ -172,6 +172,7 @@ impl Reader {
         let role_arn = self.parse("aws.role_arn", role);
         Some(AwsOptions {
             region,
+            home: None,
             profile,
             endpoint_url,
             keys,

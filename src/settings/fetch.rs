@@ -168,6 +168,7 @@ fn identity(places: Places) -> Result<AwsOptions, SettingsError> {
     match (reader.retry(), reader.timeouts()) {
         (Some(retry), Some(timeouts)) => Ok(AwsOptions {
             region,
+            home: None,
             profile,
             endpoint_url: None,
             keys: None,

@@ -12,7 +12,7 @@ use ecr_lab::{LabFunction, LabOptions, Referrers, S3};
 
 use crate::support::{Run, World};
 use crate::usage::{OWN, alone, days_ago, with_services};
-use policies::allowed;
+use policies::allowed_on;
 use seen::Seen;
 
 const BUCKET: &str = "team-state";
@@ -57,7 +57,7 @@ fn at(aws: &S3, run: Run) -> Run {
 /// All that was asked for is in one of these policies.
 #[track_caller]
 fn is_within(seen: &Seen, policies: &[&str]) {
-    let allowed: BTreeSet<String> = policies.iter().flat_map(|name| allowed(name)).collect();
+    let allowed: BTreeSet<String> = policies.iter().flat_map(|name| allowed_on(name)).collect();
     let missing: Vec<_> = seen.actions.difference(&allowed).collect();
     assert!(missing.is_empty(), "{policies:?} lack {missing:?}");
 }
@@ -66,7 +66,7 @@ fn is_within(seen: &Seen, policies: &[&str]) {
 #[track_caller]
 fn is_least(seen: &Seen, policy: &str, beside: &[&str]) {
     is_within(seen, &[&[policy], beside].concat());
-    let own = allowed(policy);
+    let own = allowed_on(policy);
     let unseen: Vec<_> = own.difference(&seen.actions).collect();
     assert!(
         unseen.is_empty(),

@@ -204,7 +204,8 @@ fn narrowed(run: &Run, settings: &mut Settings) -> Result<Vec<Only>, Refused> {
         {
             settings.registry = Some((*host).to_owned());
             settings.account = Some(account.to_owned());
-            settings.aws.region = Some(region.to_owned());
+            // Ledger, list and queue stay where the function is.
+            settings.aws.home = settings.aws.region.replace(region.to_owned());
         }
     }
     let repositories = run.repositories.iter().map(|one| Only {

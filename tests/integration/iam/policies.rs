@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::seen::on;
+
 /// Actions that AWS knows no resource for (Service Authorization Reference), and a network's, whose interfaces have no name beforehand.
 const OF_EVERYTHING: &[&str] = &[
     "ecr:GetAuthorizationToken",
@@ -58,6 +60,18 @@ fn actions(statement: &Value) -> impl Iterator<Item = &str> {
 pub fn allowed(name: &str) -> BTreeSet<String> {
     let policy = policy(name);
     statements(&policy).flat_map(actions).map(str::to_owned).collect()
+}
+
+/// The same, with what [`on`] says of it.
+pub fn allowed_on(name: &str) -> BTreeSet<String> {
+    let policy = policy(name);
+    let of = |statement: &Value| {
+        let resource = statement["Resource"].as_str().unwrap_or_default();
+        actions(statement)
+            .map(|action| on(action, resource))
+            .collect::<Vec<_>>()
+    };
+    statements(&policy).flat_map(of).collect()
 }
 
 /// Every `service:Action` that a text names.

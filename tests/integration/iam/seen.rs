@@ -6,6 +6,14 @@ use ecr_lab::{AwsCall, Logged, S3};
 
 use crate::support::World;
 
+/// An action, and that it is on dead letters, where it is: it is no right at the queue that they come from.
+pub fn on(action: &str, resource: &str) -> String {
+    match resource.ends_with("-dead") {
+        true => format!("{action} on dead letters"),
+        false => action.to_owned(),
+    }
+}
+
 /// Actions that AWS asks IAM about.
 pub struct Seen {
     pub actions: BTreeSet<String>,
@@ -86,5 +94,6 @@ fn action(call: &AwsCall) -> String {
         ("s3", "ListObjectsV2") => "ListBucket",
         (_, same) => same,
     };
-    format!("{}:{name}", call.service)
+    let queue = call.queue.as_deref().unwrap_or_default();
+    on(&format!("{}:{name}", call.service), queue)
 }

@@ -1,6 +1,6 @@
 //! A run that several share: by a queue of SQS, with claims and outcomes in S3; in shells, and as a function.
 
-use ecr_lab::{Act, Fault, Queues};
+use ecr_lab::{Act, ApiFault, Fault, Queues};
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,6 +44,32 @@ impl Shared {
         self.aws.send(&self.queues.url, "poison").await.unwrap();
     }
 
+    /// What one of the queue's messages says.
+    async fn task(&self) -> String {
+        let taken = self.aws.messages(&self.queues.url).await.unwrap();
+        for message in &taken {
+            self.aws.show(&self.queues.url, message).await.unwrap();
+        }
+        taken[0]["Body"].as_str().unwrap().to_owned()
+    }
+
+    /// A worker that cannot log in any more puts the message that it has back, as a new one.
+    async fn trouble_at_the_last_time(&self, task: &str) {
+        let once = self.aws.create_queue("once", 1).await.unwrap();
+        let run = self.work(&["run", "--queue", &once.url, "--log-level", "debug"]);
+        let mut running = run.started();
+        running.said("ReceiveMessage").await;
+        self.deny();
+        self.aws.send(&once.url, task).await.unwrap();
+        running.end().await.code_is(1);
+        self.world.lab.ecr().clear_api_faults();
+    }
+
+    fn deny(&self) {
+        let denied = ApiFault::exception("GetAuthorizationToken", "AccessDeniedException", "not authorized");
+        self.world.lab.ecr().api_fault(denied);
+    }
+
     async fn seen(&self) -> Seen {
         let seen = Seen::with(&self.world, &self.aws).await;
         // Without it S3 does not say that an object is not there (S3 API reference, GetObject).
@@ -64,12 +90,14 @@ async fn work_is_put_into_a_queue_done_and_reported() {
     // Nobody is at it: it looks whether there is anything left to wait for.
     shared.work(&["report", "--wait=3s"]).ran().await.code_is(1);
     is_least(&shared.seen().await, "work-report", &[]);
+    let task = shared.task().await;
     shared.with_trouble().await;
     shared.forget().await;
     let run = shared
         .work(&["run", "--until-empty"])
         .env("ECR_KEEPER_RETRY__TRIES", "1");
     run.ran().await.code_is(1);
+    shared.trouble_at_the_last_time(&task).await;
     is_least(&shared.seen().await, "work-run", &["sync-direct"]);
     shared.work(&["report", "--wait"]).ran().await.well();
 }
@@ -91,6 +119,12 @@ async fn work_is_done_by_a_function() {
         Some(1),
         "{answer}"
     );
+    // What cannot even be begun at the last time is put back as a new message.
+    shared.deny();
+    let mut last = event(&taken);
+    last["Records"][0]["attributes"]["ApproximateReceiveCount"] = "3".into();
+    let refused = api.invoke(&last, std::time::Duration::from_secs(60)).await;
+    assert!(refused.expect("an answer").answer.is_err());
     function.signal("TERM");
     function.end().await;
     // Lambda itself takes and removes messages, with the function's role (Lambda Developer Guide, "Configuring a queue to use with Lambda").

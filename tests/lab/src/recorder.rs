@@ -1,6 +1,8 @@
 //! What moto was asked by the programs that are tried, from moto's own recorder.
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::s3::{OWN_KEY, S3};
@@ -10,8 +12,12 @@ use crate::s3::{OWN_KEY, S3};
 pub struct AwsCall {
     /// `s3`, `sqs`, `ssm`, `secretsmanager`: as the signature's scope names it.
     pub service: String,
+    /// `eu-central-1`: from there too.
+    pub region: String,
     /// `GetObject`, `SendMessageBatch`, …; of S3 what no program here asks for is `METHOD PATH`.
     pub operation: String,
+    /// The name of the queue that it is about.
+    pub queue: Option<String>,
 }
 
 impl S3 {
@@ -65,16 +71,27 @@ impl AwsCall {
         if scope.next() == Some(OWN_KEY) {
             return Ok(None);
         }
-        let service = scope.nth(2).context("a scope without a service")?;
+        let region = scope.nth(1).context("a scope without a region")?;
+        let service = scope.next().context("a scope without a service")?;
         let operation = match header("X-Amz-Target").and_then(|target| target.split_once('.')) {
             Some((_, operation)) => operation.to_owned(),
             None => of_s3(entry),
         };
         Ok(Some(AwsCall {
             service: service.to_owned(),
+            region: region.to_owned(),
             operation,
+            queue: queue(entry),
         }))
     }
+}
+
+/// SQS's requests name a queue by its URL or its name (SQS API Reference).
+fn queue(entry: &Value) -> Option<String> {
+    let body = STANDARD.decode(entry["body"].as_str()?).ok()?;
+    let asked: Value = serde_json::from_slice(&body).ok()?;
+    let named = asked["QueueUrl"].as_str().or_else(|| asked["QueueName"].as_str())?;
+    named.rsplit('/').next().map(str::to_owned)
 }
 
 /// S3 tells its operations by method and path (Amazon S3 API Reference).
