@@ -24,10 +24,13 @@ const SQS: Service = Service {
 pub const BATCH: usize = 10;
 
 /// The longest that a call waits for a message (SQS Developer Guide, "Long polling").
-pub const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The longest that a message is hidden, from when it was received (SQS Developer Guide, "Visibility timeout").
 pub const LONGEST_HIDDEN: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The longest that a message waits before anybody is handed it (SQS API Reference, SendMessage: DelaySeconds).
+const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
 
 /// A message's attribute, which says how often it was handed to somebody (SQS API Reference, ReceiveMessage).
 const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
@@ -131,7 +134,7 @@ impl Queue {
     /// The queue at `url`, with the credentials that `options` lead to, in the region that the URL says, else theirs.
     pub async fn connect(options: &AwsOptions, url: &str) -> Result<Self, AwsError> {
         let there = AwsOptions {
-            region: region_of(url).or_else(|| options.region.clone()),
+            region: region_of(url).or_else(|| options.home.clone().or_else(|| options.region.clone())),
             ..options.clone()
         };
         Ok(Self {
@@ -171,6 +174,24 @@ impl Queue {
         if self.is_fifo() {
             input["MessageGroupId"] = json!(message.id);
             input["MessageDeduplicationId"] = json!(message.id);
+        }
+        self.api
+            .call("SendMessage", format!("to {self}"), &input)
+            .await
+            .map(of_no_use)
+    }
+
+    /// Sends a message again that was received here, as a new one: how often it was handed to somebody is counted from the start. Nobody is
+    /// handed it before `after`, but of a FIFO queue, whose messages do not wait by themselves.
+    pub async fn renew(&self, message: &Received, after: Duration) -> Result<(), AwsError> {
+        let mut input = json!({ "QueueUrl": self.url, "MessageBody": message.body });
+        match self.is_fifo() {
+            true => {
+                // The old one's name: by another it would be taken for what was sent first.
+                input["MessageGroupId"] = json!(message.id);
+                input["MessageDeduplicationId"] = json!(message.id);
+            }
+            false => input["DelaySeconds"] = json!(after.min(LONGEST_DELAY).as_secs()),
         }
         self.api
             .call("SendMessage", format!("to {self}"), &input)
@@ -297,7 +318,7 @@ impl Queue {
     }
 
     /// Whether it keeps an order, and takes what it is sent twice only once.
-    fn is_fifo(&self) -> bool {
+    pub fn is_fifo(&self) -> bool {
         self.url.ends_with(".fifo")
     }
 

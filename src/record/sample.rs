@@ -40,6 +40,7 @@ fn image(name: &str, outcome: Outcome, failure: Option<Failure>) -> ImageReport 
         },
         failure: failure.map(Box::new),
         seconds: 0.0,
+        cut_off: false,
     }
 }
 

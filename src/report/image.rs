@@ -46,6 +46,9 @@ pub struct ImageReport {
     pub failure: Option<Box<Failure>>,
     /// How long the copy took, in seconds; 0 where none was needed.
     pub seconds: f64,
+    /// Whether it was at work when the run was stopped. `failure` says so to everybody else.
+    #[serde(skip)]
+    pub cut_off: bool,
 }
 
 impl ImageReport {
@@ -78,6 +81,7 @@ impl ImageReport {
             reason: reason.into(),
             failure: None,
             seconds: 0.0,
+            cut_off: false,
         }
     }
 
@@ -179,7 +183,10 @@ impl ImageReport {
         match &done.ended {
             Ended::Failed(error) => image.failed(Failure::from(error)),
             Ended::NotAttempted(why) => image.failed(Failure::not_attempted(*why)),
-            Ended::CutOff => image.failed(Failure::cut_off()),
+            Ended::CutOff => Self {
+                cut_off: true,
+                ..image.failed(Failure::cut_off())
+            },
             Ended::Updated(_) | Ended::Unneeded(_) => image,
         }
     }

@@ -77,7 +77,7 @@ pub struct Worked {
     pub refused: usize,
     /// Tries that failed, and that are made again.
     pub failed: usize,
-    /// Messages that somebody else was at, or that a stop left.
+    /// Messages that somebody else was at, that a stop left, or that the worker could not begin with.
     pub returned: usize,
     /// Messages that went to the dead-letter queue.
     pub buried: usize,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ecr_lab::images::tiny;
-use ecr_lab::{Act, Fault, LabOptions, Queues, S3};
+use ecr_lab::{Act, ApiFault, Fault, LabOptions, Queues, S3};
 use serde_json::{Value, json};
 
 use crate::bad_input::contains;
@@ -75,6 +75,13 @@ impl Shared {
 
     async fn enqueued(&self) -> Value {
         self.work(&["enqueue"]).ran().await.well().json()
+    }
+
+    /// Takes the one message of the queue.
+    async fn taken(&self) -> String {
+        let taken = self.s3.messages(&self.queues.url).await.unwrap();
+        assert_eq!(taken.len(), 1);
+        taken[0]["Body"].as_str().unwrap().to_owned()
     }
 
     /// What ECR's tag names is what the upstream's does.

@@ -13,7 +13,7 @@ use crate::execute::Remember;
 use crate::image::Platforms;
 use crate::ledger::Ledger;
 use crate::mapping::Creation;
-use crate::plan::{Action, CreateRepository, Plan, Saved};
+use crate::plan::{Action, CreateRepository, EngineKind, Plan, Saved};
 use crate::report::{Failure, Report};
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -22,12 +22,46 @@ use crate::stop::Stop;
 /// delete what expires.
 const GOOD_FOR: Duration = Duration::from_hours(1);
 
+/// After so many messages that do not fit, and none that does, it is the worker that does not.
+const MOST_UNFIT: usize = 3;
+
 /// All desks of a worker.
 pub(super) struct Benches<'a> {
     context: &'a Context,
     ledger: Arc<Ledger>,
-    open: Mutex<Vec<Arc<Bench>>>,
+    daemon: Daemon,
+    found: Mutex<Found>,
     trouble: OnceLock<Failure>,
+}
+
+/// Whether a worker may have a daemon beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Daemon {
+    /// If there is one.
+    Perhaps,
+    /// It is a function.
+    Never,
+}
+
+/// What was found of messages so far.
+#[derive(Default)]
+struct Found {
+    open: Vec<Arc<Bench>>,
+    /// Whether any message was for this worker.
+    any_fits: bool,
+    unfit: usize,
+}
+
+/// Why there is no bench for a message.
+pub(super) enum Unopened {
+    /// This worker's own trouble, which is no message's; or a stop.
+    Trouble(Failure),
+    /// The message is for other settings.
+    Unfit {
+        failure: Failure,
+        /// Whether these settings are right for others.
+        others_fit: bool,
+    },
 }
 
 /// A desk, and for which plans it may be used.
@@ -57,11 +91,12 @@ impl Terms {
 }
 
 impl<'a> Benches<'a> {
-    pub(super) fn new(context: &'a Context, ledger: Arc<Ledger>) -> Self {
+    pub(super) fn new(context: &'a Context, ledger: Arc<Ledger>, daemon: Daemon) -> Self {
         Self {
             context,
             ledger,
-            open: Mutex::default(),
+            daemon,
+            found: Mutex::default(),
             trouble: OnceLock::new(),
         }
     }
@@ -72,21 +107,34 @@ impl<'a> Benches<'a> {
     }
 
     /// The one for such a plan.
-    ///
-    /// # Errors
-    /// What is this worker's own trouble, and no image's; or a stop.
-    pub(super) async fn of(&self, saved: &Saved, watch: &Watch) -> Result<Arc<Bench>, Failure> {
+    pub(super) async fn of(&self, saved: &Saved, watch: &Watch) -> Result<Arc<Bench>, Unopened> {
         // One at a time: what one finds is for all.
-        let mut open = self.open.lock().await;
+        let mut found = self.found.lock().await;
         if let Some(trouble) = self.trouble() {
-            return Err(trouble.clone());
+            return Err(Unopened::Trouble(trouble.clone()));
         }
-        let bench = self.found(&mut open, saved, watch).await;
-        bench.inspect_err(|failure| {
-            if !watch.stop.is_asked() {
-                self.fail(failure.clone());
+        match self.find(&mut found.open, saved, watch).await {
+            Ok(bench) => {
+                found.any_fits = true;
+                Ok(bench)
             }
-        })
+            Err(Misfit::Message(failure)) => {
+                found.unfit += 1;
+                if !found.any_fits && found.unfit >= MOST_UNFIT {
+                    self.fail(failure.clone());
+                }
+                Err(Unopened::Unfit {
+                    failure,
+                    others_fit: found.any_fits,
+                })
+            }
+            Err(Misfit::Worker(failure)) => {
+                if !watch.stop.is_asked() {
+                    self.fail(failure.clone());
+                }
+                Err(Unopened::Trouble(failure))
+            }
+        }
     }
 
     /// Says that this worker can do nothing more.
@@ -94,11 +142,14 @@ impl<'a> Benches<'a> {
         self.trouble.get_or_init(|| trouble);
     }
 
-    async fn found(&self, open: &mut Vec<Arc<Bench>>, saved: &Saved, watch: &Watch) -> Result<Arc<Bench>, Failure> {
+    async fn find(&self, open: &mut Vec<Arc<Bench>>, saved: &Saved, watch: &Watch) -> Result<Arc<Bench>, Misfit> {
         open.retain(|bench| bench.opened.elapsed() < GOOD_FOR);
+        if self.daemon == Daemon::Never && saved.engine == EngineKind::Docker {
+            return Err(Misfit::Message(wants_a_daemon()));
+        }
         let terms = Terms::of(saved);
         if let Some(bench) = open.iter().find(|bench| bench.terms == terms) {
-            fits("the message", saved, &bench.settings)?;
+            fits("the message", saved, &bench.settings).map_err(Misfit::Message)?;
             return Ok(Arc::clone(bench));
         }
         let bench = Arc::new(self.opened(terms, saved, watch).await?);
@@ -106,16 +157,17 @@ impl<'a> Benches<'a> {
         Ok(bench)
     }
 
-    async fn opened(&self, terms: Terms, saved: &Saved, watch: &Watch) -> Result<Bench, Failure> {
+    async fn opened(&self, terms: Terms, saved: &Saved, watch: &Watch) -> Result<Bench, Misfit> {
         let settings = self.context.settings_for(terms.said.clone()).await;
-        let mut settings = settings.map_err(|error| Failure::new(&error, None))?;
+        let mut settings = settings.map_err(|error| Misfit::Worker(Failure::new(&error, None)))?;
         settings.platforms = Some(terms.platforms.clone());
         // Before anybody is asked.
-        fits("the message", saved, &settings)?;
+        fits("the message", saved, &settings).map_err(Misfit::Message)?;
         let ledger = Arc::clone(&self.ledger);
-        let mut desk = Desk::beside(ledger, &settings, Range::default(), watch).await?;
+        let desk = Desk::beside(ledger, &settings, Range::default(), watch).await;
+        let mut desk = desk.map_err(Misfit::Worker)?;
         desk.remember = Remember::NowAndThen;
-        is_own("the message", &terms.registry, &desk)?;
+        is_own("the message", &terms.registry, &desk).map_err(Misfit::Message)?;
         Ok(Bench {
             terms,
             settings,
@@ -138,6 +190,20 @@ impl<'a> Benches<'a> {
             });
         }
         report
+    }
+}
+
+/// What it is that does not fit.
+enum Misfit {
+    Message(Failure),
+    Worker(Failure),
+}
+
+fn wants_a_daemon() -> Failure {
+    Failure {
+        message: "the message is for engine docker, and a function has no daemon".to_owned(),
+        causes: Vec::new(),
+        hint: Some("put images into the queue with engine: direct, or have `work run` do these".into()),
     }
 }
 

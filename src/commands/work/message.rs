@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::bench::Bench;
+use super::bench::{Bench, Unopened};
 use super::worker::Worker;
-use crate::aws::queue::{Queue, Received};
+use crate::aws::queue::Received;
 use crate::commands::watch::Watch;
 use crate::image::ImageRef;
 use crate::report::{Failure, Outcome, Report, Worked};
 use crate::retry::Retry;
 use crate::stop::Stop;
 use crate::work::{Claim, Lost, Taken, Task, Word, WorkError};
-
-/// When a message comes again that S3 stood in the way of.
-const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 
 /// The shortest time after which it is looked again whether somebody else is still at an image.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -26,8 +23,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 enum Verdict {
     /// Nobody needs it any more.
     Done,
-    /// Somebody is to have it again.
-    Again {
+    /// It was tried and failed, and is to be tried again.
+    Tried {
+        /// After this.
+        after: Duration,
+        /// How it failed.
+        why: String,
+    },
+    /// Somebody is to have it again, through no fault of its own.
+    Returned {
         /// After this; none where it is no longer ours to say.
         after: Option<Duration>,
         /// Why it is not done.
@@ -38,8 +42,8 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn again(after: Duration, why: impl ToString) -> Self {
-        Self::Again {
+    fn returned(after: Duration, why: impl ToString) -> Self {
+        Self::Returned {
             after: Some(after),
             why: why.to_string(),
         }
@@ -84,16 +88,28 @@ impl Worker<'_> {
 
 impl Life<'_> {
     async fn of_task(&mut self, task: &Task) -> Verdict {
-        let (queue, receipt) = (&self.worker.queue, &self.message.receipt);
-        let lease = self.worker.settings.work.lease;
+        let (worker, receipt) = (self.worker, &self.message.receipt);
         let verdict = tokio::select! {
             verdict = self.attempt(task) => verdict,
-            never = hide(queue, receipt, lease) => match never {},
+            never = hide(worker, receipt) => match never {},
         };
+        // SQS would not hand it out again, and put it aside without a reason.
         match verdict {
-            // SQS would not hand it out again, and put it aside without a reason.
-            Verdict::Again { why, .. } if self.is_last_time() => self.give_up(task, why).await,
+            Verdict::Tried { why, .. } if self.is_last_time() => self.give_up(task, why).await,
+            Verdict::Returned { after, why } if self.is_last_time() => self.renew(task, after, why).await,
             verdict => verdict,
+        }
+    }
+
+    /// What nobody could try costs no image its last time: a new message takes the place of this one.
+    async fn renew(&mut self, task: &Task, after: Option<Duration>, why: String) -> Verdict {
+        let renewed = self.worker.queue.renew(self.message, after.unwrap_or_default());
+        match renewed.await {
+            Ok(()) => Verdict::Done,
+            Err(error) => {
+                self.worked.fail(Failure::from(&error));
+                self.give_up(task, why).await
+            }
         }
     }
 
@@ -105,16 +121,16 @@ impl Life<'_> {
         let Some(target) = task.copy().map(|copy| &copy.target) else {
             return Verdict::Hopeless("it has no copy".to_owned());
         };
-        if self.watch.stop.is_asked() {
+        let stop = &self.watch.stop;
+        let turn = self.worker.turns.acquire();
+        let _turn = stop.soft.run_until_cancelled(turn).await;
+        if stop.is_asked() {
             self.worked.returned += 1;
-            return Verdict::again(Duration::ZERO, "stopped before it was begun");
+            return Verdict::returned(Duration::ZERO, "stopped before it was begun");
         }
         let bench = match self.worker.benches.of(&task.plan, self.watch).await {
             Ok(bench) => bench,
-            Err(failure) => {
-                self.worked.returned += 1;
-                return Verdict::again(Duration::ZERO, failure.in_one_line());
-            }
+            Err(unopened) => return self.unopened(task, unopened).await,
         };
         let mut claim = match self.claim(target).await {
             Ok(claim) => claim,
@@ -127,26 +143,42 @@ impl Life<'_> {
         verdict
     }
 
+    /// What becomes of a message that this worker cannot begin with.
+    async fn unopened(&mut self, task: &Task, unopened: Unopened) -> Verdict {
+        self.worked.returned += 1;
+        match unopened {
+            Unopened::Trouble(_) if self.watch.stop.is_asked() => {
+                Verdict::returned(Duration::ZERO, "stopped before it was begun")
+            }
+            // Whoever ends because of it says so once.
+            Unopened::Trouble(failure) => Verdict::returned(self.worker.after_trouble(), failure.in_one_line()),
+            Unopened::Unfit { failure, others_fit } => {
+                let why = failure.in_one_line();
+                match others_fit {
+                    true => self.give_up(task, why).await,
+                    // It may be the settings that are wrong, and others have better ones.
+                    false => {
+                        self.worked.fail_try(failure);
+                        let after = self.wait_before();
+                        Verdict::Tried { after, why }
+                    }
+                }
+            }
+        }
+    }
+
     /// Claims the target, unless somebody else is at it.
     async fn claim(&mut self, target: &ImageRef) -> Result<Claim, Verdict> {
-        loop {
-            let (by, left) = match self.worker.claims.take(target).await {
-                Ok(Taken::Claim(claim)) => return Ok(claim),
-                Ok(Taken::Held { by, left }) => (by, left.max(LOOK_AGAIN)),
-                Err(error) => return Err(self.trouble(&error)),
-            };
-            let why = format!("{by} is at {target}, for {} s at most", left.as_secs());
-            tracing::debug!("{why}");
-            if !self.is_last_time() {
+        match self.worker.claims.take(target).await {
+            Ok(Taken::Claim(claim)) => Ok(claim),
+            Ok(Taken::Held { by, left }) => {
+                let left = left.max(LOOK_AGAIN);
+                let why = format!("{by} is at {target}, for {} s at most", left.as_secs());
+                tracing::debug!("{why}");
                 self.worked.returned += 1;
-                return Err(Verdict::again(left, why));
+                Err(Verdict::returned(left, why))
             }
-            // There is no other time: whoever is at it is waited for.
-            let wait = sleep(left.min(self.worker.settings.work.lease / 3));
-            if self.watch.stop.soft.run_until_cancelled(wait).await.is_none() {
-                self.worked.returned += 1;
-                return Err(Verdict::again(Duration::ZERO, format!("stopped while {why}")));
-            }
+            Err(error) => Err(self.trouble(&error)),
         }
     }
 
@@ -168,14 +200,17 @@ impl Life<'_> {
         if let Some(lost) = lost.or_else(|| (!claim.is_live()).then_some(Lost::NotRenewed)) {
             self.worked.returned += 1;
             // Whoever has it now decides.
-            return Verdict::Again {
+            return Verdict::Returned {
                 after: None,
                 why: lost.to_string(),
             };
         }
         match Word::of(report) {
             Some(word) => self.told(task, word).await,
-            None => Verdict::again(Duration::ZERO, "nothing came of it"),
+            None => Verdict::Tried {
+                after: self.wait_before(),
+                why: "nothing came of it".to_owned(),
+            },
         }
     }
 
@@ -206,20 +241,32 @@ impl Life<'_> {
                 Err(error) => self.trouble(&error),
             };
         }
+        let why = image.why();
         let is_left = image.outcome == Outcome::NotAttempted;
-        if is_left && (self.watch.stop.is_asked() || self.worker.benches.trouble().is_some()) {
+        // What was at work when it was cut off was tried: it may be too large for the time that there ever is.
+        let is_unbegun = is_left && self.watch.stop.is_asked() && !image.cut_off;
+        if is_unbegun || self.worker.benches.trouble().is_some() {
             self.worked.returned += 1;
-            return Verdict::again(Duration::ZERO, image.why());
+            let after = match is_unbegun {
+                true => Duration::ZERO,
+                false => self.worker.after_trouble(),
+            };
+            return Verdict::returned(after, why);
+        }
+        if is_left && self.watch.stop.is_asked() {
+            self.worked.returned += 1;
+            let after = Duration::ZERO;
+            return Verdict::Tried { after, why };
         }
         self.worked.count(image);
-        let why = image.why();
         if !self.is_last_time()
             && let Err(error) = board.tell_try(&task.run, &task.id, &word).await
         {
             tracing::warn!("{}", Failure::from(&error).in_one_line());
         }
         self.failed = Some(word);
-        Verdict::again(self.wait_before(), why)
+        let after = self.wait_before();
+        Verdict::Tried { after, why }
     }
 
     /// Tells everybody that nobody tries it any more. Whoever has done it all the same is believed.
@@ -245,12 +292,13 @@ impl Life<'_> {
                 self.worked.buried += 1;
                 self.worked.fail(buried(self.message, reason));
             }
-            Verdict::Again { after, .. } => {
-                if let Some(after) = after
-                    && let Err(error) = queue.hide(&self.message.receipt, after).await
-                {
-                    // Then it comes again when it is no longer hidden.
-                    tracing::debug!("{error}");
+            Verdict::Tried { after, .. } => {
+                self.worker.hide(&self.message.receipt, after).await;
+                return true;
+            }
+            Verdict::Returned { after, .. } => {
+                if let Some(after) = after {
+                    self.worker.hide(&self.message.receipt, after).await;
                 }
                 return true;
             }
@@ -270,7 +318,7 @@ impl Life<'_> {
         let failure = Failure::from(error);
         let why = failure.in_one_line();
         self.worked.fail_try(failure);
-        Verdict::again(AFTER_TROUBLE, why)
+        Verdict::returned(self.worker.after_trouble(), why)
     }
 
     /// How long an image rests that was tried so often.
@@ -292,12 +340,11 @@ fn is_last(outcome: Outcome) -> bool {
 }
 
 /// Hides a message from everybody else until this is dropped.
-async fn hide(queue: &Queue, receipt: &str, lease: Duration) -> Infallible {
+async fn hide(worker: &Worker<'_>, receipt: &str) -> Infallible {
+    let lease = worker.settings.work.lease;
     loop {
         sleep(lease / 3).await;
-        if let Err(error) = queue.hide(receipt, lease).await {
-            tracing::debug!("{error}");
-        }
+        worker.hide(receipt, lease).await;
     }
 }
 

@@ -8,7 +8,8 @@ mod quiet;
 mod run;
 mod worker;
 
-use self::worker::Worker;
+use self::bench::Daemon;
+use self::worker::{AFTER_TROUBLE, Worker};
 use super::{CommandError, Context, ExitCode, Watch};
 use crate::aws::queue::{Queue, Received};
 use crate::aws::s3::Bucket;
@@ -74,7 +75,13 @@ pub(crate) async fn handed(
     let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
     let queue = Queue::connect(&settings.aws, queue).await;
     let queue = queue.map_err(|error| Failure::from(&error))?;
-    let worker = Worker::open(context, settings, queue, state).await?;
+    let worker = match Worker::open(context, settings, queue.clone(), state, Daemon::Never).await {
+        Ok(worker) => worker,
+        Err(failure) => {
+            put_back(messages, &queue).await;
+            return Err(failure);
+        }
+    };
     let (again, mut worked) = worker.all(messages, watch).await;
     worker.close(&mut worked).await;
     watch.end_view().await;
@@ -82,6 +89,25 @@ pub(crate) async fn handed(
         // What could be done of it all the same is out of the queue.
         Some(trouble) => Err(trouble.clone()),
         None => Ok((again, worked)),
+    }
+}
+
+/// Puts messages back that nobody has looked at, as new ones: how often the queue hands one out is not known here, and the times that it has are the
+/// images'. What cannot be put back comes again when the queue itself shows it.
+async fn put_back(messages: &[Received], queue: &Queue) {
+    // There they could not wait, and would be handed to the same function at once.
+    if queue.is_fifo() {
+        return;
+    }
+    for message in messages {
+        let put_back = async {
+            queue.renew(message, AFTER_TROUBLE).await?;
+            queue.delete(&[&message.receipt]).await
+        };
+        if let Err(error) = put_back.await {
+            tracing::warn!("{}", Failure::from(&error).in_one_line());
+            return;
+        }
     }
 }
 

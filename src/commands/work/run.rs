@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use futures::future::{BoxFuture, pending};
+use futures::future::{BoxFuture, LocalBoxFuture, pending};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 
+use super::bench::Daemon;
 use super::places;
 use super::quiet::Quiet;
 use super::worker::Worker;
-use crate::aws::queue::{LONGEST_WAIT, Queue, Received};
+use crate::aws::queue::{Queue, Received};
 use crate::commands::elsewhere::Opened;
 use crate::commands::sync::lock;
 use crate::commands::watch::Watch;
@@ -53,7 +54,7 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
     own.await.map_err(|error| Failure::from(&error))?;
     let queue = Queue::connect(&settings.aws, queue).await;
     let queue = queue.map_err(|error| Failure::from(&error))?;
-    let worker = Worker::open(context, settings, queue, state).await?;
+    let worker = Worker::open(context, settings, queue, state, Daemon::Perhaps).await?;
     let mut worked = shift(&worker, options.until_empty, watch).await;
     worker.close(&mut worked).await;
     Ok(worked)
@@ -62,7 +63,7 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
 /// Takes messages for as long as there are any to take, and lets those end that it has.
 async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked {
     let (mut worked, mut quiet) = (Worked::begin(), Quiet::default());
-    let mut at_work = FuturesUnordered::new();
+    let mut at_work: AtWork<'_> = FuturesUnordered::new();
     // It is not dropped while somebody else is waited for: what it is about to bring would be hidden from all.
     let mut asking: Option<Asking<'_>> = None;
     while worker.benches.trouble().is_none() {
@@ -77,7 +78,7 @@ async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked 
             received = next(&mut asking) => match received {
                 Ok(messages) if !messages.is_empty() => {
                     quiet.broken();
-                    at_work.extend(messages.into_iter().map(|message| async move { worker.live(&message, watch).await.worked }));
+                    at_work.extend(messages.into_iter().map(|message| life(worker, message, watch)));
                 }
                 Ok(_) if !until_empty || !at_work.is_empty() => {}
                 Ok(_) => match quiet.is_over(&worker.queue, &worker.board).await {
@@ -96,23 +97,45 @@ async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked 
             },
         }
     }
-    while let Some(lived) = at_work.next().await {
-        worked.add(lived);
-    }
+    end(worker, (at_work, asking), &mut worked, watch).await;
     if let Some(trouble) = worker.benches.trouble() {
         worked.fail(trouble.clone());
     }
     worked
 }
 
+/// Lets everybody end who is at work, and the call that is on its way: what it brings would stay hidden for a whole lease. None of that is begun any
+/// more; it is given back.
+async fn end<'a>(
+    worker: &'a Worker<'_>,
+    (mut at_work, mut asking): (AtWork<'a>, Option<Asking<'a>>),
+    worked: &mut Worked,
+    watch: &'a Watch,
+) {
+    while !at_work.is_empty() || asking.is_some() {
+        tokio::select! {
+            Some(lived) = at_work.next() => worked.add(lived),
+            received = next(&mut asking) => {
+                let messages = received.unwrap_or_default().into_iter();
+                at_work.extend(messages.map(|message| life(worker, message, watch)));
+            }
+            () = watch.stop.hard.cancelled(), if at_work.is_empty() => break,
+        }
+    }
+}
+
+type AtWork<'a> = FuturesUnordered<LocalBoxFuture<'a, Worked>>;
+
+/// What comes of a message.
+fn life<'a>(worker: &'a Worker<'_>, message: Received, watch: &'a Watch) -> LocalBoxFuture<'a, Worked> {
+    async move { worker.live(&message, watch).await.worked }.boxed_local()
+}
+
 type Asking<'a> = BoxFuture<'a, Result<Vec<Received>, Failure>>;
 
 async fn receive(worker: &Worker<'_>, most: usize, until_empty: bool) -> Result<Vec<Received>, Failure> {
-    // A queue that is to be emptied is asked again sooner.
-    let wait = match until_empty {
-        true => Duration::from_secs(2),
-        false => LONGEST_WAIT,
-    };
+    // A queue that is to be emptied is asked again sooner; and whoever is to end waits for the answer.
+    let wait = Duration::from_secs(if until_empty { 2 } else { 5 });
     let received = worker.queue.receive(most, wait, worker.settings.work.lease).await;
     received.map_err(|error| Failure::from(&error))
 }

@@ -1,10 +1,12 @@
 //! One of those who share the work, and what all its messages have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
-use super::bench::Benches;
+use super::bench::{Benches, Daemon};
 use crate::aws::queue::{DeadLetters, Queue, Received};
 use crate::aws::s3::Bucket;
 use crate::commands::Context;
@@ -15,6 +17,9 @@ use crate::report::{Failure, Worked};
 use crate::settings::Settings;
 use crate::work::{Board, Claims, Place};
 
+/// When a message comes again that S3 or the worker itself stood in the way of.
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(30);
+
 /// Somebody who does work.
 pub(super) struct Worker<'a> {
     pub(super) settings: &'a Settings,
@@ -23,7 +28,11 @@ pub(super) struct Worker<'a> {
     pub(super) queue: Queue,
     pub(super) dead: DeadLetters,
     pub(super) benches: Benches<'a>,
+    /// As many images as may be at work at once.
+    pub(super) turns: Semaphore,
     ledger: Arc<Ledger>,
+    /// That SQS does not hide messages is told once.
+    unhidden: Once,
 }
 
 impl<'a> Worker<'a> {
@@ -33,6 +42,7 @@ impl<'a> Worker<'a> {
         settings: &'a Settings,
         queue: Queue,
         state: &Place,
+        daemon: Daemon,
     ) -> Result<Self, Failure> {
         let dead = queue.dead_letters(&settings.aws).await;
         let Some(dead) = dead.map_err(|error| Failure::from(&error))? else {
@@ -42,6 +52,9 @@ impl<'a> Worker<'a> {
                 hint: Some("give the queue a RedrivePolicy with a deadLetterTargetArn and a maxReceiveCount".into()),
             });
         };
+        if dead.after < 2 {
+            tracing::warn!("{queue} hands a message out once (maxReceiveCount): what fails is not tried again");
+        }
         let bucket = Bucket::connect(&settings.aws, &state.bucket).await;
         let bucket = bucket.map_err(|error| Failure::from(&error))?;
         let holder = format!("{}-{}-{:08x}", host_name(), std::process::id(), fastrand::u32(..));
@@ -52,16 +65,19 @@ impl<'a> Worker<'a> {
             claims: Claims::new(bucket, state, &holder, settings.work.lease),
             queue,
             dead,
-            benches: Benches::new(context, Arc::clone(&ledger)),
+            benches: Benches::new(context, Arc::clone(&ledger), daemon),
+            turns: Semaphore::new(settings.concurrency),
             ledger,
+            unhidden: Once::new(),
         })
     }
 
-    /// Does what messages say that somebody else took. Answers those that are to come again, and what was done.
+    /// Does what messages say that somebody else took. All of them are this worker's from now on, also those that have to wait for their turn.
+    /// Answers those that are to come again, and what was done.
     pub(super) async fn all(&self, messages: &[Received], watch: &Watch) -> (Vec<String>, Worked) {
         let mut lives = stream::iter(messages)
             .map(|message| async move { (message, self.live(message, watch).await) })
-            .buffer_unordered(self.settings.concurrency);
+            .buffer_unordered(messages.len().max(1));
         let (mut again, mut worked) = (Vec::new(), Worked::begin());
         while let Some((message, lived)) = lives.next().await {
             if lived.comes_again {
@@ -70,6 +86,22 @@ impl<'a> Worker<'a> {
             worked.add(lived.worked);
         }
         (again, worked)
+    }
+
+    /// When a message comes again that was given back because of trouble.
+    pub(super) fn after_trouble(&self) -> Duration {
+        AFTER_TROUBLE.min(self.settings.work.lease)
+    }
+
+    /// Hides a message from everybody else, if it can be done: else it comes again while somebody is at it.
+    pub(super) async fn hide(&self, receipt: &str, hidden: Duration) {
+        let Err(error) = self.queue.hide(receipt, hidden).await else {
+            return;
+        };
+        let failure = Failure::from(&error).in_one_line();
+        self.unhidden
+            .call_once(|| tracing::warn!("messages come again too soon: {failure}"));
+        tracing::debug!("{failure}");
     }
 
     /// Keeps what was done in the ledger. Nothing is lost without it but time.

@@ -39,3 +39,23 @@ async fn old_and_new_events_and_eventbridge_s_are_answered_and_a_bad_one_is_refu
         "the event: repository_arns: no such field; did you mean repository_arn?"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_a_queue_are_done_and_a_poisoned_one_is_buried() {
+    let world = world().await;
+    let (s3, queues) = queue::queues(&world).await;
+    queue::of_work(world.keeper(&["work", "enqueue"]), &s3)
+        .ran()
+        .await
+        .well();
+    s3.send(&queues.url, "poison").await.unwrap();
+    let taken = s3.messages(&queues.url).await.unwrap();
+    assert_eq!(taken.len(), 2);
+    let api = world.lab.cargo_lambda().await.expect("cargo-lambda starts");
+    let _function = queue::of_work(world.function(&api.address()), &s3).started();
+    let (status, answer) = api.invoke(&queue::event(&taken)).await.expect("an answer");
+    assert_eq!((status, answer), (200, json!({"batchItemFailures": []})));
+    assert_eq!(s3.depth(&queues.dead).await.unwrap(), [1, 0, 0]);
+    let report = queue::of_work(world.keeper(&["work", "report", "--output", "json"]), &s3);
+    assert_eq!(report.ran().await.well().json()["totals"]["updated"], 1);
+}

@@ -133,6 +133,120 @@ async fn a_worker_s_own_trouble_is_no_image_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_for_other_settings_is_buried_by_itself() {
+    let shared = Shared::with(4).await;
+    shared.enqueued().await;
+    let taken = shared.s3.messages(&shared.queues.url).await.unwrap();
+    let mixed = shared.s3.create_queue("mixed", 3).await.unwrap();
+    for (at, message) in taken.iter().enumerate() {
+        let mut task: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+        if at == 0 {
+            task["plan"]["registry"] = "registry.example.com".into();
+        }
+        shared.s3.send(&mixed.url, &task.to_string()).await.unwrap();
+    }
+    let run = shared.work(&["run", "--until-empty", "--queue", &mixed.url]);
+    let worked = run.ran().await.code_is(1).json();
+    assert_eq!(
+        (&worked["updated"], &worked["failed"], &worked["buried"]),
+        (&json!(2), &json!(0), &json!(1)),
+        "{worked}"
+    );
+    let dead = shared.s3.messages(&mixed.dead).await.unwrap();
+    contains(
+        &reasons(&dead)[0],
+        &["the message is for registry.example.com, and the settings (ecr) name"],
+    );
+    let report = shared.work(&["report", "--wait"]).ran().await.code_is(1).json();
+    assert_eq!(
+        (&report["totals"]["updated"], &report["totals"]["failed"]),
+        (&json!(2), &json!(1)),
+        "{report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_s_own_trouble_costs_no_image_its_last_time() {
+    let shared = Shared::with(2).await;
+    shared.enqueued().await;
+    let body = shared.taken().await;
+    let once = shared.s3.create_queue("once", 1).await.unwrap();
+    let run = shared.work(&["run", "--queue", &once.url, "--log-level", "debug"]);
+    let mut running = run.started();
+    running.said("ReceiveMessage").await;
+    let denied = ApiFault::exception("GetAuthorizationToken", "AccessDeniedException", "not authorized");
+    shared.world.lab.ecr().api_fault(denied);
+    shared.s3.send(&once.url, &body).await.unwrap();
+    let ran = running.end().await.code_is(1);
+    contains(&ran.stderr, &["hands a message out once (maxReceiveCount)"]);
+    let worked = ran.json();
+    assert_eq!(
+        (&worked["returned"], &worked["buried"]),
+        (&json!(1), &json!(0)),
+        "{worked}"
+    );
+    contains(&worked["failures"].to_string(), &["GetAuthorizationToken"]);
+    // A new one took its place, which waits for a moment.
+    assert_eq!(shared.s3.depth(&once.url).await.unwrap(), [0, 0, 1]);
+    assert_eq!(shared.s3.depth(&once.dead).await.unwrap(), [0, 0, 0]);
+    shared.world.lab.ecr().clear_api_faults();
+    let worked = shared
+        .work(&["run", "--until-empty", "--queue", &once.url])
+        .ran()
+        .await
+        .well()
+        .json();
+    assert_eq!(worked["updated"], 1, "{worked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_is_at_costs_no_image_its_last_time() {
+    let shared = Shared::with(2).await;
+    shared.enqueued().await;
+    shared.hold("1.1");
+    let first = shared.work(&["run", "--until-empty"]).started();
+    let ecr = shared.world.lab.ecr().front();
+    shared.world.held(ecr).await;
+    let queues = [
+        shared.s3.create_queue("once", 1).await.unwrap(),
+        shared.s3.create_fifo("ordered", 1).await.unwrap(),
+    ];
+    for once in &queues {
+        shared.work(&["enqueue", "--queue", &once.url]).ran().await.well();
+        let run = shared.work(&["run", "--queue", &once.url, "--log-level", "debug"]);
+        let mut second = run.started();
+        second.said("is at ").await;
+        second.signal("TERM");
+        let returned = second.end().await.well().json();
+        assert!(returned["returned"].as_u64().unwrap() >= 1, "{returned}");
+        assert_eq!(shared.s3.depth(&once.dead).await.unwrap(), [0, 0, 0]);
+    }
+    ecr.release();
+    assert_eq!(first.end().await.well().json()["updated"], 1);
+    for once in &queues {
+        let rest = shared.work(&["run", "--until-empty", "--queue", &once.url]);
+        assert_eq!(rest.ran().await.well().json()["unchanged"], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_as_a_worker_is_about_to_end_is_there_for_another_at_once() {
+    let shared = Shared::with(2).await;
+    shared.enqueued().await;
+    let body = shared.taken().await;
+    let late = shared.s3.create_queue("late", 3).await.unwrap();
+    let run = shared.work(&["run", "--queue", &late.url, "--log-level", "debug"]);
+    let mut run = run.started();
+    run.said("ReceiveMessage").await;
+    run.signal("TERM");
+    run.said("SIGTERM").await;
+    shared.s3.send(&late.url, &body).await.unwrap();
+    let worked = run.end().await.well().json();
+    assert_eq!(worked["updated"], 0, "{worked}");
+    assert_eq!(shared.s3.depth(&late.url).await.unwrap(), [1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_log_in_takes_nothing() {
     let shared = Shared::with(2).await;
     shared.enqueued().await;

@@ -82,6 +82,18 @@ impl S3 {
         self.ask_sqs("ChangeMessageVisibility", &shown).await.map(drop)
     }
 
+    /// How many messages of a queue anybody would be handed, how many somebody has, and how many still wait.
+    ///
+    /// # Errors
+    /// When SQS refuses it.
+    pub async fn depth(&self, url: &str) -> Result<[u64; 3]> {
+        let names = ["", "NotVisible", "Delayed"].map(|kind| format!("ApproximateNumberOfMessages{kind}"));
+        let asked = json!({"QueueUrl": url, "AttributeNames": names});
+        let answer = self.ask_sqs("GetQueueAttributes", &asked).await?;
+        let number = |name: &String| answer["Attributes"][name].as_str()?.parse().ok();
+        Ok(names.each_ref().map(|name| number(name).unwrap_or_default()))
+    }
+
     /// Takes all messages of a queue, with their attributes; they are hidden then.
     ///
     /// # Errors
