@@ -29,7 +29,10 @@ struct Shared {
 
 impl Shared {
     async fn with(tags: usize) -> Self {
-        let world = World::without_daemon(LabOptions::default()).await;
+        Self::within(World::without_daemon(LabOptions::default()).await, tags).await
+    }
+
+    async fn within(world: World, tags: usize) -> Self {
         let mut upstream = BTreeMap::new();
         for at in 0..tags {
             let tag = format!("1.{at}");

@@ -200,6 +200,35 @@ async fn a_worker_s_own_trouble_costs_no_image_its_last_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_lost_costs_no_image_its_last_time() {
+    let mut shared = Shared::within(World::new().await, 2).await;
+    let once = shared.s3.create_queue("once", 1).await.unwrap();
+    shared.work(&["enqueue", "--queue", &once.url]).ran().await.well();
+    let held = Fault::new("/v2/library/app/blobs/", Act::Hold).method("GET");
+    shared.world.lab.upstream().fault(held);
+    let run = shared.work(&["run", "--queue", &once.url]);
+    let run = run
+        .env("ECR_KEEPER_TIMEOUTS__DAEMON", "1s")
+        .env("ECR_KEEPER_DOCKER__UPSTREAM_DIGESTS", "direct")
+        .started();
+    shared.world.held(shared.world.lab.upstream()).await;
+    shared.world.dockerd_mut().kill().await;
+    let worked = run.end().await.code_is(1).json();
+    shared.world.lab.upstream().release();
+    assert_eq!(
+        (&worked["failed"], &worked["returned"], &worked["buried"]),
+        (&json!(0), &json!(1), &json!(0)),
+        "{worked}"
+    );
+    contains(
+        &worked["failures"].to_string(),
+        &["the daemon was lost, and did not come back"],
+    );
+    assert_eq!(shared.s3.depth(&once.url).await.unwrap(), [0, 0, 1]);
+    assert_eq!(shared.s3.depth(&once.dead).await.unwrap(), [0, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_is_at_costs_no_image_its_last_time() {
     let shared = Shared::with(2).await;
     shared.enqueued().await;
