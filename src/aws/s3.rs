@@ -178,3 +178,39 @@ impl std::fmt::Display for Object {
         write!(f, "s3://{}/{}", self.bucket, self.key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::retry::{Retry, Timeouts};
+
+    #[tokio::test]
+    async fn a_bucket_stays_where_home_is_whatever_region_the_registry_is_in() {
+        let second = Duration::from_secs(1);
+        let mut options = AwsOptions {
+            region: Some("us-west-2".to_owned()),
+            home: None,
+            profile: None,
+            endpoint_url: None,
+            keys: None,
+            role_arn: None,
+            retry: Retry {
+                tries: 1,
+                wait: second,
+                longest: second,
+            },
+            timeouts: Timeouts {
+                connect: second,
+                answer: second,
+            },
+        };
+        for (home, expected) in [(None, "us-west-2"), (Some("eu-central-1"), "eu-central-1")] {
+            options.home = home.map(str::to_owned);
+            let bucket = Bucket::connect(&options, "team").await.unwrap();
+            let region = bucket.client.config().region().unwrap();
+            assert_eq!(region.as_ref(), expected);
+        }
+    }
+}

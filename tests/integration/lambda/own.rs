@@ -98,32 +98,6 @@ async fn the_ledger_is_in_s3_or_goes_with_the_sandbox() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bucket_stays_where_the_function_is_whatever_region_an_event_is_about() {
-    let region = |name: &str| ("123456789012".to_owned(), name.to_owned());
-    let world = World::without_daemon(LabOptions {
-        regions: vec![region("eu-central-1"), region("us-west-2")],
-        ..LabOptions::default()
-    });
-    let world = world.await;
-    let aws = world.lab.s3().await.expect("AWS starts");
-    aws.create_bucket("team").await.unwrap();
-    aws.record().await.unwrap();
-    let function = Function::with(&world, |run| {
-        run.env("AWS_ENDPOINT_URL_S3", aws.endpoint())
-            .env("ECR_KEEPER_LEDGER", "s3://team/ledger.json")
-            .without("ECR")
-    });
-    let west = "arn:aws:ecr:us-west-2:123456789012:repository/base/image/app";
-    let answer = function.await.answered(json!({"repositories": [west]})).await;
-    // There is no such repository.
-    assert_eq!(answer["ok"], false, "{answer:#}");
-    assert_eq!(world.lab.ecr().api_requests().len(), 0, "it is about the other region");
-    let calls = aws.recorded().await.unwrap();
-    assert!(calls.iter().any(|call| call.operation == "GetObject"), "{calls:?}");
-    assert!(calls.iter().all(|call| call.region == "eu-central-1"), "{calls:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_json_where_the_function_asks_for_that_and_tells_whose_it_is() {
     let world = world().await;
     let function = Function::with(&world, |run| {

@@ -12,8 +12,6 @@ use crate::s3::{OWN_KEY, S3};
 pub struct AwsCall {
     /// `s3`, `sqs`, `ssm`, `secretsmanager`: as the signature's scope names it.
     pub service: String,
-    /// `eu-central-1`: from there too.
-    pub region: String,
     /// `GetObject`, `SendMessageBatch`, …; of S3 what no program here asks for is `METHOD PATH`.
     pub operation: String,
     /// The name of the queue that it is about.
@@ -71,15 +69,13 @@ impl AwsCall {
         if scope.next() == Some(OWN_KEY) {
             return Ok(None);
         }
-        let region = scope.nth(1).context("a scope without a region")?;
-        let service = scope.next().context("a scope without a service")?;
+        let service = scope.nth(2).context("a scope without a service")?;
         let operation = match header("X-Amz-Target").and_then(|target| target.split_once('.')) {
             Some((_, operation)) => operation.to_owned(),
             None => of_s3(entry),
         };
         Ok(Some(AwsCall {
             service: service.to_owned(),
-            region: region.to_owned(),
             operation,
             queue: queue(entry),
         }))
