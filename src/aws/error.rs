@@ -29,6 +29,8 @@ pub enum Trouble {
     UnknownProfile,
     /// No region was named anywhere.
     NoRegion,
+    /// A variable of the environment says no endpoint where it should.
+    NoEndpoint,
     /// AWS does not know the credentials, or they have expired.
     BadCredentials,
     /// The credentials are good and may not do this.
@@ -67,6 +69,14 @@ impl AwsError {
         Self {
             trouble: Trouble::UnknownProfile,
             message: UnknownProfile(name.to_owned()).to_string(),
+            ..Self::no_region()
+        }
+    }
+
+    pub(super) fn wrong_endpoint(variable: &str) -> Self {
+        Self {
+            trouble: Trouble::NoEndpoint,
+            message: format!("the environment variable {variable} says no http:// or https:// URL"),
             ..Self::no_region()
         }
     }

@@ -2,6 +2,7 @@
 
 mod api;
 mod arn;
+mod endpoints;
 mod error;
 mod listing;
 mod login;
@@ -90,8 +91,11 @@ impl AwsOptions {
     ///
     /// # Errors
     /// [`Trouble::NoRegion`] where neither these options nor the SDK's chain name a region; [`Trouble::UnknownProfile`] where that
-    /// is because the profile is not there.
+    /// is because the profile is not there; [`Trouble::NoEndpoint`] where a variable of the environment that has to say one does not.
     pub async fn load(&self) -> Result<SdkConfig, AwsError> {
+        if let Some(variable) = endpoints::wrong(std::env::vars_os()) {
+            return Err(AwsError::wrong_endpoint(&variable));
+        }
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(
                 RetryConfig::standard()

@@ -83,6 +83,7 @@ fn kind(trouble: Trouble) -> FailureKind {
         Trouble::Unreachable => FailureKind::Unreachable,
         Trouble::NotFound => FailureKind::NotFound,
         Trouble::NoRegion
+        | Trouble::NoEndpoint
         | Trouble::Exists
         | Trouble::Quota
         | Trouble::Invalid

@@ -23,6 +23,7 @@ impl From<&AwsError> for Failure {
                      AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name other files than those in ~/.aws",
                 ),
                 AwsTrouble::NoRegion => Some("set --region, AWS_REGION or aws.region"),
+                AwsTrouble::NoEndpoint => Some("set it to a URL, or unset it"),
                 AwsTrouble::BadCredentials => Some(
                     "the keys are wrong, expired, or of another partition; `aws sts get-caller-identity` shows whose they are",
                 ),

@@ -53,6 +53,13 @@ async fn no_aws_credentials() {
         .code_is(1);
     contains(&no_region.failure(), &["no region is set", "--region"]);
 
+    let no_endpoint = world.keeper(&["sync", "--output", "json"]);
+    let no_endpoint = no_endpoint.env("AWS_ENDPOINT_URL_STS", "").ran().await.code_is(1);
+    contains(
+        &no_endpoint.failure(),
+        &["AWS_ENDPOINT_URL_STS says no http:// or https:// URL", "unset it"],
+    );
+
     world
         .lab
         .ecr()
