@@ -240,14 +240,7 @@ async fn repositories_are_created_by_a_template() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_and_who_runs_it() {
-    // Where regions are asked for is another one than our own.
-    let world = World::without_daemon(LabOptions {
-        regions: ["eu-central-1", "us-east-1"]
-            .map(|region| (OWN.to_owned(), region.to_owned()))
-            .to_vec(),
-        ..LabOptions::default()
-    })
-    .await;
+    let world = of_two_regions().await;
     moved(&world).await;
     let home = world.lab.ecr();
     home.pushed_at("base/image/twin", "1.0", days_ago(900));
@@ -265,15 +258,41 @@ async fn what_there_is_and_who_runs_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_needs_any_more_goes() {
-    // Which regions there are is asked in us-east-1.
-    let regions = ["eu-central-1", "us-east-1"].map(|region| ("123456789012".to_owned(), region.to_owned()));
-    let options = LabOptions {
+/// Which regions there are is asked in us-east-1.
+async fn of_two_regions() -> World {
+    let regions = ["eu-central-1", "us-east-1"].map(|region| (OWN.to_owned(), region.to_owned()));
+    World::without_daemon(LabOptions {
         regions: regions.to_vec(),
         ..LabOptions::default()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_looked_after_by_hand() {
+    let world = of_two_regions().await;
+    moved(&world).await;
+    world.ecr(NAME, "2.0", multi("new")).await;
+    let asks = async |arguments: &[&str]| {
+        world.forget_requests();
+        let run = world.keeper(arguments);
+        with_services(&world, run).ran().await.well();
+        Seen::of(&world)
     };
-    let world = World::without_daemon(options).await;
+    is_least(&asks(&["images", "list", "--all"]).await, "images", &[]);
+    is_within(&asks(&["repositories", "list"]).await, &["images"]);
+    is_least(&asks(&["get-login-password"]).await, "login", &[]);
+    let create = asks(&["repositories", "create", "base/image/other", "--yes"]).await;
+    is_within(&create, &["images", "create-settings"]);
+    let tag = format!("{NAME}:1.0");
+    is_within(&asks(&["images", "delete", &tag, "--yes"]).await, &["prune"]);
+    let delete = asks(&["repositories", "delete", NAME, "--force", "--yes"]).await;
+    is_least(&delete, "delete-repository", &["prune"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_needs_any_more_goes() {
+    let world = of_two_regions().await;
     moved(&world).await;
     let home = world.lab.ecr();
     world.ecr(NAME, "2.0", multi("new")).await;

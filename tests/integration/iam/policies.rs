@@ -173,6 +173,7 @@ fn the_function_s_role_allows_what_the_policies_do_and_no_more() {
         "copy",
         "rollback",
         "prune",
+        "delete-repository",
         "work-enqueue",
         "work-report",
         "work-run",
