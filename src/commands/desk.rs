@@ -62,7 +62,7 @@ impl Range {
             }])),
             _ => Ok(Self {
                 keyword: settings.keyword.clone(),
-                only: only.to_vec(),
+                only: once(only),
                 ..Self::default()
             }),
         }
@@ -98,6 +98,17 @@ impl Range {
         };
         is_something.then(|| Self { only, ..self.clone() })
     }
+}
+
+/// Each name once: what is missing is counted by them.
+fn once(only: &[Only]) -> Vec<Only> {
+    let mut all: Vec<Only> = Vec::new();
+    for one in only {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    all
 }
 
 /// All that surveying and copying need, made from the settings and ready to use.

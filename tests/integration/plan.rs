@@ -211,6 +211,8 @@ async fn a_run_can_be_narrowed_down_to_names() {
         assert!(ran.stdout.contains(&format!("{absent} is not among")), "{}", ran.stdout);
         assert!(!ran.stdout.contains("did you mean"), "{}", ran.stdout);
         assert!(ran.stdout.contains(hint), "{}", ran.stdout);
+        let twice = ["sync", "--only", absent, "--only", absent];
+        world.keeper(&twice).ran().await.code_is(1);
     }
     let typo = ["sync", "--only", "base/image/bussybox:1", "--output", "json"];
     let ran = world.keeper(&typo).without("KEYWORD").ran().await.code_is(1);
