@@ -144,7 +144,7 @@ impl Answer {
         };
         Self {
             message: format!("{how}{}", report.counted()),
-            ok: report.is_well(),
+            ok: report.ended_well(),
             totals: report.totals,
             to_update: None,
             stopped_by: report.stopped_by,
