@@ -101,6 +101,8 @@ pub enum KeptBecause {
         /// When.
         at: Option<Timestamp>,
     },
+    /// What it signs or describes is not in this repository: it may be in another. Only a rule for its tags, or for all images, takes it.
+    SubjectElsewhere,
     /// It has a tag, and only untagged ones are to go.
     Tagged,
     /// It has no tag that could match.
@@ -208,6 +210,7 @@ impl KeptBecause {
             Self::TooYoung { pushed: None } => "when it was pushed is not known".to_owned(),
             Self::Pulled { at: Some(at) } => format!("pulled or pushed on {}", day(at)),
             Self::Pulled { at: None } => "when it was pulled is not known".to_owned(),
+            Self::SubjectElsewhere => "what it refers to is not in this repository".to_owned(),
             Self::Tagged => "it has a tag".to_owned(),
             Self::HasNoTag => "it has no tag".to_owned(),
             Self::OtherTag { tag } => format!("tag {tag} does not match"),

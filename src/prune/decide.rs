@@ -94,9 +94,10 @@ impl<'a> Judge<'a> {
         }
         let belongs = !self.kin.is_top(image) && own_tags(image).next().is_none();
         let index = self.kin.indexes_of(&image.digest).first();
-        match (belongs, index, self.kin.subject_of(&image.digest)) {
+        let subject = self.kin.subjects_of(&image.digest).first();
+        match (belongs, index, subject) {
             (true, Some(&index), _) => Ok(GoesBecause::PartOf { index: index.clone() }),
-            (true, None, Some(subject)) => Ok(GoesBecause::RefersTo {
+            (true, None, Some(&subject)) if !self.kin.is_of_another(image) => Ok(GoesBecause::RefersTo {
                 subject: subject.clone(),
             }),
             _ => self.by_rules(image).map(|rules| GoesBecause::Rules { rules }),
@@ -130,6 +131,10 @@ impl<'a> Judge<'a> {
         if !has_tags && image.pushed.is_none_or(|pushed| self.is_within(PUSH, pushed)) {
             return Err(KeptBecause::JustPushed);
         }
+        let is_of_another = self.kin.is_of_another(image);
+        if is_of_another && !has_tags && self.rules.tags.is_none() {
+            return Err(KeptBecause::SubjectElsewhere);
+        }
         let mut held = vec![Rule::Keep];
         if self.rules.untagged {
             if has_tags {
@@ -138,9 +143,10 @@ impl<'a> Judge<'a> {
             held.push(Rule::Untagged);
         }
         if let Some(pattern) = &self.rules.tags {
-            match own_tags(image).find(|tag| !pattern.is_match(tag.as_str())) {
+            let mut tags = image.tags.iter().filter(|tag| is_of_another || !tag.is_of_referrers());
+            match tags.find(|tag| !pattern.is_match(tag.as_str())) {
                 Some(tag) => return Err(KeptBecause::OtherTag { tag: tag.clone() }),
-                None if !has_tags => return Err(KeptBecause::HasNoTag),
+                None if !has_tags && !is_of_another => return Err(KeptBecause::HasNoTag),
                 None => held.push(Rule::Tags),
             }
         }
@@ -209,7 +215,8 @@ impl<'a> Judge<'a> {
     fn counts(&self, image: &ImageDetails) -> bool {
         let has_tag = own_tags(image).any(|tag| self.protection.backup(tag).is_none());
         // What refers to something does so still when that is gone.
-        image.status != Status::Archived && self.kin.is_top(image) && image.subject.is_none() && has_tag
+        let refers = image.subject.is_some() || self.kin.is_of_another(image);
+        image.status != Status::Archived && self.kin.is_top(image) && !refers && has_tag
     }
 
     /// Keeps what belongs to something that stays; whether that changed anything.
@@ -219,8 +226,12 @@ impl<'a> Judge<'a> {
         let kept = going.filter_map(|image| {
             let index = self.kin.indexes_of(&image.digest).iter().find(|index| stays(index));
             let part = index.map(|&index| KeptBecause::PartOf { index: index.clone() });
-            let subject = self.kin.subject_of(&image.digest).filter(|subject| stays(subject));
-            let referrer = subject.map(|subject| KeptBecause::RefersTo {
+            let subject = self
+                .kin
+                .subjects_of(&image.digest)
+                .iter()
+                .find(|subject| stays(subject));
+            let referrer = subject.map(|&subject| KeptBecause::RefersTo {
                 subject: subject.clone(),
             });
             let unread = self.may_be_part_of(image).find(|index| stays(index));
@@ -278,7 +289,7 @@ impl<'a> Judge<'a> {
             .iter()
             .map(|(image, because)| {
                 let indexes = self.kin.indexes_of(&image.digest).iter().copied();
-                let before = indexes.chain(self.kin.subject_of(&image.digest));
+                let before = indexes.chain(self.kin.subjects_of(&image.digest).iter().copied());
                 let before = before.chain(self.may_be_part_of(image));
                 Going {
                     image: (*image).clone(),

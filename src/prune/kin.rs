@@ -13,7 +13,9 @@ pub(super) struct Kin<'a> {
     /// What an index names and is there, by digest.
     parts: BTreeMap<&'a str, Vec<&'a Digest>>,
     /// What is there and it refers to, by digest.
-    subjects: BTreeMap<&'a str, &'a Digest>,
+    subjects: BTreeMap<&'a str, Vec<&'a Digest>>,
+    /// Those with a tag of referrers whose subject is not there.
+    of_others: BTreeSet<&'a str>,
     /// Indexes of which nobody knows what they name.
     pub(super) unread: Vec<&'a Digest>,
 }
@@ -29,13 +31,12 @@ impl<'a> Kin<'a> {
             indexes: BTreeMap::new(),
             parts: BTreeMap::new(),
             subjects: BTreeMap::new(),
+            of_others: BTreeSet::new(),
             unread: Vec::new(),
         };
         for image in &repository.images {
             let own = image.digest.as_str();
-            if let Some(subject) = subject_of(image).and_then(|digest| there.get(digest.as_str())) {
-                kin.subjects.insert(own, subject);
-            }
+            kin.add_subjects(image, &there);
             if !image.kind.is_index() {
                 continue;
             }
@@ -62,9 +63,33 @@ impl<'a> Kin<'a> {
         self.indexes.get(digest.as_str()).map_or(&[], Vec::as_slice)
     }
 
+    /// What ECR tells that it refers to, and what its tags say under the fallback scheme (OCI distribution specification, "Referrers Tag
+    /// Schema") and cosign's. SBOMs that are alike are one image with a tag for each subject.
+    fn add_subjects(&mut self, image: &'a ImageDetails, there: &BTreeMap<&str, &'a Digest>) {
+        let own = image.digest.as_str();
+        let told = image.subject.as_ref().and_then(|digest| there.get(digest.as_str()));
+        let mut subjects: BTreeSet<&'a Digest> = told.copied().into_iter().collect();
+        for tag in image.tags.iter().filter(|tag| tag.is_of_referrers()) {
+            let subject = named_by(tag).and_then(|digest| there.get(digest.as_str()).copied());
+            if subject.is_none() {
+                self.of_others.insert(own);
+            }
+            subjects.extend(subject);
+        }
+        subjects.remove(&image.digest);
+        if !subjects.is_empty() {
+            self.subjects.insert(own, subjects.into_iter().collect());
+        }
+    }
+
     /// What an image refers to.
-    pub(super) fn subject_of(&self, digest: &Digest) -> Option<&'a Digest> {
-        self.subjects.get(digest.as_str()).copied()
+    pub(super) fn subjects_of(&self, digest: &Digest) -> &[&'a Digest] {
+        self.subjects.get(digest.as_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a tag says that it refers to something that is not here: that may be in another repository, or its digest cannot be read of the tag.
+    pub(super) fn is_of_another(&self, image: &ImageDetails) -> bool {
+        self.of_others.contains(image.digest.as_str())
     }
 
     /// What an index consists of.
@@ -87,24 +112,13 @@ impl<'a> Kin<'a> {
 
     /// Whether nothing that is there names it: neither an index, nor does it refer to anything.
     pub(super) fn is_top(&self, image: &ImageDetails) -> bool {
-        self.indexes_of(&image.digest).is_empty() && self.subject_of(&image.digest).is_none()
+        self.indexes_of(&image.digest).is_empty() && self.subjects_of(&image.digest).is_empty()
     }
-}
-
-/// What an image refers to: what ECR tells, or what its tags say under the fallback scheme (OCI distribution specification, "Referrers Tag
-/// Schema") and cosign's.
-fn subject_of(image: &ImageDetails) -> Option<Digest> {
-    let by_tags = || {
-        let mut subjects = image.tags.iter().map(named_by);
-        let first = subjects.next()??;
-        subjects.all(|other| other.as_ref() == Some(&first)).then_some(first)
-    };
-    image.subject.clone().or_else(by_tags)
 }
 
 /// The digest that a tag is the place of referrers of.
 fn named_by(tag: &Tag) -> Option<Digest> {
-    let text = Some(tag.as_str()).filter(|_| tag.is_of_referrers())?;
+    let text = tag.as_str();
     let suffix = SIGNATURE_SUFFIXES.iter().find_map(|suffix| text.strip_suffix(suffix));
     suffix.unwrap_or(text).replacen('-', ":", 1).parse().ok()
 }

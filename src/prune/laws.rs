@@ -42,6 +42,8 @@ struct Drawn {
     is_protected: bool,
     parts: BTreeSet<usize>,
     subject: Option<usize>,
+    /// What its tags say that it signs; more than are there.
+    signs: BTreeSet<usize>,
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -52,20 +54,24 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
     );
-    let kin = (btree_set(0..24_usize, 0..4), weighted(0.15, 0..24_usize));
+    let signs = prop_oneof![4 => Just(BTreeSet::new()), 1 => btree_set(0..30_usize, 1..3)];
+    let kin = (btree_set(0..24_usize, 0..4), weighted(0.15, 0..24_usize), signs);
     let times = (0..400_i64, weighted(0.4, 0..400_i64));
     (times, weighted(0.6, 0..TAGS.len()), flags, kin).prop_map(
-        |((days, pulled), tag, (is_index, is_read, is_archived, is_run, is_protected), (parts, subject))| Drawn {
-            days,
-            pulled,
-            tag,
-            is_index,
-            is_read,
-            is_archived,
-            is_run,
-            is_protected,
-            parts,
-            subject,
+        |((days, pulled), tag, (is_index, is_read, is_archived, is_run, is_protected), (parts, subject, signs))| {
+            Drawn {
+                days,
+                pulled,
+                tag,
+                is_index,
+                is_read,
+                is_archived,
+                is_run,
+                is_protected,
+                parts,
+                subject,
+                signs,
+            }
         },
     )
 }
@@ -99,10 +105,17 @@ fn registry(all: &[Drawn]) -> (Repository, Shield) {
         ..Shield::default()
     };
     for (at, one) in all.iter().enumerate() {
-        let tag = one.tag.map(|tag| TAGS[tag]).filter(|tag| tags.insert(*tag));
+        let tag = one
+            .tag
+            .map(|tag| TAGS[tag])
+            .filter(|tag| tags.insert((*tag).to_owned()));
         // No two of one moment.
         let mut image = super::sample::image(&word(at), one.days, tag.as_slice());
         image.pushed = image.pushed.map(|pushed| pushed - i64::try_from(at).unwrap().seconds());
+        let signed = one.signs.iter().filter(|signed| **signed != at);
+        let places = signed.map(|signed| format!("{}.sig", digest(&word(*signed)).as_tag()));
+        let places = places.filter(|place| tags.insert(place.clone()));
+        image.tags.extend(places.map(|place| place.parse::<Tag>().unwrap()));
         image.pulled = one.pulled.map(days_ago);
         image.subject = one
             .subject
@@ -140,6 +153,7 @@ fn newest(own: &Repository, keep: usize) -> Vec<Digest> {
         .images
         .iter()
         .filter(|image| !image.tags.is_empty() && image.subject.is_none())
+        .filter(|image| !image.tags.iter().any(Tag::is_of_referrers))
         .filter(|image| !parts.contains(&image.digest.to_string()))
         .collect();
     top.sort_by_key(|image| image.pushed);
@@ -168,6 +182,37 @@ fn belongs_together(own: &Repository, shield: &Shield, plan: &Plan) -> Result<()
         prop_assert!(
             subject.is_none() || own_place.is_none(),
             "a signature goes before what it signs"
+        );
+    }
+    Ok(())
+}
+
+/// What is tagged as a signature stays with each that it signs; with what is not here, unless a rule names it.
+fn signatures_stay(own: &Repository, rules: &Rules, plan: &Plan) -> Result<(), TestCaseError> {
+    let parts: BTreeSet<&String> = own.contents.values().flat_map(|manifest| &manifest.parts).collect();
+    let there: BTreeSet<String> = own
+        .images
+        .iter()
+        .map(|image| format!("{}.sig", image.digest.as_tag()))
+        .collect();
+    let kept: BTreeSet<String> = plan
+        .kept
+        .iter()
+        .map(|one| format!("{}.sig", one.image.digest.as_tag()))
+        .collect();
+    let is_named = rules.all_images || rules.tags.is_some();
+    for one in &plan.goes {
+        let image = &one.image;
+        let is_signature = !image.tags.is_empty() && image.tags.iter().all(Tag::is_of_referrers);
+        for tag in &image.tags {
+            prop_assert!(!kept.contains(tag.as_str()), "a signature goes before what it signs");
+        }
+        let is_of_another = image.tags.iter().any(|tag| !there.contains(tag.as_str()));
+        let is_part = parts.contains(&image.digest.to_string());
+        prop_assert!(
+            is_named || is_part || !is_signature || !is_of_another,
+            "{:?} goes",
+            image
         );
     }
     Ok(())
@@ -206,6 +251,7 @@ fn check(own: &Repository, shield: &Shield, rules: &Rules) -> Result<Plan, TestC
         prop_assert!(rules.archived || image.status != Status::Archived);
     }
     belongs_together(own, shield, &plan)?;
+    signatures_stay(own, rules, &plan)?;
     let batches = plan.batches();
     prop_assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), plan.goes.len());
     for batch in batches {

@@ -167,6 +167,51 @@ fn signatures_go_with_what_they_sign() {
 }
 
 #[test]
+fn signatures_of_another_repository_s_images_go_by_their_tags_or_with_all() {
+    let tag = format!("{}.sig", digest("elsewhere").as_tag());
+    let own = repository(vec![image("signature", 300, &[&tag])]);
+    let untagged = Rules {
+        untagged: true,
+        ..Rules::keeping(0)
+    };
+    for rules in [Rules::keeping(2), untagged] {
+        let plan = decided(&own, &rules, &Shield::default());
+        assert_eq!(because(&plan, "signature"), &KeptBecause::SubjectElsewhere);
+    }
+    let by_tags = |pattern: &str| Rules {
+        tags: pattern.parse().ok(),
+        ..Rules::keeping(2)
+    };
+    let plan = decided(&own, &by_tags("dev-.*"), &Shield::default());
+    assert!(matches!(because(&plan, "signature"), KeptBecause::OtherTag { .. }));
+    for rules in [by_tags("sha256-.*"), Rules::all_images()] {
+        let plan = decided(&own, &rules, &Shield::default());
+        assert_eq!(goes(&plan, &["signature"]), ["signature"]);
+    }
+}
+
+#[test]
+fn an_sbom_of_several_images_goes_after_the_last_of_them() {
+    let of = |word: &str| format!("{}.sbom", digest(word).as_tag());
+    let images = vec![image("a", 9, &["1"]), image("b", 8, &["2"]), image("c", 7, &["3"])];
+    let mut own = repository(images);
+    own.images.push(image("sbom", 300, &[&of("a"), &of("b")]));
+    let plan = decided(&own, &Rules::keeping(2), &Shield::default());
+    assert_eq!(goes(&plan, &["a"]), ["a"]);
+    let subject = digest("b");
+    assert_eq!(because(&plan, "sbom"), &KeptBecause::RefersTo { subject });
+    let plan = decided(&own, &Rules::keeping(1), &Shield::default());
+    let going = goes(&plan, &["a", "b", "sbom"]);
+    assert_eq!((going.len(), going[2].as_str()), (3, "sbom"));
+    // Of a digest that its tag does not hold whole.
+    own.images[3]
+        .tags
+        .push(format!("sha512-{}", "a".repeat(64)).parse().unwrap());
+    let plan = decided(&own, &Rules::keeping(1), &Shield::default());
+    assert_eq!(because(&plan, "sbom"), &KeptBecause::SubjectElsewhere);
+}
+
+#[test]
 fn what_runs_stays_and_so_does_its_index() {
     let own = repository(vec![
         image("amd64", 100, &[]),
