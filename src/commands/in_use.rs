@@ -109,8 +109,8 @@ impl InUse {
             .iter()
             .map(|(digest, by)| (*digest, by.iter().copied().collect()))
             .collect();
-        for (index, parts) in parts {
-            for part in parts {
+        for index in parts.keys() {
+            for part in all_parts_of(index, parts) {
                 for (one, other) in [(index, part), (part, index)] {
                     let by = direct.get(other).into_iter().flatten();
                     all.entry(one).or_default().extend(by);
@@ -118,11 +118,19 @@ impl InUse {
             }
         }
         let is_unread = |image: &&ImageDetails| image.kind.is_index() && !parts.contains_key(&image.digest);
-        let mut unread = images.iter().filter(is_unread);
-        let may_be_part = unread.any(|index| direct.get(&index.digest).is_some_and(|by| !by.is_empty()));
+        let unread: BTreeSet<&Digest> = images.iter().filter(is_unread).map(|image| &image.digest).collect();
+        let may_be_part = unread
+            .iter()
+            .any(|index| all.get(index).is_some_and(|by| !by.is_empty()));
+        // What runs may be a part of any index that was not read, and so of what that is a part of.
+        let is_any_used = self.of_repository(uri).r#use == Use::Used;
+        let may_have_part = |index: &Digest| {
+            let mut within = all_parts_of(index, parts).into_iter().chain([index]);
+            is_any_used && within.any(|one| unread.contains(one))
+        };
         let told = images.iter().map(|image| {
             let mut users = self.users(all.remove(&image.digest).unwrap_or_default());
-            if users.r#use == Use::Unused && may_be_part && !image.kind.is_index() {
+            if users.r#use == Use::Unused && (may_be_part || may_have_part(&image.digest)) {
                 users.r#use = Use::Unknown;
             }
             (image.digest.clone(), users)
@@ -169,6 +177,17 @@ fn asked(mut asked: CensusOptions, region: &str, whom: Whom) -> CensusOptions {
         }
     };
     asked
+}
+
+/// What an index consists of, the parts of its parts too.
+fn all_parts_of<'a>(index: &'a Digest, parts: &'a BTreeMap<Digest, Vec<Digest>>) -> BTreeSet<&'a Digest> {
+    let mut all = BTreeSet::new();
+    let mut next = vec![index];
+    while let Some(one) = next.pop() {
+        let named = parts.get(one).into_iter().flatten();
+        next.extend(named.filter(|part| *part != index && all.insert(*part)));
+    }
+    all
 }
 
 /// What indexes consist of. Archived ones cannot be read.
@@ -259,9 +278,41 @@ mod tests {
             uses(&of_index, &BTreeMap::new()),
             [Use::Used, Use::Unknown, Use::Unknown]
         );
+        // It may be a part of the one that could not be read.
+        assert_eq!(uses(&of_part, &BTreeMap::new()), [Use::Unknown, Use::Used, Use::Unused]);
         // Not everybody could be asked.
         let unknown = in_use(&[], false);
         assert_eq!(uses(&unknown, &parts), [Use::Unknown; 3]);
+    }
+
+    #[test]
+    fn an_index_of_indexes_runs_with_all_that_is_in_it() {
+        let all = [
+            image("outer", &["2"], Kind::OciIndex),
+            image("inner", &[], Kind::OciIndex),
+            image("part", &[], Kind::OciManifest),
+            image("other", &["1"], Kind::OciManifest),
+        ];
+        let [outer, inner, part, _] = all.each_ref().map(|image| image.digest.clone());
+        let uses = |in_use: &InUse, parts: &BTreeMap<Digest, Vec<Digest>>| {
+            let users = in_use.with_parts(URI, &all, parts);
+            all.each_ref().map(|image| users[&image.digest].r#use)
+        };
+        let whole: BTreeMap<Digest, Vec<Digest>> = [
+            (outer.clone(), vec![inner.clone()]),
+            (inner.clone(), vec![part.clone()]),
+        ]
+        .into();
+        let together = [Use::Used, Use::Used, Use::Used, Use::Unused];
+        let of_part = in_use(&[("task", "2", Some(&part))], true);
+        assert_eq!(uses(&of_part, &whole), together);
+        assert_eq!(uses(&in_use(&[("service", "2", None)], true), &whole), together);
+        // The inner one could not be read.
+        let half: BTreeMap<Digest, Vec<Digest>> = [(outer, vec![inner])].into();
+        assert_eq!(
+            uses(&of_part, &half),
+            [Use::Unknown, Use::Unknown, Use::Used, Use::Unused]
+        );
     }
 
     #[test]
