@@ -67,8 +67,6 @@ pub struct DescribedService {
 #[serde(rename_all = "camelCase")]
 struct Deployment {
     task_definition: Option<String>,
-    #[serde(default)]
-    running_count: u64,
 }
 
 /// A container of a task.
@@ -106,12 +104,12 @@ pub struct RunningContainer {
 }
 
 impl DescribedService {
-    /// The revisions of task definitions that run, or should.
+    /// The revisions of task definitions that run, should, or will again: one without tasks is scaled to none, about to start, or what a failed
+    /// deployment goes back to.
     pub fn task_definitions(&self) -> impl Iterator<Item = &str> {
-        let running = self.deployments.iter().chain(&self.task_sets);
-        let running = running.filter(|one| one.running_count > 0);
-        let running = running.filter_map(|one| one.task_definition.as_deref());
-        let mut all: Vec<&str> = self.task_definition.as_deref().into_iter().chain(running).collect();
+        let deployed = self.deployments.iter().chain(&self.task_sets);
+        let deployed = deployed.filter_map(|one| one.task_definition.as_deref());
+        let mut all: Vec<&str> = self.task_definition.as_deref().into_iter().chain(deployed).collect();
         all.sort_unstable();
         all.dedup();
         all.into_iter()
@@ -242,5 +240,25 @@ impl Services {
                 return listing;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_of_each_revision_that_is_deployed_with_tasks_or_without() {
+        // ECS API Reference, Service: with CODE_DEPLOY the revisions stand at the task sets.
+        let service: DescribedService = serde_json::from_value(json!({
+            "serviceName": "web",
+            "serviceArn": "arn:aws:ecs:eu-central-1:123456789012:service/shop/web",
+            "desiredCount": 0,
+            "taskSets": [{"taskDefinition": "web:2", "runningCount": 0}, {"taskDefinition": "web:1", "runningCount": 0}],
+            "deployments": [{"taskDefinition": "web:3", "pendingCount": 1, "runningCount": 0}],
+        }))
+        .unwrap();
+        let all: Vec<&str> = service.task_definitions().collect();
+        assert_eq!(all, ["web:1", "web:2", "web:3"]);
     }
 }
