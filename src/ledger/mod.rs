@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::entries::Entries;
 use self::object::Shared;
 use crate::aws::{AwsError, AwsOptions};
-use crate::image::{Attestations, Digest, ImageRef, Platforms, Reference, Repository, Tag};
+use crate::image::{Attestations, Digest, ImageRef, Platforms, Repository, Tag};
 
 /// The shape of the file; another one is read as if there were none.
 const VERSION: u32 = 2;
@@ -272,16 +272,9 @@ impl Ledger {
         known.entries.protected.entry(target.clone()).or_insert(now);
     }
 
-    /// All tags of a repository that are kept for they may be the last of their kind, and since when.
-    pub fn protected_in(&self, repository: &Repository) -> Vec<(Tag, Timestamp)> {
-        let known = self.known();
-        let own = known.entries.protected.iter();
-        let own = own.filter(|(target, _)| target.repository == *repository);
-        let tagged = own.filter_map(|(target, since)| match &target.reference {
-            Reference::Tag(tag) => Some((tag.clone(), *since)),
-            Reference::Digest(_) => None,
-        });
-        tagged.collect()
+    /// All tags of a repository that are kept for they may be the last of their kind, and since when; by whichever name of ECR's the registry was written.
+    pub fn protected_in(&self, host: &str, name: &str) -> Vec<(Tag, Timestamp)> {
+        self.known().entries.protected_in(host, name)
     }
 
     /// Remembers `made` of `target`, where the ledger is kept too: in a moment, or with the next [`save`](Self::save).

@@ -9,7 +9,6 @@ use super::Job;
 use crate::aws::ecr::{Ecr, RepositoryDetails, Status};
 use crate::census::{CensusOptions, Layers, who_runs};
 use crate::commands::which::Found;
-use crate::image;
 use crate::ledger::Ledger;
 use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
 use crate::report::{Failure, Pruned, PrunedRepository};
@@ -172,10 +171,8 @@ impl<'a> Ground<'a> {
     }
 
     fn last_copies(&self, details: &RepositoryDetails) -> Vec<LastCopy> {
-        let Ok(target) = details.uri.parse::<image::Repository>() else {
-            return Vec::new();
-        };
-        let protected = self.ledger.protected_in(&target).into_iter();
+        let host = details.uri.split('/').next().unwrap_or_default();
+        let protected = self.ledger.protected_in(host, &details.name).into_iter();
         protected.map(|(tag, since)| LastCopy { tag, since }).collect()
     }
 
