@@ -69,7 +69,7 @@ impl<'a> Ground<'a> {
             .buffered(settings.concurrency)
             .collect::<Vec<_>>();
         let (who, read) = tokio::join!(who, read);
-        (ground.who, ground.asked) = (who, Instant::now());
+        ground.who = who;
         let (mut there, mut failures) = (Vec::new(), Vec::new());
         for (repository, details) in read {
             match repository {
@@ -87,7 +87,7 @@ impl<'a> Ground<'a> {
             failures.extend(failure);
         }
         ground.failures.extend(failures);
-        let unknown = ground.unknown(&looked);
+        let unknown = ground.unknown(looked.first().map(|one| &one.details));
         ground.failures.extend(unknown);
         Ok((ground, looked))
     }
@@ -197,11 +197,14 @@ impl<'a> Ground<'a> {
         asked
     }
 
-    /// Asks again who runs what, where that was a while ago.
-    pub(super) async fn refresh(&mut self, stop: &Stop) {
+    /// Asks again who runs what, where that was a while ago, before something of this repository goes.
+    pub(super) async fn refresh(&mut self, details: &RepositoryDetails, stop: &Stop) {
         if self.asked.elapsed() > FRESH {
-            self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
+            // What begins to run while they answer may not be in it.
             self.asked = Instant::now();
+            self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
+            let unknown = self.unknown(Some(details)).filter(|one| !self.failures.contains(one));
+            self.failures.extend(unknown);
         }
     }
 
@@ -213,11 +216,8 @@ impl<'a> Ground<'a> {
     }
 
     /// Why none goes, or why more may be in use than was seen.
-    fn unknown(&self, looked: &[Looked]) -> Option<Failure> {
-        let mut causes = looked
-            .first()
-            .map(|one| self.unknown_of(&one.details))
-            .unwrap_or_default();
+    fn unknown(&self, details: Option<&RepositoryDetails>) -> Option<Failure> {
+        let mut causes = details.map(|one| self.unknown_of(one)).unwrap_or_default();
         if causes.is_empty() || self.job.without_usage {
             return None;
         }

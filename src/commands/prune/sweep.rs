@@ -21,7 +21,7 @@ pub(super) async fn sweep(ground: &mut Ground<'_>, looked: Vec<Looked>, watch: &
             not_attempted(told);
             continue;
         }
-        ground.refresh(&watch.stop).await;
+        ground.refresh(&one.details, &watch.stop).await;
         match ground.again(one).await {
             Ok((one, fresh)) => {
                 *told = fresh;
