@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 
 use super::{KeptBecause, Shown};
-use crate::aws::ecr::{ImageDetails, Status};
+use crate::aws::ecr::{ImageDetails, Status, account_and_region};
 use crate::image::{Digest, Tag};
 use crate::mapping::Backup;
 use crate::selection::{InvalidPattern, Pattern};
@@ -23,14 +23,26 @@ pub enum Protected {
     Digest(Digest),
     /// Images with a tag that this matches as a whole.
     Tag(Pattern),
-    /// Images that this matches as a whole by `REPOSITORY:TAG`.
+    /// Images that this matches as a whole by `REPOSITORY:TAG`; those without a tag by `REPOSITORY:`.
     Image(Pattern),
 }
 
 /// A text that protects nothing: why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(transparent)]
-pub struct InvalidProtected(#[from] InvalidPattern);
+pub enum InvalidProtected {
+    /// It is no regular expression.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// No tag has a slash.
+    #[error("it names a repository and no tag; write REPOSITORY:.* for all that is in it")]
+    NoTag,
+    /// Neither a tag nor `REPOSITORY:TAG` has that.
+    #[error("it has an @; write the digest alone (sha256:…)")]
+    WithDigest,
+    /// Repositories are matched by their names in the registry.
+    #[error("it begins with the registry's host; write REPOSITORY:TAG without it")]
+    WithHost,
+}
 
 impl FromStr for Protected {
     type Err = InvalidProtected;
@@ -40,10 +52,14 @@ impl FromStr for Protected {
             return Ok(Self::Digest(digest));
         }
         let pattern = text.parse()?;
-        Ok(match has_colon(text)? {
-            true => Self::Image(pattern),
-            false => Self::Tag(pattern),
-        })
+        let host = text.split('/').next().unwrap_or_default().replace('\\', "");
+        match (has_colon(text)?, text.contains('/')) {
+            _ if account_and_region(&host).is_some() => Err(InvalidProtected::WithHost),
+            _ if text.contains('@') => Err(InvalidProtected::WithDigest),
+            (true, _) => Ok(Self::Image(pattern)),
+            (false, true) => Err(InvalidProtected::NoTag),
+            (false, false) => Ok(Self::Tag(pattern)),
+        }
     }
 }
 
@@ -70,7 +86,8 @@ impl Protected {
             Self::Tag(pattern) => image.tags.iter().any(|tag| pattern.is_match(tag.as_str())),
             Self::Image(pattern) => {
                 let mut names = image.tags.iter().map(|tag| format!("{repository}:{tag}"));
-                names.any(|name| pattern.is_match(&name))
+                let is_untagged = image.tags.is_empty() && pattern.is_match(&format!("{repository}:"));
+                is_untagged || names.any(|name| pattern.is_match(&name))
             }
         }
     }
@@ -195,5 +212,25 @@ mod tests {
             assert!(matches!(image.parse(), Ok(Protected::Image(_))), "{image}");
         }
         assert!("v(".parse::<Protected>().is_err());
+    }
+
+    #[test]
+    fn an_entry_that_nothing_could_match_is_refused() {
+        let digest = format!("base/image/nginx@sha256:{}", "a".repeat(64));
+        for (entry, why) in [
+            ("base/image/.*", InvalidProtected::NoTag),
+            ("(?:a|b)/c", InvalidProtected::NoTag),
+            (digest.as_str(), InvalidProtected::WithDigest),
+            (
+                "123456789012.dkr.ecr.eu-central-1.amazonaws.com/base/x:1",
+                InvalidProtected::WithHost,
+            ),
+            (
+                r"123456789012\.dkr\.ecr\.eu-central-1\.amazonaws\.com/base/x:.*",
+                InvalidProtected::WithHost,
+            ),
+        ] {
+            assert_eq!(entry.parse::<Protected>().unwrap_err(), why, "{entry}");
+        }
     }
 }

@@ -253,6 +253,15 @@ fn the_settings_protect_tags_images_and_digests() {
 }
 
 #[test]
+fn an_entry_for_all_tags_of_a_repository_protects_what_has_none() {
+    let own = repository(vec![image("tagged", 9, &["v1"]), image("loose", 8, &[])]);
+    let all = decided(&own, &Rules::all_images(), &Shield::default().protects("shop/api:.*"));
+    assert!(all.goes.is_empty());
+    let some = decided(&own, &Rules::all_images(), &Shield::default().protects("shop/api:v.*"));
+    assert_eq!(goes(&some, &["loose"]), ["loose"]);
+}
+
+#[test]
 fn a_backup_stays_for_its_term_and_the_last_copy_for_ever() {
     let own = repository(vec![
         image("young", 400, &["1-before-2026-10-23"]),
