@@ -195,7 +195,8 @@ impl<'a> Judge<'a> {
                 newest.insert(&image.digest, because);
             }
             if self.counts(image) {
-                groups
+                let counted: BTreeSet<Option<String>> = self.lasting_tags(image).map(|tag| self.group(tag)).collect();
+                counted
                     .into_iter()
                     .for_each(|group| *seen.entry(group).or_default() += 1);
             }
@@ -211,9 +212,15 @@ impl<'a> Judge<'a> {
             .then(|| family_of(text).unwrap_or_else(|| "no version".to_owned()))
     }
 
-    /// Whether it is one of those that are to stay: it can be pulled, by a tag that is no backup's, and stands for itself.
+    /// Its own tags that are no backup's.
+    fn lasting_tags<'t>(&self, image: &'t ImageDetails) -> impl Iterator<Item = &'t Tag> {
+        own_tags(image).filter(move |tag| self.protection.backup(tag).is_none())
+    }
+
+    /// Whether it is one of those that are to stay: it can be pulled, by a tag that is no backup's, and stands for itself. One whose push is
+    /// not known may be older than all, and takes nobody's place.
     fn counts(&self, image: &ImageDetails) -> bool {
-        let has_tag = own_tags(image).any(|tag| self.protection.backup(tag).is_none());
+        let has_tag = image.pushed.is_some() && self.lasting_tags(image).next().is_some();
         // What refers to something does so still when that is gone.
         let refers = image.subject.is_some() || self.kin.is_of_another(image);
         image.status != Status::Archived && self.kin.is_top(image) && !refers && has_tag

@@ -186,6 +186,7 @@ impl Protection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prune::sample;
 
     #[test]
     fn an_entry_is_of_a_digest_a_tag_or_a_repository_s_tag() {
@@ -232,5 +233,13 @@ mod tests {
         ] {
             assert_eq!(entry.parse::<Protected>().unwrap_err(), why, "{entry}");
         }
+    }
+
+    #[test]
+    fn an_entry_for_all_tags_of_a_repository_protects_what_has_none() {
+        let loose = sample::image("loose", 8, &[]);
+        let has = |entry: &str, repository: &str| entry.parse::<Protected>().unwrap().has(repository, &loose);
+        assert!(has("shop/api:.*", "shop/api"));
+        assert!(!has("shop/api:v.*", "shop/api") && !has("shop/api:.*", "shop/web"));
     }
 }

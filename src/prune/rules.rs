@@ -86,3 +86,20 @@ impl Rules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_that_come_to_nothing_or_to_everything_are_told() {
+        let none = Rules {
+            untagged: true,
+            tags: "a".parse().ok(),
+            ..Rules::keeping(2)
+        };
+        assert_eq!(none.checked().unwrap_err(), Contradiction::TagsOfUntagged);
+        assert_eq!(Rules::keeping(0).checked().unwrap_err(), Contradiction::Everything);
+        assert!(Rules::all_images().checked().is_ok());
+    }
+}
