@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, join, stream};
 
 use super::{SurveyError, ask_upstreams};
 use crate::aws::Trouble;
@@ -56,15 +56,15 @@ pub async fn look_again(
         }
     };
     let repositories: BTreeSet<Repository> = copies.iter().map(|copy| copy.target.repository.clone()).collect();
-    let listed: BTreeMap<Repository, Result<Vec<ListedImage>, Arc<SurveyError>>> = stream::iter(repositories)
+    let listing = stream::iter(repositories)
         .map(async |repository| (list(&repository).await, repository))
         .buffer_unordered(at_once)
         .take_until(stop.soft.cancelled())
         .map(|(images, repository)| (repository, images))
-        .collect()
-        .await;
+        .collect::<BTreeMap<Repository, _>>();
     let tags: BTreeSet<ImageRef> = copies.iter().map(|copy| copy.upstream.clone()).collect();
-    let upstreams = ask_upstreams(tags, at_once, session, stop).await;
+    let asking = ask_upstreams(stream::iter(tags), at_once, session, stop);
+    let (listed, upstreams) = join!(listing, asking);
     let now = |copy: &Copy| {
         let images = listed.get(&copy.target.repository)?;
         let upstream = upstreams.get(&copy.upstream)?;

@@ -9,12 +9,14 @@ mod place;
 pub use again::{Seen, look_again};
 pub use found::{Absent, Closed, Followed, PassedOver, SurveyError, Unmatched, Unread};
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::channel::mpsc;
+use futures::{Stream, StreamExt, join};
 
-use self::place::Listings;
+use self::place::Upstreams;
 use crate::aws::AwsError;
 use crate::aws::ecr::Ecr;
 use crate::engine::{EngineError, Session, Side};
@@ -185,15 +187,75 @@ pub async fn survey(
     stop: &Stop,
     events: &Events,
 ) -> Result<Survey, AwsError> {
+    let Some((scope, _)) = places.first() else {
+        return Ok(Survey::default());
+    };
+    let (tags, asked) = mpsc::unbounded();
+    let look = async move {
+        let known = RefCell::new(BTreeSet::new());
+        let follow = |one: &Followed| {
+            if scope.settles(one).is_none() && known.borrow_mut().insert(one.follows.clone()) {
+                // Who asks does so until this is dropped, or the run is stopped.
+                let _ = tags.unbounded_send(one.follows.clone());
+            }
+        };
+        let upstreams = Upstreams {
+            session,
+            known: BTreeMap::new(),
+            follow: &follow,
+        };
+        let looked = look_at_all(places, ledger, upstreams, stop, events).await;
+        let tags = known.borrow().len();
+        events.send(Event::Comparing { tags });
+        looked
+    };
+    // What the tags of one repository follow is asked for while the next is listed.
+    let (looked, upstreams) = join!(look, ask_upstreams(asked, scope.at_once, session, stop));
+    let (mut survey, followed) = looked?;
+    // A registry may have some hundred thousand tags.
+    survey.viewed.reserve_exact(followed.len());
+    let mut asked_for = Vec::new();
+    for one in backwards(followed) {
+        match scope.settles(&one) {
+            Some(because) => survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger)),
+            None => asked_for.push(one),
+        }
+    }
+    survey.viewed.reverse();
+    asked_for.reverse();
+    let followed = asked_for;
+    for one in followed {
+        match upstreams.get(&one.follows) {
+            Some(Ok(upstream)) => survey.viewed.push(one.viewed(upstream.clone(), ledger)),
+            Some(Err(why)) => survey.unread.push(Unread {
+                target: one,
+                why: Arc::clone(why),
+            }),
+            None => survey.unasked.push(one),
+        }
+    }
+    let ecrs: BTreeMap<&str, &Ecr> = places
+        .iter()
+        .map(|(scope, ecr)| (scope.registry.as_str(), ecr))
+        .collect();
+    survey.look_closer(scope, policies, &ecrs, session, stop).await;
+    Ok(survey)
+}
+
+/// What each registry has, and what its tags follow.
+async fn look_at_all(
+    places: &[Place],
+    ledger: &Ledger,
+    mut upstreams: Upstreams<'_>,
+    stop: &Stop,
+    events: &Events,
+) -> Result<(Survey, Vec<Followed>), AwsError> {
     let mut survey = Survey::default();
     let mut followed = Vec::new();
-    let mut listings = Listings {
-        session,
-        known: BTreeMap::new(),
-    };
-    for (scope, ecr) in places {
+    for place in places {
+        let (scope, _) = place;
         let mut there = Survey::default();
-        let found = there.look(scope, ecr, ledger, &mut listings, stop, events).await;
+        let found = there.look(place, ledger, &mut upstreams, stop, events).await;
         match found {
             Ok(found) if scope.discovers => {
                 followed = found;
@@ -212,9 +274,6 @@ pub async fn survey(
             }
         }
     }
-    let Some((scope, _)) = places.first() else {
-        return Ok(survey);
-    };
     // A name may be there in one registry and not in another.
     let looked_for = |only: &Only| places.iter().filter(|(scope, _)| scope.only.contains(only)).count();
     let absent = std::mem::take(&mut survey.absent);
@@ -224,37 +283,7 @@ pub async fn survey(
             survey.absent.push(one.clone());
         }
     }
-    // A registry may have some hundred thousand tags.
-    survey.viewed.reserve_exact(followed.len());
-    let mut asked_for = Vec::new();
-    for one in backwards(followed) {
-        match scope.settles(&one) {
-            Some(because) => survey.viewed.push(one.viewed(Upstream::NotAsked(because), ledger)),
-            None => asked_for.push(one),
-        }
-    }
-    survey.viewed.reverse();
-    asked_for.reverse();
-    let followed = asked_for;
-    let tags: BTreeSet<ImageRef> = followed.iter().map(|one| one.follows.clone()).collect();
-    events.send(Event::Comparing { tags: tags.len() });
-    let upstreams = ask_upstreams(tags, scope.at_once, session, stop).await;
-    for one in followed {
-        match upstreams.get(&one.follows) {
-            Some(Ok(upstream)) => survey.viewed.push(one.viewed(upstream.clone(), ledger)),
-            Some(Err(why)) => survey.unread.push(Unread {
-                target: one,
-                why: Arc::clone(why),
-            }),
-            None => survey.unasked.push(one),
-        }
-    }
-    let ecrs: BTreeMap<&str, &Ecr> = places
-        .iter()
-        .map(|(scope, ecr)| (scope.registry.as_str(), ecr))
-        .collect();
-    survey.look_closer(scope, policies, &ecrs, session, stop).await;
-    Ok(survey)
+    Ok((survey, followed))
 }
 
 impl Survey {
@@ -347,23 +376,23 @@ impl From<Viewed> for Followed {
     }
 }
 
+/// What upstreams hold, of which each is asked once where `tags` names none twice. A stop leaves some out.
 async fn ask_upstreams(
-    tags: BTreeSet<ImageRef>,
+    tags: impl Stream<Item = ImageRef>,
     at_once: usize,
     session: &Session,
     stop: &Stop,
 ) -> BTreeMap<ImageRef, Result<Upstream, Arc<EngineError>>> {
-    stream::iter(tags)
-        .map(|tag| async move {
-            let upstream = match session.observe(&tag, Side::Upstream).await {
-                Ok(observed) => Ok(Upstream::Has(Box::new(observed))),
-                Err(error) if error.is_gone() => Ok(Upstream::Gone),
-                Err(error) => Err(Arc::new(error)),
-            };
-            (tag, upstream)
-        })
-        .buffer_unordered(at_once)
-        .take_until(stop.soft.cancelled())
-        .collect()
-        .await
+    tags.map(|tag| async move {
+        let upstream = match session.observe(&tag, Side::Upstream).await {
+            Ok(observed) => Ok(Upstream::Has(Box::new(observed))),
+            Err(error) if error.is_gone() => Ok(Upstream::Gone),
+            Err(error) => Err(Arc::new(error)),
+        };
+        (tag, upstream)
+    })
+    .buffer_unordered(at_once)
+    .take_until(stop.soft.cancelled())
+    .collect()
+    .await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use super::place::Listings;
+use super::place::Upstreams;
 use super::{Followed, PassedOver, Scope, Survey, SurveyError, is_below};
 use crate::aws::ecr::{Ecr, FixedTags, ListedImage, ListedRepository, is_created_on_push};
 use crate::aws::{AwsError, Trouble};
@@ -121,12 +121,12 @@ impl Survey {
         all: &[Named],
         listed: &[ListedRepository],
         ecr: &Ecr,
-        listings: &mut Listings<'_>,
+        upstreams: &mut Upstreams<'_>,
         stop: &Stop,
     ) -> BTreeMap<String, Chosen> {
         let listed: BTreeSet<&str> = listed.iter().map(|one| one.name.as_str()).collect();
         let mut chosen = BTreeMap::new();
-        let mut upstreams: BTreeMap<&Repository, Vec<(&Named, &Selection)>> = BTreeMap::new();
+        let mut rules: BTreeMap<&Repository, Vec<(&Named, &Selection)>> = BTreeMap::new();
         let mut templates = None;
         for named in all {
             let is_there = listed.contains(named.repository.as_str());
@@ -139,7 +139,7 @@ impl Survey {
                 Ok(new) => {
                     note_upstream(named, &mut chosen);
                     if let Some(tags) = &named.tags {
-                        upstreams.entry(&named.upstream).or_default().push((named, tags));
+                        rules.entry(&named.upstream).or_default().push((named, tags));
                     }
                     if !is_there {
                         self.missing.insert(scope.repository(&named.repository), new);
@@ -148,10 +148,10 @@ impl Survey {
                 Err(why) => self.close(&named.repository, Some(&named.from), why),
             }
         }
-        listings.read(upstreams.keys().copied(), scope.at_once, stop).await;
-        for (upstream, all) in upstreams {
+        upstreams.read(rules.keys().copied(), scope.at_once, stop).await;
+        for (upstream, all) in rules {
             // A stop left it out.
-            let Some(tags) = listings.known.get(upstream) else {
+            let Some(tags) = upstreams.known.get(upstream) else {
                 continue;
             };
             let listed = tags.as_ref().ok().map(|tags| Arc::new(tags.iter().cloned().collect()));

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::future::join;
 use futures::{StreamExt, stream};
 
 use super::named::Chosen;
-use super::{Absent, Closed, Followed, Part, PassedOver, Scope, Survey, Unmatched, is_below};
+use super::{Absent, Closed, Followed, Part, PassedOver, Place, Survey, Unmatched, is_below};
 use crate::aws::AwsError;
-use crate::aws::ecr::{Ecr, FixedTags, ListedRepository};
+use crate::aws::ecr::{FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session};
 use crate::events::{Event, Events};
 use crate::image::{Repository, Tag};
@@ -16,13 +17,16 @@ use crate::ledger::Ledger;
 use crate::mapping::Only;
 use crate::stop::Stop;
 
-/// The tags of upstreams, each listed once.
-pub(super) struct Listings<'a> {
+/// What upstreams are asked while ECR is still listed.
+pub(super) struct Upstreams<'a> {
     pub(super) session: &'a Session,
+    /// Their tags, each listed once.
     pub(super) known: BTreeMap<Repository, Result<Arc<[Tag]>, Arc<EngineError>>>,
+    /// Told of each target as soon as it is known what it follows.
+    pub(super) follow: &'a dyn Fn(&Followed),
 }
 
-impl Listings<'_> {
+impl Upstreams<'_> {
     /// Lists those that are not known; a stop may leave some out.
     pub(super) async fn read(&mut self, upstreams: impl Iterator<Item = &Repository>, at_once: usize, stop: &Stop) {
         let unknown = upstreams.filter(|upstream| !self.known.contains_key(upstream));
@@ -43,17 +47,18 @@ impl Survey {
     /// What of one registry is looked after, and what its tags follow. Nobody has asked the upstreams for images yet.
     pub(super) async fn look(
         &mut self,
-        scope: &Scope,
-        ecr: &Ecr,
+        place: &Place,
         ledger: &Ledger,
-        listings: &mut Listings<'_>,
+        upstreams: &mut Upstreams<'_>,
         stop: &Stop,
         events: &Events,
     ) -> Result<Vec<Followed>, AwsError> {
-        let Some(names) = stop.soft.run_until_cancelled(ecr.repositories()).await else {
+        let (scope, ecr) = place;
+        let asked = join(ecr.repositories(), ecr.cache_prefixes());
+        let Some((listed, prefixes)) = stop.soft.run_until_cancelled(asked).await else {
             return Ok(Vec::new());
         };
-        let mut listed = names?;
+        let mut listed = listed?;
         let is_listed = |name: &&String| listed.iter().any(|one| one.name == **name);
         let overrides = scope.naming.overrides.keys().filter(|_| scope.discovers);
         for name in overrides.filter(|name| !is_listed(name)) {
@@ -84,16 +89,16 @@ impl Survey {
         });
         listed.retain(|one| scope.is_about(&one.name));
         self.repositories = listed.len();
-        self.leave_caches(ecr, &mut listed).await;
+        self.leave_caches(prefixes, &mut listed);
         events.send(Event::Listing {
             repositories: listed.len(),
         });
-        let chosen = self.choose(scope, &named, &listed, ecr, listings, stop).await;
+        let chosen = self.choose(scope, &named, &listed, ecr, upstreams, stop).await;
         self.repositories += self.missing.len();
         let comes = |repository: &Repository| scope.has_keyword(&repository.path);
         let is_to_come = self.missing.keys().any(comes);
         self.unmatched.take_if(|_| is_to_come);
-        let mut followed = self.list(scope, ecr, listed, &chosen, ledger, stop).await;
+        let mut followed = self.list(place, listed, &chosen, ledger, upstreams, stop).await;
         if !stop.is_asked() {
             let is_absent = |only: &Only| {
                 let closed = |closed: &Closed| only.is_repository(&scope.registry, &closed.repository);
@@ -127,8 +132,8 @@ impl Survey {
     }
 
     /// Takes out the repositories of pull-through caches. Who may not ask for the rules goes on without.
-    async fn leave_caches(&mut self, ecr: &Ecr, listed: &mut Vec<ListedRepository>) {
-        let prefixes = match ecr.cache_prefixes().await {
+    fn leave_caches(&mut self, prefixes: Result<Vec<String>, AwsError>, listed: &mut Vec<ListedRepository>) {
+        let prefixes = match prefixes {
             Ok(prefixes) => prefixes,
             Err(error) => return tracing::debug!("{error}; repositories of a pull-through cache are taken for others"),
         };
@@ -142,13 +147,19 @@ impl Survey {
     /// The tags of every repository that are looked after, and what each follows.
     async fn list(
         &mut self,
-        scope: &Scope,
-        ecr: &Ecr,
+        (scope, ecr): &Place,
         listed: Vec<ListedRepository>,
         chosen: &BTreeMap<String, Chosen>,
         ledger: &Ledger,
+        upstreams: &Upstreams<'_>,
         stop: &Stop,
     ) -> Vec<Followed> {
+        let is_ours = |one: &&Followed| scope.shard.is_none_or(|shard| shard.has(&one.follows));
+        let mut followed = Vec::new();
+        let mut add = |more: Vec<Followed>| {
+            more.iter().filter(is_ours).for_each(upstreams.follow);
+            followed.extend(more);
+        };
         let mut unlisted: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
         let fixed: BTreeMap<String, FixedTags> = listed.into_iter().map(|one| (one.name, one.fixed)).collect();
         let mut answers = stream::iter(fixed.keys())
@@ -156,7 +167,6 @@ impl Survey {
             .buffer_unordered(scope.at_once)
             .take_until(stop.soft.cancelled())
             .boxed_local();
-        let mut followed = Vec::new();
         // Each answer is let go before the next is read: all of them weigh more than what is kept of them.
         while let Some((images, name)) = answers.next().await {
             unlisted.remove(name);
@@ -168,7 +178,7 @@ impl Survey {
                 }
             };
             if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
-                followed.extend(self.follow(scope, &follows, &images, &fixed[name], ledger));
+                add(self.follow(scope, &follows, &images, &fixed[name], ledger));
             }
         }
         drop(answers);
@@ -176,7 +186,7 @@ impl Survey {
         for name in missing.iter().map(|repository| &*repository.path) {
             if let Some(follows) = self.follows(scope, name, chosen.get(name)) {
                 let none = FixedTags::NoneBut(Vec::new());
-                followed.extend(self.follow(scope, &follows, &[], &none, ledger));
+                add(self.follow(scope, &follows, &[], &none, ledger));
             }
         }
         self.closed
