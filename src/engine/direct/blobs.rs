@@ -154,7 +154,7 @@ impl Session {
             lines.iter().for_each(|line| line.moved(blob.descriptor.size));
             return;
         }
-        let lines = self.lacking(blob.descriptor, lines).await;
+        let lines = self.lacking(image, blob.descriptor, lines).await;
         self.take_turns_in_registries(blob.descriptor, &lines).await;
         let opened = join_all(lines.iter().map(|line| self.begin(image, blob.descriptor, line))).await;
         let mut lacking = Vec::new();
@@ -180,10 +180,11 @@ impl Session {
         }
     }
 
-    /// The lines whose repositories lack a blob.
-    async fn lacking<'a>(&self, blob: &Descriptor, lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
+    /// The lines whose repositories lack a blob, or can mount it: a mount comes to the same where it is there.
+    async fn lacking<'a>(&self, image: &Image, blob: &Descriptor, lines: Vec<Line<'a>>) -> Vec<Line<'a>> {
         let look = async |line: &Line<'a>| match self.has_seen(line.repository(), blob) {
             true => Ok(true),
+            false if self.mounted_from(image, blob, &line.remote).is_some() => Ok(false),
             false if line.targets.iter().any(|target| target.lacks_small(blob)) => Ok(false),
             false => line.remote.has_blob(&blob.digest, blob.size).await,
         };
@@ -219,29 +220,46 @@ impl Session {
         }
     }
 
-    /// Begins an upload into a repository that lacks the blob; none where it is mounted.
+    /// The repository of the same registry from which a blob can be mounted, as far as is known.
+    fn mounted_from(&self, image: &Image, blob: &Descriptor, remote: &Remote) -> Option<Arc<str>> {
+        let repository = remote.repository();
+        let source = image.sources.iter().map(Remote::repository);
+        let mut source = source.filter(|source| source.host == repository.host && source.path != repository.path);
+        let from = source.next().map(|source| source.path.clone());
+        let from = from.or_else(|| self.neighbour(repository, blob));
+        from.filter(|from| remote.may_mount(from))
+    }
+
+    /// Begins an upload into a repository that lacks the blob; none where it is mounted, or turns out to be there.
     async fn begin(
         &self,
         image: &Image,
         blob: &Descriptor,
         Line { remote, .. }: &Line<'_>,
     ) -> Result<Option<Upload>, RegistryError> {
-        let repository = remote.repository();
-        let source = image.sources.iter().map(Remote::repository);
-        let source = source.filter(|source| source.host == repository.host && source.path != repository.path);
-        let from = source.map(|source| source.path.clone()).next();
-        let from = from.or_else(|| self.neighbour(repository, blob));
-        match from.filter(|from| remote.may_mount(from)) {
-            None => remote.upload().await.map(Some),
-            Some(from) => match remote.mount(&blob.digest, &from).await? {
-                Mounted::Done => {
-                    self.note(repository, blob);
-                    Ok(None)
+        let Some(from) = self.mounted_from(image, blob, remote) else {
+            return remote.upload().await.map(Some);
+        };
+        let begun = match remote.mount(&blob.digest, &from).await? {
+            Mounted::Done => {
+                self.note(remote.repository(), blob);
+                return Ok(None);
+            }
+            Mounted::Not(upload) => Some(*upload),
+            // Who may not read the other repository can still upload.
+            Mounted::Refused => None,
+        };
+        // Nobody has asked yet whether it is there.
+        match (remote.has_blob(&blob.digest, blob.size).await?, begun) {
+            (false, Some(upload)) => Ok(Some(upload)),
+            (false, None) => remote.upload().await.map(Some),
+            (true, begun) => {
+                if let Some(upload) = begun {
+                    upload.cancel().await;
                 }
-                Mounted::Not(upload) => Ok(Some(*upload)),
-                // Who may not read the other repository can still upload.
-                Mounted::Refused => remote.upload().await.map(Some),
-            },
+                self.note(remote.repository(), blob);
+                Ok(None)
+            }
         }
     }
 

@@ -73,6 +73,43 @@ async fn what_another_repository_has_is_mounted_where_the_registry_does_that() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_can_be_mounted_is_asked_for_only_where_that_fails() {
+    for mounting in [true, false] {
+        let world = World::without_daemon(LabOptions {
+            blob_mounting: mounting,
+            ..LabOptions::default()
+        })
+        .await;
+        let image = |text: &str| {
+            Image::new(Platform::amd64())
+                .layer(Layer::random(5, 200_000))
+                .env("TEXT", text)
+        };
+        for name in ["one", "two"] {
+            world.upstream(&format!("library/{name}"), "1", image(name)).await;
+        }
+        world.ecr("base/image/one", "1", tiny("old")).await;
+        world.ecr("base/image/two", "1", image("old")).await;
+        world
+            .keeper(&["sync", "--output", "json"])
+            .env("ECR_KEEPER_CONCURRENCY", "1")
+            .ran()
+            .await
+            .well();
+        let front = world.lab.ecr().front();
+        let looked = asked(front, |request| {
+            request.method == "HEAD" && request.path.starts_with("/v2/base/image/two/blobs/")
+        });
+        // The config, and the layer where the registry mounts nothing.
+        assert_eq!(looked.len(), if mounting { 1 } else { 2 }, "{looked:?}");
+        let uploads = asked(front, |request| {
+            request.method == "PUT" && request.path.contains("/uploads/") && request.bytes_in > 100_000
+        });
+        assert_eq!(uploads.len(), 1, "the second has it already: {uploads:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_many_images_share_goes_to_a_registry_once_that_mounts_it() {
     for mounting in [true, false] {
         let world = World::without_daemon(LabOptions {
