@@ -99,4 +99,25 @@ impl Failed {
         let words = [&self.message].into_iter().chain(&self.causes);
         words.map(String::as_str).collect::<Vec<_>>().join(": ")
     }
+
+    /// Whether another is the same failure of the same account in another region, about the whole of it.
+    pub fn is_elsewhere(&self, other: &Self) -> bool {
+        let (Some(here), Some(there)) = (&self.region, &other.region) else {
+            return false;
+        };
+        let about = |one: &Self| {
+            (
+                one.account.clone(),
+                one.service,
+                one.operation.clone(),
+                one.hint.clone(),
+            )
+        };
+        here != there
+            && self.subject.is_none()
+            && other.subject.is_none()
+            && about(self) == about(other)
+            && self.causes == other.causes
+            && self.message.replace(here, "") == other.message.replace(there, "")
+    }
 }

@@ -337,6 +337,40 @@ fn what_an_account_had_that_cannot_be_asked_now_is_not_read_now() {
 }
 
 #[test]
+fn what_failed_alike_in_several_regions_is_told_once() {
+    let failed = |region: &str, cause: &str| Failed {
+        account: None,
+        region: Some(region.to_owned()),
+        service: Service::Lambda,
+        operation: "ListFunctions".to_owned(),
+        subject: None,
+        kind: FailureKind::Throttled,
+        message: format!("ListFunctions in {region}"),
+        causes: vec![cause.to_owned()],
+        hint: Some("ask for the right".to_owned()),
+    };
+    let mut report = by(found(Vec::new(), Vec::new()), &[Runner::Lambda]).report(now());
+    report.failures = vec![
+        failed("eu-west-1", "not you"),
+        failed("us-east-1", "too many"),
+        failed("eu-west-2", "not you"),
+        Failed {
+            subject: Some("thumbnails".to_owned()),
+            ..failed("eu-west-3", "not you")
+        },
+    ];
+    let told: Vec<String> = report.not_read().into_iter().map(|(told, _)| told).collect();
+    assert_eq!(
+        told,
+        [
+            "ListFunctions in 2 regions (eu-west-1, eu-west-2): not you",
+            "ListFunctions in us-east-1: too many",
+            "ListFunctions in eu-west-3: not you",
+        ]
+    );
+}
+
+#[test]
 fn a_failure_says_whose_it_is_where_there_are_several_accounts() {
     let failed = Failed {
         account: Some(OTHER.to_owned()),

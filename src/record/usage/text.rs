@@ -287,9 +287,9 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
 }
 
 fn failures(report: &Report) -> Vec<String> {
-    let failures = report.failures.iter().map(|failure| {
-        let hint = failure.hint.as_deref().map(|hint| format!(" (hint: {hint})"));
-        format!("❌ {}{}", one_line(&report.told(failure)), hint.unwrap_or_default())
+    let failures = report.not_read().into_iter().map(|(told, hint)| {
+        let hint = hint.map(|hint| format!(" (hint: {hint})"));
+        format!("❌ {}{}", one_line(&told), hint.unwrap_or_default())
     });
     let failures: Vec<String> = failures.collect();
     match failures.is_empty() {
