@@ -99,4 +99,9 @@ impl Candidate {
             cost_per_month: cost(free, terms.price_per_gb_month),
         }
     }
+
+    /// How many bytes would be free: of each layer once, where manifests were read.
+    pub fn frees(&self) -> u64 {
+        self.distinct_bytes.unwrap_or(self.bytes)
+    }
 }

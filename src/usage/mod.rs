@@ -41,11 +41,7 @@ pub const GB: f64 = 1e9;
 
 /// What so many bytes cost a month, to two places.
 fn cost(bytes: u64, price: f64) -> f64 {
-    to_cents(bytes as f64 / GB * price)
-}
-
-fn to_cents(amount: f64) -> f64 {
-    (amount * 100.0).round() / 100.0
+    (bytes as f64 / GB * price * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

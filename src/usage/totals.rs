@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Answer, Candidate, GB, Repository, Terms, Use, cost, to_cents};
+use super::{Account, Answer, Candidate, GB, Repository, Terms, Use, cost};
 use crate::aws::ecr::Status;
 
 /// Sums over all accounts and regions.
@@ -29,6 +29,13 @@ pub struct Totals {
     pub cost_per_month: f64,
     /// What could go.
     pub candidates: CandidateTotals,
+}
+
+impl CandidateTotals {
+    /// How many bytes would be free: of each layer once, where manifests were read.
+    pub fn frees(&self) -> u64 {
+        self.distinct_bytes.unwrap_or(self.bytes)
+    }
 }
 
 /// Pairs of account and region.
@@ -129,7 +136,7 @@ impl Totals {
                 repositories: candidates.len(),
                 bytes: candidates.iter().map(|one| one.bytes).sum(),
                 distinct_bytes: candidates.iter().map(|one| one.distinct_bytes).sum(),
-                cost_per_month: to_cents(candidates.iter().map(|one| one.cost_per_month).sum()),
+                cost_per_month: cost(candidates.iter().map(Candidate::frees).sum(), terms.price_per_gb_month),
             },
         }
     }

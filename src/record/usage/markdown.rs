@@ -1,7 +1,7 @@
 use jiff::tz::TimeZone;
 
-use super::format::{difference, money, name_of, signed, size, time};
-use super::text::{IMAGES, REPOSITORIES, counted, ran, state, unasked, user_of, why};
+use super::format::{difference, money, signed, size, time};
+use super::text::{IMAGES, REPOSITORIES, counted, held, ran, state, titled, unasked, user_of, why};
 use super::{Part, zone};
 use crate::record::markdown::escaped;
 use crate::usage::{Account, Changes, Region, Report, Runner, Use};
@@ -51,7 +51,7 @@ fn head(report: &Report, zone: &TimeZone) -> String {
         report.settings.currency,
         runners.join(", "),
         counted(totals.candidates.repositories, REPOSITORIES),
-        size(signed(totals.candidates.bytes)),
+        size(signed(totals.candidates.frees())),
         time(report.generated_at, zone),
         escaped(&report.settings.time_zone),
     )
@@ -64,11 +64,6 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
         columns.join(" | "),
         "---|".repeat(columns.len())
     )
-}
-
-fn names(users: &[String]) -> String {
-    let users: Vec<String> = users.iter().map(|user| escaped(name_of(user))).collect();
-    users.join(", ")
 }
 
 fn failures(report: &Report) -> String {
@@ -93,8 +88,8 @@ fn repositories(report: &Report, account: &Account, region: &Region, zone: &Time
         };
         vec![
             escaped(&one.repository_name),
-            size(signed(one.bytes)),
-            one.images.len().to_string(),
+            held(one, size(signed(one.bytes))),
+            held(one, one.images.len().to_string()),
             one.last_pushed_date.map(|at| time(at, zone)).unwrap_or_default(),
             users,
             one.last_run.map(|run| ran(run, zone)).unwrap_or_default(),
@@ -131,11 +126,12 @@ fn candidates(report: &Report, zone: &TimeZone) -> String {
 
 fn coverage(report: &Report) -> String {
     let rows = report.coverage.images.iter().map(|one| {
+        let users: Vec<String> = one.used_by.iter().map(|user| titled(report, user)).collect();
         vec![
             escaped(one.image_uri.as_deref().unwrap_or("address not known")),
             state(one).to_owned(),
             escaped(one.upstream.as_deref().unwrap_or_default()),
-            names(&one.used_by),
+            escaped(&users.join(", ")),
         ]
     });
     format!(

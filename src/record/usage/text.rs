@@ -35,7 +35,10 @@ pub fn lines(report: &Report, part: Part) -> Vec<String> {
     };
     let mut lines = head(report, part, &text.zone);
     match part {
-        Part::All => lines.extend(report.accounts.iter().flat_map(|account| of_account(&text, account))),
+        Part::All => {
+            lines.extend(report.accounts.iter().flat_map(|account| of_account(&text, account)));
+            lines.extend(totals(report));
+        }
         Part::Candidates => {
             lines.extend(candidates(report, &text.zone));
             lines.extend(unasked(report));
@@ -113,9 +116,11 @@ fn of_region(text: &Text, account: &Account, name: &str, region: &Region) -> Vec
     );
     let mut lines = vec![String::new(), heading];
     for repository in &region.repositories {
-        let pushed = repository
-            .last_pushed_date
-            .map_or_else(|| "no image".to_owned(), |at| time(at, &text.zone));
+        let pushed = match repository.last_pushed_date {
+            Some(at) => time(at, &text.zone),
+            None if repository.complete => "no image".to_owned(),
+            None => NOT_READ.to_owned(),
+        };
         let mark = match repository.r#use {
             Use::Used => "🟢",
             Use::Unused => "🔴",
@@ -124,11 +129,50 @@ fn of_region(text: &Text, account: &Account, name: &str, region: &Region) -> Vec
         lines.push(format!(
             "repository name : {} / repository size : {} / last pushed date : {pushed} {mark}",
             one_line(&repository.repository_name),
-            gigabytes(repository.total_size_gb),
+            held(repository, gigabytes(repository.total_size_gb)),
         ));
         lines.extend(users(text, account, repository));
     }
     lines
+}
+
+/// What is not known, because it could not be read.
+pub(super) const NOT_READ: &str = "not read";
+
+/// How much a repository has, as far as that could be read.
+pub(super) fn held(repository: &Repository, amount: String) -> String {
+    match (repository.complete, repository.images.is_empty()) {
+        (true, _) => amount,
+        (false, true) => NOT_READ.to_owned(),
+        (false, false) => format!("at least {amount}"),
+    }
+}
+
+/// What all of it comes to, and what of that could go.
+fn totals(report: &Report) -> Vec<String> {
+    let (totals, currency) = (&report.totals, &report.settings.currency);
+    let at_least = if totals.regions.not_read > 0 { "at least " } else { "" };
+    let could_go = match totals.candidates.repositories {
+        0 => "No repository was found that could go.".to_owned(),
+        repositories => format!(
+            "could go : {} in {}, {} {currency} a month; usage --candidates lists them",
+            size(signed(totals.candidates.frees())),
+            counted(repositories, REPOSITORIES),
+            money(totals.candidates.cost_per_month)
+        ),
+    };
+    vec![
+        String::new(),
+        "====== IN ALL ======".to_owned(),
+        format!(
+            "{at_least}{} in {} of {}, {} {currency} a month",
+            size(signed(totals.bytes)),
+            counted(totals.images.all, IMAGES),
+            counted(totals.repositories.all, REPOSITORIES),
+            money(totals.cost_per_month)
+        ),
+        could_go,
+    ]
 }
 
 /// A line for each function and service that uses it.
@@ -147,6 +191,14 @@ fn users(text: &Text, account: &Account, repository: &Repository) -> Vec<String>
 pub(super) fn user_of(report: &Report, account: &Account, user: &str) -> String {
     match account_and_region_of(user) {
         Some((id, _)) if account.id.as_deref() != Some(id) => format!("{} of {}", name_of(user), report.title_of(id)),
+        _ => name_of(user).to_owned(),
+    }
+}
+
+/// The name of a function or service, and whose it is where there are several accounts.
+pub(super) fn titled(report: &Report, user: &str) -> String {
+    match account_and_region_of(user) {
+        Some((id, _)) if report.accounts.len() > 1 => format!("{} of {}", name_of(user), report.title_of(id)),
         _ => name_of(user).to_owned(),
     }
 }
@@ -180,7 +232,7 @@ fn candidates(report: &Report, zone: &TimeZone) -> Vec<String> {
     for one in &report.candidates {
         let pushed = one.last_pushed_date.map(|at| format!(", last push {}", time(at, zone)));
         let last = one.last_run.map(|run| format!(", last execution {}", ran(run, zone)));
-        let free = size(signed(one.distinct_bytes.unwrap_or(one.bytes)));
+        let free = size(signed(one.frees()));
         lines.push(format!(
             "{} : {free} in {}, {} {currency} a month : {}{}{}",
             one_line(&one.repository_uri),
@@ -197,7 +249,7 @@ fn candidates(report: &Report, zone: &TimeZone) -> Vec<String> {
         repositories => format!(
             "{} in all : {}, {} {currency} a month",
             count(repositories as i64),
-            size(signed(totals.distinct_bytes.unwrap_or(totals.bytes))),
+            size(signed(totals.frees())),
             money(totals.cost_per_month)
         ),
     });
@@ -231,7 +283,7 @@ fn coverage(report: &Report) -> Vec<String> {
     let mut lines = vec![String::new()];
     for image in coverage.images.iter().filter(is_told) {
         let upstream = image.upstream.as_ref().map(|upstream| format!(", {upstream}"));
-        let users: Vec<&str> = image.used_by.iter().map(|user| name_of(user)).collect();
+        let users: Vec<String> = image.used_by.iter().map(|user| titled(report, user)).collect();
         lines.push(one_line(&format!(
             "{} : {}{} : {}",
             image.image_uri.as_deref().unwrap_or("address not known"),
