@@ -42,10 +42,10 @@ pub(super) const OF_NOTIFY: [Key; 22] = [
         "a media type, such as text/plain; charset=utf-8, beside a template",
     )
     .about("What the template makes; application/json unless said, and then it is made sure that it is JSON."),
-    key("slack.token", None, "a token, such as xoxb-…, beside a channel")
+    key("slack.token", None, "a token, such as xoxb-…")
         .also(&["SLACK_OAUTH_TOKEN"])
         .secret()
-        .about("The token of the bot that posts to Slack, with the scope chat:write. Or slack.webhook_url."),
+        .about("The token of the bot that posts to Slack, with the scope chat:write, to slack.channel. Or slack.webhook_url."),
     key(
         "slack.channel",
         None,
@@ -203,20 +203,23 @@ impl Reader {
         let webhook_url = self.parse("slack.webhook_url", url);
         let api_url = self.parse("slack.api_url", |text| url(text.trim_end_matches('/')));
         let chat = self.chat("slack");
-        let is_bot = match self.stronger("slack.token", "slack.webhook_url", "says how Slack is reached") {
+        let has_token = match self.stronger("slack.token", "slack.webhook_url", "says how Slack is reached") {
             Some(Ordering::Equal) => return None,
             Some(order) => order == Ordering::Greater,
             None => self.find("slack.token").is_some(),
         };
-        if is_bot {
-            let channel = "slack.channel beside it; in YAML, a name that begins with # is put in quotes";
-            self.lacks_beside(&["slack", "token"], "channel", channel);
+        // The channel may come from elsewhere than the token: an event of a function brings its own.
+        let is_bot = has_token && self.find("slack.channel").is_some();
+        if has_token && !is_bot {
+            let channel =
+                "slack.channel (slack_channel_id in an event); in YAML, a name that begins with # is put in quotes";
+            self.waits_for(&["slack", "token"], channel);
         } else if webhook_url.is_some() && channel.is_some() && self.find("slack.token").is_none() {
             self.lacks(
                 &["slack", "channel"],
                 "slack.token: an incoming webhook has its channel",
             );
-        } else if channel.is_some() && self.find("slack.webhook_url").is_none() {
+        } else if channel.is_some() && !has_token && self.find("slack.webhook_url").is_none() {
             self.waits_for(&["slack", "channel"], "slack.token (SLACK_OAUTH_TOKEN)");
         }
         let way = match is_bot {

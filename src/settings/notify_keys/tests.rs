@@ -4,6 +4,10 @@ use crate::notify::{Place, SlackWay};
 use crate::settings::{Given, Settings, Written};
 
 fn settings(file: &str, environment: &[(&str, &str)]) -> Result<Vec<Place>, String> {
+    whole(file, environment).map(|settings| settings.notify.places)
+}
+
+fn whole(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
     let environment = environment
         .iter()
         .map(|&(name, value)| (name.to_owned(), value.to_owned()));
@@ -11,10 +15,7 @@ fn settings(file: &str, environment: &[(&str, &str)]) -> Result<Vec<Place>, Stri
         environment: environment.collect(),
         ..Given::default()
     };
-    let settings = Settings::of(Some(&Written::to_be(file)), &given);
-    settings
-        .map(|settings| settings.notify.places)
-        .map_err(|error| error.to_string())
+    Settings::of(Some(&Written::to_be(file)), &given).map_err(|error| error.to_string())
 }
 
 #[track_caller]
@@ -35,6 +36,8 @@ fn each_place_is_one_that_has_an_address() {
     assert_eq!(of(&[]), [""; 0], "a channel alone waits for its token");
     let hook = ("DISCORD_WEBHOOK", "https://discord.com/api/webhooks/1/x");
     let token = ("SLACK_OAUTH_TOKEN", "xoxb-1");
+    let both = whole("slack: { channel: C1 }", &[token]).unwrap();
+    assert_eq!(both.without_effect, []);
     let teams = ("ECR_KEEPER_TEAMS__WEBHOOK_URL", "https://example.com/flow");
     assert_eq!(of(&[hook, token, teams]), ["webhook", "slack", "teams"]);
 }
@@ -70,14 +73,36 @@ fn a_bot_and_an_incoming_webhook_exclude_each_other_within_one_layer() {
 }
 
 #[test]
+fn a_token_waits_for_its_channel_wherever_it_is_from() {
+    let token = [("SLACK_OAUTH_TOKEN", "xoxb-secret")];
+    for (file, environment, origin) in [
+        ("", &token[..], "environment variable SLACK_OAUTH_TOKEN"),
+        ("slack: { token: xoxb-secret }", &[], "the settings"),
+    ] {
+        let settings = whole(file, environment).unwrap();
+        assert_eq!(settings.notify.places.len(), 0);
+        let notes: Vec<String> = settings.without_effect.iter().map(ToString::to_string).collect();
+        let says = "slack.token: has no effect without slack.channel (slack_channel_id in an event)";
+        assert_eq!(notes.len(), 1);
+        assert!(notes[0].starts_with(&format!("{origin}: {says}")), "{notes:?}");
+    }
+    // What has no effect takes nothing's place.
+    let hook = "slack: { webhook_url: https://hooks.slack.com/x }";
+    let places = settings(hook, &token).unwrap();
+    assert!(
+        matches!(&places[..], [Place::Slack(slack)] if matches!(slack.way, SlackWay::Webhook(_))),
+        "{places:?}"
+    );
+}
+
+#[test]
 fn mistakes_are_told_all_at_once_and_no_secret_with_them() {
     mistaken(
         "slack: { token: https://hooks.slack.com/secret, errors_only: true, send_empty: true }\n\
          teams: { webhook_url: secret, header: ' ' }\n\
          webhook: { content_type: text, headers: { Host: secret, 'a b': secret, Accept: \"secret\\nX: y\" } }",
         &[
-            "slack.token: the value is not allowed; allowed: a token, such as xoxb-…, beside a channel",
-            "slack.token: needs slack.channel beside it; in YAML, a name that begins with # is put in quotes",
+            "slack.token: the value is not allowed; allowed: a token, such as xoxb-…",
             "slack.send_empty: needs slack.errors_only: false",
             "teams.webhook_url: the value is not allowed; allowed: a http:// or https:// URL",
             "teams.header: \" \" is not allowed; allowed: text of at most 150 characters",

@@ -38,6 +38,7 @@ pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answe
 /// Asks everybody what there is, and tells Slack of it.
 async fn usage_report(run: &Run, deadline: Deadline) -> Result<Answered, Refused> {
     let (settings, context) = settings(run).await?;
+    tell_notes(&settings);
     let options = usage::Options {
         candidates: run.part == Some(UsagePart::Candidates),
         coverage: run.part == Some(UsagePart::Coverage),
@@ -78,12 +79,17 @@ fn is_own_queue(batch: &Batch, settings: &Settings) -> Result<(), Refused> {
     }
 }
 
-async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
-    let (mut settings, context) = settings(run).await?;
-    let only = narrowed(run, &mut settings)?;
+/// What is set and comes to nothing.
+fn tell_notes(settings: &Settings) {
     for note in &settings.without_effect {
         tracing::warn!("{note}");
     }
+}
+
+async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
+    let (mut settings, context) = settings(run).await?;
+    let only = narrowed(run, &mut settings)?;
+    tell_notes(&settings);
     if let Place::File(path) = &settings.ledger {
         let path = path.display();
         tracing::warn!(

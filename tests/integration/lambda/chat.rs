@@ -90,6 +90,33 @@ async fn an_event_for_errors_only_is_silent_when_all_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_waits_for_an_event_that_brings_the_channel() {
+    let world = world().await;
+    let sink = world.lab.webhook();
+    let with = |run: Run| {
+        run.env("SLACK_OAUTH_TOKEN", sink.slack_token())
+            .env("ECR_KEEPER_SLACK__API_URL", sink.slack_api())
+    };
+    let function = Function::with(&world, with).await;
+    let silent = function.answered(json!({"keyword": "base/image"})).await;
+    assert_eq!(
+        (&silent["ok"], &silent["updated"]),
+        (&json!(true), &json!(1)),
+        "{silent:#}"
+    );
+    assert_eq!(posted(&world), []);
+    world.ecr(REPOSITORY, "gone", tiny("gone")).await;
+    function.answered(event(false)).await;
+    assert_eq!(posted(&world)[0].0, "C0IMAGES");
+    let log = function.log().await;
+    assert_eq!(
+        log.matches("slack.token: has no effect without slack.channel").count(),
+        1,
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_did_not_arrive_is_in_the_answer() {
     let world = world().await;
     let function = function(&world).await;
