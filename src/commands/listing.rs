@@ -8,7 +8,7 @@ use crate::aws::s3::Object;
 use crate::ledger::Place;
 use crate::plan::{Copy, CopyBecause};
 use crate::record::{listed, zipped};
-use crate::report::{Failure, Preview};
+use crate::report::{Failure, Listed, Preview};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
@@ -46,6 +46,10 @@ impl Listing {
                 hint,
             ));
         }
+        if options.csv.as_deref() == Some(Path::new("-")) {
+            let hint = "name a file with --csv; standard output has the plan, as JSON with --output json";
+            return Err(unusable("write the list to -: that is no file".to_owned(), hint));
+        }
         if let Some(file) = &options.csv {
             let out = options.out.iter().cloned();
             let ledger = match &settings.ledger {
@@ -70,39 +74,41 @@ impl Listing {
         }))
     }
 
-    /// Writes what a plan would copy. A failure of one place leaves the other alone. A list of nothing because nothing could be read would say that all is
-    /// well: then what is there stays.
-    pub(super) async fn write(&self, preview: &Preview, settings: &Settings, stop: &Stop) -> Vec<Failure> {
+    /// Writes what a plan would copy, and adds to the preview what came of it. A failure of one place leaves the other alone. A list of nothing because
+    /// nothing could be read would say that all is well: then what is there stays.
+    pub(super) async fn write(&self, preview: &mut Preview, settings: &Settings, stop: &Stop) {
         let plan = &preview.plan;
         let knows_some = plan.copies().next().is_some() || !plan.kept.is_empty() || !plan.refused.is_empty();
         if preview.is_blind() && !knows_some {
             let message =
                 "the list is not written: nothing could be read, and an empty one would say that all is current";
-            return vec![Failure {
+            preview.failures.push(Failure {
                 message: message.to_owned(),
                 causes: Vec::new(),
                 hint: None,
-            }];
+            });
+            return;
         }
         // Of the others the image itself is current.
         let is_row = |copy: &&Copy| copy.because != CopyBecause::ReferrersMissing;
+        let images = plan.copies().filter(is_row).count();
         let list = match listed(plan.copies().filter(is_row), self.with_header) {
             Ok(list) => list,
-            Err(error) => return vec![unwritten("images.csv", &error, None)],
+            Err(error) => return preview.failures.push(unwritten("images.csv", &error, None)),
         };
-        let mut failures = Vec::new();
+        let mut add = |place: String, written: Result<(), Failure>| match written {
+            Ok(()) => preview.lists.push(Listed { place, images }),
+            Err(failure) => preview.failures.push(failure),
+        };
         if let Some(path) = &self.file {
-            let written = atomic::write(path, &list);
-            failures.extend(written.err().map(|error| of_file(path, &error)));
+            let written = atomic::write(path, &list).map_err(|error| of_file(path, &error));
+            add(path.display().to_string(), written);
         }
         if let Some(object) = &self.object {
             let put = stop.hard.run_until_cancelled(put(&list, object, settings)).await;
-            failures.extend(match put {
-                Some(put) => put.err(),
-                None => Some(Failure::stopped("putting the list into S3")),
-            });
+            let put = put.unwrap_or_else(|| Err(Failure::stopped("putting the list into S3")));
+            add(format!("s3://{}/{}", object.0, object.1), put);
         }
-        failures
     }
 }
 

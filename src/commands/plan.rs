@@ -110,8 +110,7 @@ pub(crate) async fn look(
         return Err(CommandError::Failed(failure));
     }
     if let (Ok(preview), Some(listing), false) = (&mut preview, listing, watch.stop.is_asked()) {
-        let failures = listing.write(preview, settings, &watch.stop).await;
-        preview.failures.extend(failures);
+        listing.write(preview, settings, &watch.stop).await;
     }
     let asked = watch.end_view().await;
     let mut preview = preview.map_err(|failure| CommandError::without_an_answer(failure, asked))?;

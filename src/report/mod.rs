@@ -24,7 +24,7 @@ pub use failure::Failure;
 pub use image::ImageReport;
 pub use images::{ImageLine, Images, ImagesOfOne};
 pub use logins::{LoginOutcome, Logins, OneLogin};
-pub use preview::{Preview, copied_because};
+pub use preview::{Listed, Preview, copied_because};
 pub use prune::{GoingImage, KeptImage, NOT_SEEN, PruneOutcome, Pruned, PrunedImage, PrunedRepository};
 pub use repositories::{
     Goes, OneRepository, Repositories, RepositoryLine, RepositoryList, RepositoryOutcome, bytes_of, so_many_images,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Failure, ImageReport, SCHEMA_VERSION};
+use super::{Failure, ImageReport, Outcome, SCHEMA_VERSION, Totals};
 use crate::mapping::Shard;
 use crate::plan::{Copy, CopyBecause, Kept, KeptBecause, Plan};
 use crate::registry::Limit;
@@ -80,6 +80,18 @@ pub struct Preview {
     pub unread: Vec<ImageReport>,
     /// What failed that is not one image's.
     pub failures: Vec<Failure>,
+    /// Where lists of what is to be copied were put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<Listed>,
+}
+
+/// A list of what is to be copied, for another pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// The file, or `s3://BUCKET/KEY`.
+    pub place: String,
+    /// How many images it has.
+    pub images: usize,
 }
 
 impl Preview {
@@ -100,6 +112,7 @@ impl Preview {
             plan,
             unread: unread.chain(unasked).collect(),
             failures: Failure::of_survey(survey).collect(),
+            lists: Vec::new(),
         }
     }
 
@@ -118,6 +131,31 @@ impl Preview {
         self.unread.extend(other.unread);
         self.failures.extend(other.failures);
         self
+    }
+
+    /// What is refused, or could not be read, as images of a report.
+    pub fn unwell(&self) -> impl Iterator<Item = ImageReport> {
+        let refused = self.plan.refused.iter().map(ImageReport::refused);
+        refused.chain(self.unread.iter().cloned())
+    }
+
+    /// How many images would end how, of which nothing is updated yet.
+    pub fn totals(&self) -> Totals {
+        let unread = |outcome| self.unread.iter().filter(|image| image.outcome == outcome).count();
+        let held = self.plan.kept.iter().filter(|kept| kept.because.holds_back());
+        Totals {
+            updated: 0,
+            unchanged: self.plan.kept.len(),
+            held: held.count(),
+            refused: self.plan.refused.len(),
+            failed: unread(Outcome::Failed),
+            not_attempted: unread(Outcome::NotAttempted),
+        }
+    }
+
+    /// The same in words, behind what is told of those that are to be updated.
+    pub fn counted(&self, to_update: String) -> String {
+        self.totals().in_words(to_update, self.failures.len())
     }
 
     /// Whether something could not be read, so that nobody knows what would become of it.

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
 use super::preview::kept as kept_in_words;
-use super::{Failure, ImageReport, Outcome, Preview, Report, copied_because};
+use super::{Failure, ImageReport, Outcome, Preview, Report, Totals, copied_because, so_many_images};
 use crate::image::{Attestations, Digest, Platform};
 use crate::mapping::Shard;
 use crate::plan::{Brings, Copy, CreateRepository};
@@ -62,27 +62,8 @@ impl Report {
 
     /// How many images ended how, in words; what did not happen is left out, but for the first two.
     pub fn counted(&self) -> String {
-        let totals = &self.totals;
-        let others = match self.failures.len() {
-            1 => "other failure",
-            _ => "other failures",
-        };
-        let counts = [
-            (totals.updated, "updated"),
-            (totals.unchanged, "unchanged"),
-            (totals.refused, "refused"),
-            (totals.failed, "failed"),
-            (totals.not_attempted, "not done"),
-            (self.failures.len(), others),
-        ];
-        let always = 2;
-        let words = counts.iter().enumerate();
-        let words = words.filter(|(at, (count, _))| *at < always || *count > 0);
-        let mut words: Vec<String> = words.map(|(_, (count, word))| format!("{count} {word}")).collect();
-        if totals.held > 0 {
-            words.insert(always, format!("{} of them held back", totals.held));
-        }
-        words.join(", ")
+        let updated = format!("{} updated", self.totals.updated);
+        self.totals.in_words(updated, self.failures.len())
     }
 
     fn write_totals(&self, out: &mut impl Write) -> io::Result<()> {
@@ -100,6 +81,24 @@ impl Report {
             Some(signal) => writeln!(out, "stopped by {signal}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Totals {
+    /// Behind what is told of those that were or are to be updated, the others and so many other failures; what did not happen is left out.
+    pub(super) fn in_words(&self, updated: String, others: usize) -> String {
+        let mut words = vec![updated, format!("{} unchanged", self.unchanged)];
+        let of_others = if others == 1 { "other failure" } else { "other failures" };
+        let counts = [
+            (self.held, "of them held back"),
+            (self.refused, "refused"),
+            (self.failed, "failed"),
+            (self.not_attempted, "not done"),
+            (others, of_others),
+        ];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        words.extend(counts.map(|(count, word)| format!("{count} {word}")));
+        words.join(", ")
     }
 }
 
@@ -317,7 +316,11 @@ impl Preview {
             of_shard(self.shard),
             passed_over(self.untagged, self.signature_tags, self.backups),
             cached(&self.cached),
-        )
+        )?;
+        for list in &self.lists {
+            writeln!(out, "listed {} in {}", so_many_images(list.images), list.place)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::event::Verb;
 use crate::commands::teller::with_hint;
-use crate::plan::CopyBecause;
-use crate::report::{Failure, Outcome, Preview, Report, Totals};
+use crate::plan::{Copy, CopyBecause};
+use crate::report::{Failure, ImageReport, Outcome, Preview, Report, Totals, copied_because, so_many_images};
 
 /// What an event is answered with.
 #[derive(Debug, Serialize)]
@@ -62,7 +62,7 @@ pub(super) struct Answer {
     /// What stopped the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     stopped_by: Option<&'static str>,
-    /// Images that were updated, and those that were not although they should be.
+    /// Images that were or are to be updated, and those that were not although they should be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<Image>,
     /// What failed that is not one image's.
@@ -125,8 +125,31 @@ impl UsageAnswer {
 #[derive(Debug, Serialize)]
 struct Image {
     image: String,
-    outcome: Outcome,
+    outcome: &'static str,
     why: String,
+}
+
+impl Image {
+    /// What became of one, in the registry that is the run's own.
+    fn of(image: &ImageReport, registry: Option<&str>) -> Self {
+        Self {
+            image: match registry {
+                Some(own) => image.target.beside(own),
+                None => image.target.in_registry(),
+            },
+            outcome: image.outcome.word(),
+            why: image.why(),
+        }
+    }
+
+    /// One that a sync would update.
+    fn to_update(copy: &Copy, registry: &str) -> Self {
+        Self {
+            image: copy.target.beside(registry),
+            outcome: "to-update",
+            why: copied_because(copy).to_owned(),
+        }
+    }
 }
 
 /// The most images, and failures, that are named.
@@ -138,63 +161,38 @@ impl Answer {
             .images
             .iter()
             .filter(|image| image.outcome == Outcome::Updated || image.failure.is_some());
-        let how = match report.stopped_by {
-            Some(by) => format!("stopped by {by}: "),
-            None => String::new(),
-        };
+        let registry = report.registry.as_deref();
         Self {
-            message: format!("{how}{}", report.counted()),
+            message: format!("{}{}", stopped(report.stopped_by), report.counted()),
             ok: report.ended_well(),
             totals: report.totals,
             to_update: None,
             stopped_by: report.stopped_by,
-            images: told
-                .take(NAMED)
-                .map(|image| Image {
-                    image: report.name_of(&image.target),
-                    outcome: image.outcome,
-                    why: image.why(),
-                })
-                .collect(),
+            images: told.take(NAMED).map(|image| Image::of(image, registry)).collect(),
             failures: lines(&report.failures),
         }
     }
 
-    /// Of what a sync would do, which was told or put into S3.
+    /// Of what a sync would do, which was told or put into S3. What is not as it should be comes first: there may be room for no more.
     pub(super) fn of_plan(preview: &Preview, verb: Verb, stopped_by: Option<&'static str>) -> Self {
-        let is_row = |because| verb == Verb::Plan || because != CopyBecause::ReferrersMissing;
-        let to_update = preview.plan.copies().filter(|copy| is_row(copy.because)).count();
-        let not_attempted = |outcome| outcome == Outcome::NotAttempted;
-        let (unasked, failed): (Vec<_>, Vec<_>) = preview.unread.iter().partition(|image| not_attempted(image.outcome));
+        let is_row = |copy: &&Copy| verb == Verb::Plan || copy.because != CopyBecause::ReferrersMissing;
+        let copies = || preview.plan.copies().filter(is_row);
+        let to_update = copies().count();
         let what = match (verb, stopped_by) {
-            (_, Some(by)) => format!("stopped by {by}: {to_update} to update were found"),
-            (Verb::List, None) if preview.failures.is_empty() => format!("listed {to_update} images"),
+            (_, Some(_)) => format!("{to_update} to update were found"),
+            (Verb::List, None) if preview.failures.is_empty() => format!("listed {}", so_many_images(to_update)),
             (_, None) => format!("{to_update} to update"),
         };
-        let images = preview.unread.iter().take(NAMED).map(|image| Image {
-            image: image.target.in_registry(),
-            outcome: image.outcome,
-            why: image.why(),
-        });
+        let registry = preview.registry.as_str();
+        let unwell = preview.unwell().map(|image| Image::of(&image, Some(registry)));
+        let images = unwell.chain(copies().map(|copy| Image::to_update(copy, registry)));
         Self {
-            message: format!("{what}, {} unchanged", preview.plan.kept.len()),
+            message: format!("{}{}", stopped(stopped_by), preview.counted(what)),
             ok: preview.is_well() && stopped_by.is_none(),
-            totals: Totals {
-                updated: 0,
-                unchanged: preview.plan.kept.len(),
-                held: preview
-                    .plan
-                    .kept
-                    .iter()
-                    .filter(|kept| kept.because.holds_back())
-                    .count(),
-                refused: preview.plan.refused.len(),
-                failed: failed.len(),
-                not_attempted: unasked.len(),
-            },
+            totals: preview.totals(),
             to_update: Some(to_update),
             stopped_by,
-            images: images.collect(),
+            images: images.take(NAMED).collect(),
             failures: lines(&preview.failures),
         }
     }
@@ -230,6 +228,11 @@ pub(super) fn out_of_time() -> Failure {
         causes: Vec::new(),
         hint: Some("give the function more time, or narrow the run down with only or shard".into()),
     }
+}
+
+/// What stopped a run, before what is told of it.
+fn stopped(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!("stopped by {by}: "))
 }
 
 fn lines(failures: &[Failure]) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 
 use ecr_lab::images::tiny;
 use ecr_lab::{Act, Fault, LabOptions};
+use serde_json::json;
 use zip::ZipArchive;
 
 use crate::support::{Run, World};
@@ -37,8 +38,13 @@ fn sync(world: &World, arguments: &[&str]) -> Run {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_copied_is_a_row_each_and_nothing_is() {
     let world = world().await;
-    sync(&world, &["--csv", "lists/images.csv"]).ran().await.well();
+    let ran = sync(&world, &["--csv", "lists/images.csv"]).ran().await.code_is(0);
     assert_eq!(world.file("lists/images.csv"), rows(&world));
+    assert!(
+        ran.stdout.ends_with("listed 2 images in lists/images.csv\n"),
+        "{}",
+        ran.stdout
+    );
     sync(&world, &["--csv", "with.csv", "--csv-header"]).ran().await.well();
     assert_eq!(world.file("with.csv"), format!("source,ecr_url,tag\n{}", rows(&world)));
     assert_eq!(world.pushes(), [""; 0]);
@@ -59,7 +65,12 @@ async fn the_list_in_s3_is_zipped_and_encrypted() {
         run.env("AWS_ENDPOINT_URL_S3", s3.endpoint()).env("BUCKET_NAME", BUCKET)
     };
     to_s3(&["--dry-run"]).ran().await.code_is(2);
-    to_s3(&["--csv", "images.csv"]).ran().await.well();
+    let ran = to_s3(&["--csv", "images.csv", "--output", "json"])
+        .ran()
+        .await
+        .code_is(0);
+    let lists = json!([{"place": "images.csv", "images": 2}, {"place": "s3://lists/images.zip", "images": 2}]);
+    assert_eq!(ran.json()["lists"], lists);
     let (archive, encryption) = s3.object(BUCKET, "images.zip").await.unwrap().expect("the archive");
     assert_eq!(encryption.as_deref(), Some("AES256"));
     let mut archive = ZipArchive::new(Cursor::new(archive)).unwrap();
@@ -98,6 +109,12 @@ async fn a_list_without_a_place_is_refused_at_once() {
     let ran = sync(&world, &["--action", "s3"]).ran().await.code_is(2);
     assert!(ran.stderr.contains("s3.bucket is not set"), "{}", ran.stderr);
     assert!(ran.stderr.contains("BUCKET_NAME"), "{}", ran.stderr);
+    let ran = sync(&world, &["--csv", "-"]).ran().await.code_is(2);
+    assert!(
+        ran.stderr.contains("write the list to -: that is no file"),
+        "{}",
+        ran.stderr
+    );
     let ran = sync(&world, &["--csv-header"]).ran().await.code_is(2);
     assert!(ran.stderr.contains("none is asked for"), "{}", ran.stderr);
     assert_eq!(world.lab.ecr().api_requests().len(), 0);

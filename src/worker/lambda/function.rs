@@ -117,7 +117,10 @@ async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
                 ..plan::Options::default()
             };
             match plan::look(&options, &settings, watch, &context).await {
-                Ok((preview, asked)) => Ok(Answer::of_plan(&preview, run.verb, asked.map(|asked| asked.name))),
+                Ok((preview, asked)) => {
+                    teller::preview(&preview);
+                    Ok(Answer::of_plan(&preview, run.verb, asked.map(|asked| asked.name)))
+                }
                 Err(CommandError::Failed(failure) | CommandError::Stopped { failure, .. }) => {
                     Ok(Answer::of_failure(&failure))
                 }

@@ -1,6 +1,6 @@
 //! The time that a function has.
 
-use ecr_lab::{Act, Fault};
+use ecr_lab::{Act, ApiFault, Fault};
 
 use super::*;
 
@@ -87,6 +87,50 @@ async fn an_upstream_that_does_not_answer_takes_no_more_than_the_time_there_is()
         (&json!(false), &json!(1)),
         "{answer:#}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_saw_nothing_in_its_time_is_not_ok() {
+    let world = world().await;
+    world
+        .lab
+        .ecr()
+        .api_fault(ApiFault::slow("DescribeRepositories", MINUTE));
+    let function = Function::start(&world).await;
+    for command in ["sync", "plan"] {
+        let event = json!({"keyword": "base/image", "command": command});
+        let invoked = function.api.invoke(&event, SHORT).await.expect("an answer");
+        let answer = invoked.answer.expect("no error");
+        assert_eq!(
+            (&answer["ok"], &answer["stopped_by"]),
+            (&json!(false), &json!("the deadline")),
+            "{answer:#}"
+        );
+    }
+    let log = function.log().await;
+    assert_eq!(
+        log.matches(" WARN ").count(),
+        4,
+        "a warning of the ledger each, and the last line: {log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_its_deadline_stopped_counts_what_was_not_asked() {
+    let world = world().await;
+    world
+        .lab
+        .upstream()
+        .fault(Fault::new("/library/app/manifests/1.0", Act::Hold));
+    let function = Function::start(&world).await;
+    let event = json!({"keyword": "base/image", "command": "plan"});
+    let invoked = function.api.invoke(&event, SHORT).await.expect("an answer");
+    let answer = invoked.answer.expect("no error");
+    assert_eq!(
+        answer["message"],
+        "stopped by the deadline: 0 to update were found, 0 unchanged, 1 not done"
+    );
+    assert_eq!(outcome(&answer, "base/image/app:1.0"), "not-attempted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

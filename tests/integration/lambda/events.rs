@@ -176,6 +176,48 @@ async fn a_plan_is_told_and_a_list_goes_to_s3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_names_what_would_be_done_and_what_would_not() {
+    let world = world().await;
+    world.ecr(REPOSITORY, "gone", tiny("gone")).await;
+    let s3 = world.lab.s3().await.expect("S3 starts");
+    s3.create_bucket("lists").await.unwrap();
+    let with_s3 = |run: Run| {
+        run.env("AWS_ENDPOINT_URL_S3", s3.endpoint())
+            .env("BUCKET_NAME", "lists")
+    };
+    let function = Function::with(&world, with_s3).await;
+    let plan = function
+        .answered(json!({"command": "plan", "keyword": "base/image"}))
+        .await;
+    assert_eq!(plan["message"], "1 to update, 0 unchanged, 1 refused");
+    assert_eq!(
+        plan["images"],
+        json!([
+            {"image": "base/image/app:gone", "outcome": "refused", "why": "upstream docker.io/library/app:gone does not exist"},
+            {"image": "base/image/app:1.0", "outcome": "to-update", "why": "the digests differ"},
+        ])
+    );
+    let list = function
+        .answered(json!({"action": "s3", "keyword": "base/image"}))
+        .await;
+    assert_eq!(
+        (&list["message"], &list["ok"], &list["images"]),
+        (
+            &json!("listed 1 image, 0 unchanged, 1 refused"),
+            &json!(false),
+            &plan["images"]
+        )
+    );
+    let log = function.log().await;
+    for line in [
+        "to update base/image/app:1.0 — the digests differ",
+        "refused base/image/app:gone — upstream docker.io/library/app:gone does not exist",
+    ] {
+        assert_eq!(log.matches(line).count(), 2, "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_event_is_refused_with_every_mistake_and_costs_nothing() {
     let world = world().await;
     let function = Function::start(&world).await;
