@@ -1,8 +1,10 @@
 //! What is posted, made by a template of the user's own, in Jinja's language.
 
+use std::collections::BTreeSet;
+
 use http::header::HeaderValue;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::value::{Kwargs, Serde};
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value, filters};
 use serde::Serialize;
 
 use crate::report::Report;
@@ -20,6 +22,14 @@ pub enum TemplateError {
     /// It cannot be read, or names what is not there.
     #[error("{}{}", at(.0), .0.detail().map_or_else(|| .0.kind().to_string(), |detail| format!("{}: {detail}", .0.kind())))]
     Wrong(minijinja::Error),
+    /// It asks for what no report has.
+    #[error("nothing is called {name}{}", meant(near.as_deref()))]
+    Unknown {
+        /// What it asks for.
+        name: String,
+        /// What was most likely meant.
+        near: Option<String>,
+    },
     /// It has to make JSON, and does not.
     #[error("what it makes is no JSON: {0} of that; write values as {{{{ value | tojson }}}}")]
     NoJson(serde_json::Error),
@@ -27,6 +37,10 @@ pub enum TemplateError {
 
 fn at(error: &minijinja::Error) -> String {
     error.line().map_or_else(String::new, |line| format!("line {line}: "))
+}
+
+fn meant(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 /// What a template knows: the report, as in `result.json`, and what is made of it.
@@ -48,7 +62,39 @@ impl Template {
         for report in Report::trials() {
             template.render(&report)?;
         }
+        template.knows_its_names()?;
         Ok(template)
+    }
+
+    /// Whether what it asks for is in some report: `if sumary` is no mistake of the language, and would never come true.
+    fn knows_its_names(&self) -> Result<(), TemplateError> {
+        const TYPOS: usize = 3;
+        let environment = environment();
+        let template = environment
+            .template_from_str(&self.source)
+            .map_err(TemplateError::Wrong)?;
+        let mut known: BTreeSet<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
+        for report in Report::trials() {
+            if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(Known::of(&report)) {
+                known.extend(fields.into_iter().map(|(name, _)| name));
+            }
+        }
+        let asked: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+        match asked.difference(&known).next() {
+            None => Ok(()),
+            Some(name) => {
+                let near = known
+                    .iter()
+                    .map(|known| (strsim::damerau_levenshtein(name, known), known));
+                Err(TemplateError::Unknown {
+                    near: near
+                        .min()
+                        .filter(|(typos, _)| *typos <= TYPOS)
+                        .map(|(_, near)| near.clone()),
+                    name: name.clone(),
+                })
+            }
+        }
     }
 
     /// What it says that it makes.
@@ -58,18 +104,9 @@ impl Template {
 
     /// What it makes of a report.
     pub(super) fn render(&self, report: &Report) -> Result<String, TemplateError> {
-        let mut environment = Environment::new();
-        // What is not there is a mistake where it is written, and may be asked for: a failure is there only of what failed.
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        let known = Known {
-            report,
-            well: report.is_well(),
-            summary: report.counted(),
-        };
-        let made = environment
+        let made = environment()
             .template_from_str(&self.source)
-            .and_then(|template| template.render(Serde(&known)))
+            .and_then(|template| template.render(Serde(&Known::of(report))))
             .map_err(TemplateError::Wrong)?;
         if self.is_json() {
             serde_json::from_str::<serde::de::IgnoredAny>(&made).map_err(TemplateError::NoJson)?;
@@ -83,6 +120,34 @@ impl Template {
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         essence == "application/json" || essence.ends_with("+json")
     }
+}
+
+impl<'a> Known<'a> {
+    fn of(report: &'a Report) -> Self {
+        Self {
+            report,
+            well: report.is_well(),
+            summary: report.counted(),
+        }
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    // What is not there is a mistake where it is written, and may be asked for: a failure is there only of what failed.
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.add_filter("tojson", tojson);
+    environment
+}
+
+/// minijinja's, which would write null for what is not there.
+fn tojson(state: &State, value: &Value, indent: Option<Value>, named: Kwargs) -> Result<Value, Error> {
+    if value.is_undefined() {
+        // As strict as other filters are.
+        filters::string(state, value)?;
+    }
+    filters::tojson(value, indent, named)
 }
 
 #[cfg(test)]
@@ -115,9 +180,34 @@ mod tests {
             ("one\ntwo\n{{ totls.updated }}", "line 3: undefined value"),
             ("{{ totals.updatd }}", "line 1: undefined value"),
             ("{{ registry | shout }}", "line 1: unknown filter"),
+            ("{{ sumary | tojson }}", "line 1: undefined value"),
+            (
+                "{% for image in images %}\n{{ image.targt | tojson }}{% endfor %}",
+                "line 2: undefined value",
+            ),
+            (
+                "{% if sumary %}x{% endif %}",
+                "nothing is called sumary; did you mean summary?",
+            ),
+            ("{% if weather %}x{% endif %}", "nothing is called weather"),
         ] {
             let why = made(source, "text/plain").unwrap_err();
             assert!(why.starts_with(says), "{source}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_absent_may_be_asked_for_and_a_template_may_have_names_of_its_own() {
+        for source in [
+            "{% if shard %}{{ shard | tojson }}{% endif %}{% for image in images %}{{ loop.index }}{% endfor %}",
+            "{% set own = totals.updated %}{{ own | tojson }}{{ range(2) | tojson }}",
+            "{% for image in images %}{{ (image.digest_after if image.digest_after) | tojson }}{% endfor %}",
+        ] {
+            assert!(
+                made(source, "text/plain").is_ok(),
+                "{source}: {:?}",
+                made(source, "text/plain")
+            );
         }
     }
 
