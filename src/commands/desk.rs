@@ -19,7 +19,7 @@ use crate::registry::{Client, Limit};
 use crate::report::Failure;
 use crate::settings::{Mistake, Settings, SettingsError};
 use crate::stop::Stop;
-use crate::survey::{Part, Place, Scope, Seen, Survey, SurveyError, look_again, survey};
+use crate::survey::{Part, Place, Scope, Seen, Survey, SurveyError, Unmatched, look_again, survey};
 
 /// Which repositories and tags a run is about.
 #[derive(Debug, Clone, Default)]
@@ -247,11 +247,12 @@ impl Desk {
         .await
         .map_err(|error| Failure::from(&error))?;
         found.closed.extend(self.unreached.iter().map(|one| one.closed.clone()));
-        if self.allow_no_match || stop.is_asked() {
-            found.unmatched = None;
-        }
         // What is named beside it is done all the same.
         let is_all = found.is_empty() && found.named.is_empty();
+        let is_missed = |unmatched: &mut Unmatched| unmatched.keyword.is_some() || is_all;
+        if self.allow_no_match || stop.is_asked() || !found.unmatched.as_mut().is_some_and(is_missed) {
+            found.unmatched = None;
+        }
         match found.unmatched.take_if(|_| is_all) {
             Some(unmatched) => Err(Failure::from(&unmatched)),
             None => Ok(found),

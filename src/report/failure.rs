@@ -35,13 +35,22 @@ impl From<&Unmatched> for Failure {
             region,
         }: &Unmatched,
     ) -> Self {
-        Self {
-            message: format!("no repository of {registry} in {region} has {keyword:?} in its name"),
-            causes: Vec::new(),
-            hint: Some(
-                "check `keyword` (letter case counts), the region and the account; discovery.allow_no_match: true makes \
-                 this no failure".into(),
+        let none = format!("no repository of {registry} in {region} has");
+        let (message, hint) = match keyword {
+            Some(keyword) => (
+                format!("{none} {keyword:?} in its name"),
+                "check `keyword` (letter case counts), the region and the account; discovery.allow_no_match: true makes this no failure",
             ),
+            None => (
+                format!("{none} the resource tag ecr_sync_opt: in, and neither keyword nor images are set"),
+                "set keyword (KEYWORD) or images, tag the repositories that are meant (docs/rules.md), or check the region and the account; \
+                 discovery.allow_no_match: true makes this no failure",
+            ),
+        };
+        Self {
+            message,
+            causes: Vec::new(),
+            hint: Some(hint.into()),
         }
     }
 }
@@ -100,6 +109,10 @@ impl Failure {
                     why.clone(),
                     "`ecr-keeper tags` with the same rules and --explain tells of every tag",
                 ),
+                PassedOver::NotNamed => (
+                    "its repository has no resource tag ecr_sync_opt: in, and no entry of images names it".to_owned(),
+                    "give it the resource tags ecr_sync_opt and ecr_sync_source (docs/rules.md)",
+                ),
                 PassedOver::Backup => (
                     "it is a backup (policy.backup), which follows nothing".to_owned(),
                     "`ecr-keeper rollback` with the tag that it is of puts it back",
@@ -124,7 +137,7 @@ impl Failure {
             causes: Vec::new(),
             hint: Some(
                 match keyword {
-                    true => "check the name, and that `keyword` is a part of it; `ecr-keeper plan` lists all",
+                    true => "check the name, and that `keyword` is a part of it; a plan lists all",
                     false => "check the name and the tag, the region and the account",
                 }
                 .into(),

@@ -8,11 +8,11 @@ use crate::image::{Digest, ImageRef, Kind, Repository};
 use crate::mapping::{NoUpstream, Only, TagMistake};
 use crate::selection::TooMany;
 
-/// A keyword that no repository has in its name.
+/// What says which repositories are looked after, and finds none.
 #[derive(Debug)]
 pub struct Unmatched {
-    /// The keyword.
-    pub keyword: String,
+    /// The keyword, which no repository has in its name; none where resource tags alone say it, and no repository has them.
+    pub keyword: Option<String>,
     /// The registry's host.
     pub registry: String,
     /// The region that was asked.
@@ -48,6 +48,8 @@ pub struct Absent {
 pub enum PassedOver {
     /// What the rules of an entry of `images` say of it.
     Rules(String),
+    /// Only what is named is looked after, and nothing names its repository.
+    NotNamed,
     /// It keeps what another tag named before.
     Backup,
     /// The upstream that its repository follows has no such tag.

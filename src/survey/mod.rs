@@ -114,6 +114,12 @@ impl Scope {
         }
     }
 
+    /// Whether the keyword leaves out what the run was narrowed down to.
+    fn leaves_out(&self, only: &Only) -> bool {
+        let is_other = |keyword: &String| !only.repository.contains(keyword.as_str());
+        self.discovers && self.keyword.as_ref().is_some_and(is_other)
+    }
+
     /// Whether the run is not narrowed down to other repositories.
     fn is_about(&self, name: &str) -> bool {
         let only = |only: &Only| only.is_repository(&self.registry, name);
@@ -141,7 +147,7 @@ impl Scope {
 pub struct Survey {
     /// How many repositories are looked after: those that the keyword matched, and those that are named.
     pub repositories: usize,
-    /// The keyword, where no repository has it in its name.
+    /// What says which repositories are looked after, where that finds none.
     pub unmatched: Option<Unmatched>,
     /// How many of their images have no tag, and so no upstream.
     pub untagged: usize,

@@ -7,14 +7,14 @@ use futures::future::join;
 use futures::{StreamExt, stream};
 
 use super::named::Chosen;
-use super::{Absent, Closed, Followed, Part, PassedOver, Place, Survey, Unmatched, is_below};
+use super::{Absent, Closed, Followed, Part, PassedOver, Place, Scope, Survey, SurveyError, Unmatched, is_below};
 use crate::aws::AwsError;
 use crate::aws::ecr::{FixedTags, ListedRepository};
 use crate::engine::{EngineError, Session};
 use crate::events::{Event, Events};
 use crate::image::{Repository, Tag};
 use crate::ledger::Ledger;
-use crate::mapping::Only;
+use crate::mapping::{Named, Only};
 use crate::stop::Stop;
 
 /// What upstreams are asked while ECR is still listed.
@@ -72,21 +72,14 @@ impl Survey {
             listed.retain(|one| scope.part.has(&one.name));
         }
         let named = self.named(scope, &listed, ecr, stop).await;
+        let are_there: BTreeSet<String> = listed.iter().map(|one| one.name.clone()).collect();
         let are_named: BTreeSet<&str> = named.iter().map(|named| named.repository.as_str()).collect();
         listed.retain(|one| scope.has_keyword(&one.name) || are_named.contains(one.name.as_str()));
         let mut names: Vec<String> = listed.iter().map(|one| one.name.clone()).collect();
         names.extend(named.iter().map(|named| named.repository.clone()));
         let near = |only: &Only| only.nearest(&scope.registry, &names).cloned();
         let nearest: Vec<Option<String>> = scope.only.iter().map(near).collect();
-        let keyword = scope
-            .keyword
-            .clone()
-            .filter(|_| scope.discovers && !is_matched && !matches!(scope.part, Part::Of(_)));
-        self.unmatched = keyword.map(|keyword| Unmatched {
-            keyword,
-            registry: scope.registry.clone(),
-            region: ecr.region().to_owned(),
-        });
+        self.unmatched = self.unmatched_by(scope, is_matched, &named, ecr.region());
         listed.retain(|one| scope.is_about(&one.name));
         self.repositories = listed.len();
         self.leave_caches(prefixes, &mut listed);
@@ -109,16 +102,8 @@ impl Survey {
                 .map(|(only, near)| Absent {
                     only: only.clone(),
                     near,
-                    keyword: scope
-                        .keyword
-                        .as_ref()
-                        .is_some_and(|keyword| !only.repository.contains(keyword.as_str())),
-                    passed_over: match scope.is_backup(only) && self.backups > 0 {
-                        true => Some(PassedOver::Backup),
-                        false => chosen
-                            .iter()
-                            .find_map(|(name, chosen)| chosen.why_not(scope, name, only)),
-                    },
+                    keyword: scope.leaves_out(only),
+                    passed_over: self.why_not(scope, only, &are_there, &chosen),
                 })
                 .collect();
         }
@@ -129,6 +114,44 @@ impl Survey {
         // What was asked for by name is there, although another part has it.
         followed.retain(|one| scope.shard.is_none_or(|shard| shard.has(&one.follows)));
         Ok(followed)
+    }
+
+    /// What says which repositories are looked after, where that finds none.
+    fn unmatched_by(&self, scope: &Scope, is_matched: bool, named: &[Named], region: &str) -> Option<Unmatched> {
+        let by_tags_alone = scope.resource_tags && scope.only.is_empty() && scope.part == Part::All;
+        let is_nobody = match &scope.keyword {
+            Some(_) => !is_matched && !matches!(scope.part, Part::Of(_)),
+            None => by_tags_alone && named.is_empty() && self.closed.is_empty(),
+        };
+        (scope.discovers && is_nobody).then(|| Unmatched {
+            keyword: scope.keyword.clone(),
+            registry: scope.registry.clone(),
+            region: region.to_owned(),
+        })
+    }
+
+    /// Why what the run was narrowed down to is not looked after, as far as that is known; `are_there` are the registry's repositories.
+    fn why_not(
+        &self,
+        scope: &Scope,
+        only: &Only,
+        are_there: &BTreeSet<String>,
+        chosen: &BTreeMap<String, Chosen>,
+    ) -> Option<PassedOver> {
+        if scope.is_backup(only) && self.backups > 0 {
+            return Some(PassedOver::Backup);
+        }
+        // Where nobody may read resource tags, that is told.
+        let are_read = !self
+            .closed
+            .iter()
+            .any(|closed| matches!(closed.why, SurveyError::Aws(_)));
+        if !scope.discovers && are_read && are_there.contains(only.name_in(&scope.registry)) {
+            return Some(PassedOver::NotNamed);
+        }
+        chosen
+            .iter()
+            .find_map(|(name, chosen)| chosen.why_not(scope, name, only))
     }
 
     /// Takes out the repositories of pull-through caches. Who may not ask for the rules goes on without.

@@ -72,11 +72,11 @@ async fn a_new_event_goes_by_the_repositories_own_tags_alone() {
     assert_eq!(outcome(&answer, "mirror/tool:2.1"), "updated", "{answer:#}");
     assert_eq!((&answer["ok"], &answer["updated"]), (&json!(false), &json!(1)));
     let failures = answer["failures"].to_string();
-    for absent in [REPOSITORY, "mirror/none"] {
-        assert!(
-            failures.contains(&format!("{absent} is not among the repositories")),
-            "{failures}"
-        );
+    for says in [
+        "base/image/app is not looked after: its repository has no resource tag ecr_sync_opt: in",
+        "mirror/none is not among the repositories",
+    ] {
+        assert!(failures.contains(says), "{failures}");
     }
     // max_results is the greater of both.
     let answer = function
@@ -109,6 +109,23 @@ async fn an_event_without_a_word_goes_by_the_tags_of_all_repositories() {
         world.lab.ecr().digest_of(REPOSITORY, "1.1").is_none(),
         "nothing says what it follows"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_says_what_is_looked_after_that_is_a_failure() {
+    let world = world().await;
+    let function = Function::start(&world).await;
+    for command in ["sync", "plan"] {
+        let answer = function.answered(json!({ "command": command })).await;
+        assert_eq!(answer["ok"], false, "{answer:#}");
+        let failures = answer["failures"].to_string();
+        assert!(
+            failures.contains("has the resource tag ecr_sync_opt: in, and neither keyword nor images are set"),
+            "{failures}"
+        );
+    }
+    let allowed = function.answered(json!({"discovery": {"allow_no_match": true}})).await;
+    assert_eq!(allowed["ok"], true, "{allowed:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,6 +276,16 @@ async fn a_bad_event_is_refused_with_every_mistake_and_costs_nothing() {
         .await;
     assert!(
         message.contains("the event: webhook.url: an event does not say this"),
+        "{message}"
+    );
+    // The registry's own name says neither account nor region here.
+    let (kind, message) = function.refused(json!({"repositories": [arn("app"), west]})).await;
+    assert_eq!(kind, "InvalidEvent");
+    assert!(
+        message.contains(
+            "they are of several registries (123456789012.dkr.ecr.eu-central-1.amazonaws.com, \
+             123456789012.dkr.ecr.eu-west-1.amazonaws.com)"
+        ),
         "{message}"
     );
     let (kind, message) = function.refused(json!({"action": "s3", "keyword": "a"})).await;
