@@ -11,7 +11,7 @@ use crate::aws::AwsError;
 pub struct Mistake {
     /// The file, variable or flag that it is in.
     pub origin: String,
-    /// The setting.
+    /// The setting; empty where it is about all of it.
     pub key: String,
     /// What is wrong, and what is allowed.
     pub problem: String,
@@ -19,7 +19,10 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.origin, self.key, self.problem)
+        match self.key.is_empty() {
+            true => write!(f, "{}: {}", self.origin, self.problem),
+            false => write!(f, "{}: {}: {}", self.origin, self.key, self.problem),
+        }
     }
 }
 

@@ -3,18 +3,22 @@
 //! Understood are lambda-ecr-image-sync's events, its old ones (`images`) and its new ones (`repositories`); the settings' own shape; and what
 //! EventBridge wraps around any of these.
 
+mod batch;
+mod eventbridge;
 mod reach;
 
-use std::collections::BTreeSet;
+pub(super) use batch::Batch;
 
 use serde_json::{Map, Value};
 
 use crate::aws::ecr::host_and_name;
-use crate::aws::queue::Received;
 use crate::image::InvalidReference;
 use crate::mapping::{Only, Shard};
 use crate::record::UsagePart;
 use crate::settings::{Mistake, keys};
+
+/// How far a name may be from the one that was meant.
+const TYPOS: usize = 3;
 
 /// Where a mistake is that an event has.
 pub(super) const ORIGIN: &str = "the event";
@@ -26,14 +30,6 @@ pub(super) enum Asked {
     Run(Box<Run>),
     /// Messages of a queue, each of which is one image.
     Work(Batch),
-}
-
-/// Messages that Lambda took out of a queue (AWS Lambda Developer Guide, "Using Lambda with Amazon SQS").
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Batch {
-    /// The queue's ARN.
-    pub(super) queue: String,
-    pub(super) messages: Vec<Received>,
 }
 
 /// A run, and what is its own about it.
@@ -49,6 +45,8 @@ pub(super) struct Run {
     pub(super) part: Option<UsagePart>,
     /// What it says in the place of the function's settings.
     pub(super) settings: Map<String, Value>,
+    /// What of it comes to nothing.
+    pub(super) notes: Vec<Mistake>,
 }
 
 /// What becomes of what is not current.
@@ -80,8 +78,8 @@ impl Asked {
     /// Every mistake but those that the settings find in what they are told.
     pub(super) fn read(event: &Value) -> Result<Self, Vec<Mistake>> {
         let inner = match event {
-            Value::Object(event) if event.contains_key("Records") => return batch(event).map(Self::Work),
-            Value::Object(event) if event.contains_key("detail-type") => detail(event)?,
+            Value::Object(event) if event.contains_key("Records") => return batch::read(event).map(Self::Work),
+            Value::Object(event) if eventbridge::is_one(event) => eventbridge::detail(event)?,
             other => other.clone(),
         };
         let fields = match inner {
@@ -96,46 +94,6 @@ impl Asked {
             true => Ok(Self::Run(Box::new(reader.run))),
             false => Err(reader.mistakes),
         }
-    }
-}
-
-/// All of one queue, as Lambda hands them over.
-fn batch(event: &Map<String, Value>) -> Result<Batch, Vec<Mistake>> {
-    let records = event.get("Records").and_then(Value::as_array);
-    let mut queues = BTreeSet::new();
-    let mut record = |record: &Value| {
-        let text = |key: &str| record.get(key)?.as_str().map(str::to_owned);
-        queues.insert(text("eventSourceARN")?);
-        (text("eventSource")? == "aws:sqs").then_some(())?;
-        let times = record
-            .pointer("/attributes/ApproximateReceiveCount")
-            .and_then(Value::as_str);
-        Some(Received {
-            id: text("messageId")?,
-            body: text("body")?,
-            receipt: text("receiptHandle")?,
-            times: times?.parse().ok()?,
-        })
-    };
-    let messages: Option<Vec<Received>> = records.and_then(|all| all.iter().map(&mut record).collect());
-    match (messages, queues.pop_first(), queues.is_empty()) {
-        (Some(messages), Some(queue), true) => Ok(Batch { queue, messages }),
-        _ => Err(vec![mistake(
-            "Records",
-            "are no messages that Lambda took out of one queue of SQS",
-        )]),
-    }
-}
-
-/// What EventBridge was given to hand on (EventBridge User Guide, "AWS service events"); EventBridge Scheduler writes it as text.
-fn detail(event: &Map<String, Value>) -> Result<Value, Vec<Mistake>> {
-    match event.get("detail") {
-        Some(Value::String(text)) if text.trim().is_empty() => Ok(Value::Null),
-        Some(Value::String(text)) => {
-            serde_json::from_str(text).map_err(|_| vec![mistake("detail", "is text that is no JSON")])
-        }
-        Some(detail) => Ok(detail.clone()),
-        None => Ok(Value::Null),
     }
 }
 
@@ -179,6 +137,9 @@ const FIELDS: [(&str, Field); 15] = [
     ("repositories", Reader::repositories),
 ];
 
+/// Fields that say what a run is about. A list without anything in it may be meant for none of it, and is none to lambda-ecr-image-sync.
+const NAMING: [&str; 4] = ["images", "only", "repositories", "repository_arn"];
+
 #[derive(Default)]
 struct Reader {
     run: Run,
@@ -193,6 +154,13 @@ impl Reader {
     fn read(&mut self, fields: &Map<String, Value>) {
         let mut fields = fields.clone();
         fields.retain(|_, value| is_said(value));
+        for name in NAMING {
+            if fields.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                fields.remove(name);
+                let nothing = "is an empty list, which says nothing: the run is about all that is meant without it";
+                self.run.notes.push(mistake(name, nothing));
+            }
+        }
         // By this table, and not by how the event happens to be written.
         for (name, read) in FIELDS {
             if let Some(value) = fields.remove(name) {
@@ -222,7 +190,6 @@ impl Reader {
     }
 
     fn unknown(&mut self, name: &str) {
-        const TYPOS: usize = 3;
         let fields = FIELDS.iter().map(|(field, _)| *field);
         let words = OTHER_WORDS.iter().map(|(field, _)| *field);
         let sections = keys().filter_map(|key| key.parts().next());
@@ -323,7 +290,7 @@ impl Reader {
         }
     }
 
-    /// Any number is one there.
+    /// Any number is one there, and stands for the nearest that is one here.
     fn concurrent(&mut self, name: &str, value: &Value) {
         if let Some(number) = self.number(name, value) {
             self.say("concurrency", number.clamp(1, 64).into());
@@ -396,12 +363,18 @@ impl Reader {
         texts.unwrap_or_default()
     }
 
-    fn images(&self, images: &Value) -> Value {
+    fn images(&mut self, images: &Value) -> Value {
         let Value::Array(entries) = images else {
             return images.clone();
         };
+        for (at, entry) in entries.iter().enumerate() {
+            if let Some(meant) = entry.as_object().and_then(meant_for_name) {
+                let problem = format!("no such field; did you mean {IMAGE_NAME}?");
+                self.wrong(&format!("images.{}.{meant}", at + 1), problem);
+            }
+        }
         let entries = entries.iter().map(|entry| match entry {
-            Value::Object(entry) if entry.contains_key("image_name") => self.image(entry),
+            Value::Object(entry) if entry.contains_key(IMAGE_NAME) => self.image(entry),
             own => own.clone(),
         });
         entries.collect()
@@ -417,7 +390,7 @@ impl Reader {
             .as_ref()
             .and_then(Value::as_str)
             .map(|own| own.trim_end_matches('/'));
-        let upstream = image.remove("image_name").unwrap_or_default();
+        let upstream = image.remove(IMAGE_NAME).unwrap_or_default();
         if let Some(name) = upstream.as_str().map(without_host) {
             let repository = match own.or(self.prefix.as_deref()) {
                 Some(prefix) => format!("{prefix}/{name}"),
@@ -432,6 +405,16 @@ impl Reader {
         }
         Value::Object(image)
     }
+}
+
+/// lambda-ecr-image-sync's word for the upstream of an entry, by which one of its entries is told from one of ours.
+const IMAGE_NAME: &str = "image_name";
+
+/// The field of an entry that was most likely meant to be that.
+fn meant_for_name(entry: &Map<String, Value>) -> Option<&String> {
+    let is_like = |name: &&String| strsim::damerau_levenshtein(name, IMAGE_NAME) <= TYPOS;
+    let has_one = entry.contains_key(IMAGE_NAME) || entry.contains_key("upstream");
+    entry.keys().find(is_like).filter(|_| !has_one)
 }
 
 fn named(text: &str) -> Result<Named, String> {

@@ -201,6 +201,45 @@ fn the_settings_own_shape_is_read_with_what_a_command_line_says() {
 }
 
 #[test]
+fn an_event_of_eventbridge_may_be_written_by_hand() {
+    assert_eq!(said(json!({"detail": {"keyword": "a"}})), json!({"keyword": "a"}));
+    assert_eq!(
+        said(json!({"source": "me", "detail": "{\"keyword\": \"a\"}"})),
+        json!({"keyword": "a"})
+    );
+    assert_eq!(
+        mistakes(json!({"detail": {"keywrod": "a"}})),
+        ["the event: keywrod: no such field; did you mean keyword?"]
+    );
+    assert_eq!(mistakes(json!({"detail": {}, "keyword": "a"})).len(), 1);
+}
+
+#[test]
+fn an_empty_list_says_nothing_and_that_is_told() {
+    let event = json!({"images": [], "only": [], "repositories": [], "repository_arn": []});
+    let run = run(event);
+    let notes: Vec<&str> = run.notes.iter().map(|note| note.key.as_str()).collect();
+    assert_eq!(notes, ["images", "only", "repositories", "repository_arn"]);
+    assert!(run.notes[0].problem.starts_with("is an empty list, which says nothing"));
+    assert_eq!(
+        run,
+        Run {
+            notes: run.notes.clone(),
+            ..Run::default()
+        }
+    );
+}
+
+#[test]
+fn a_misspelled_image_name_is_one_mistake() {
+    let event = json!({"images": [{"image_name": "nginx"}, {"image_nmae": "docker.io/app", "repo_prefix": "base"}, {"upstream": "app", "name": "b"}]});
+    assert_eq!(
+        mistakes(event),
+        ["the event: images.2.image_nmae: no such field; did you mean image_name?"]
+    );
+}
+
+#[test]
 fn every_mistake_is_named() {
     let event = json!({
         "action": "copy",
@@ -230,7 +269,7 @@ fn every_mistake_is_named() {
             "the event: imagse: no such field; did you mean images?",
         ]
     );
-    assert_eq!(mistakes(json!([1])), ["the event: : is no JSON object"]);
+    assert_eq!(mistakes(json!([1])), ["the event: is no JSON object"]);
     let both = mistakes(json!({"action": "s3", "command": "plan"}));
     assert!(both[0].contains("only one of both"), "{both:?}");
 }

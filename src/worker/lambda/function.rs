@@ -89,6 +89,9 @@ fn tell_notes(settings: &Settings) {
 async fn one_run(run: &Run, deadline: Deadline) -> Result<Answer, Refused> {
     let (mut settings, context) = settings(run).await?;
     let only = narrowed(run, &mut settings)?;
+    for note in &run.notes {
+        tracing::warn!("{note}");
+    }
     tell_notes(&settings);
     if let Place::File(path) = &settings.ledger {
         let path = path.display();
@@ -194,28 +197,27 @@ fn is_engine(key: &str) -> bool {
 fn narrowed(run: &Run, settings: &mut Settings) -> Result<Vec<Only>, Refused> {
     let names_nothing = settings.keyword.is_none() && settings.images.is_empty() && run.only.is_empty();
     settings.resource_tags |= names_nothing || !run.repositories.is_empty();
+    let hosts: BTreeSet<&str> = run.repositories.iter().filter_map(|one| one.host.as_deref()).collect();
+    if hosts.len() > 1 {
+        let hosts: Vec<&str> = hosts.into_iter().collect();
+        return Err(Refused::Event(vec![Mistake {
+            origin: ORIGIN.to_owned(),
+            key: "repositories".to_owned(),
+            problem: format!(
+                "they are of several registries ({}): ask for each by itself",
+                hosts.join(", ")
+            ),
+        }]));
+    }
     let of_ecr = |host: &String| account_and_region(host).is_some();
     // A registry by another name, such as one's own domain, says no account that could be another one.
-    if settings.registry.as_ref().is_none_or(of_ecr) {
-        let hosts: BTreeSet<&str> = run.repositories.iter().filter_map(|one| one.host.as_deref()).collect();
-        if hosts.len() > 1 {
-            let hosts: Vec<&str> = hosts.into_iter().collect();
-            return Err(Refused::Event(vec![Mistake {
-                origin: ORIGIN.to_owned(),
-                key: "repositories".to_owned(),
-                problem: format!(
-                    "they are of several registries ({}): ask for each by itself",
-                    hosts.join(", ")
-                ),
-            }]));
-        }
-        if let Some((host, (account, region))) = hosts.first().and_then(|host| Some((host, account_and_region(host)?)))
-        {
-            settings.registry = Some((*host).to_owned());
-            settings.account = Some(account.to_owned());
-            // Ledger, list and queue stay where the function is.
-            settings.aws.home = settings.aws.region.replace(region.to_owned());
-        }
+    if settings.registry.as_ref().is_none_or(of_ecr)
+        && let Some((host, (account, region))) = hosts.first().and_then(|host| Some((host, account_and_region(host)?)))
+    {
+        settings.registry = Some((*host).to_owned());
+        settings.account = Some(account.to_owned());
+        // Ledger, list and queue stay where the function is.
+        settings.aws.home = settings.aws.region.replace(region.to_owned());
     }
     let repositories = run.repositories.iter().map(|one| Only {
         repository: one.name.clone(),
