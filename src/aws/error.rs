@@ -51,6 +51,8 @@ pub enum Trouble {
     Invalid,
     /// The clock of this machine and AWS's are too far apart.
     WrongClock,
+    /// What came back is not what was asked for.
+    Odd,
     /// Anything else that AWS refused.
     Refused,
 }
@@ -86,7 +88,7 @@ impl AwsError {
         Self {
             call,
             on: on.into(),
-            trouble: Trouble::Refused,
+            trouble: Trouble::Odd,
             message: message.to_string(),
         }
     }

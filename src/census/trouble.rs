@@ -88,6 +88,7 @@ fn kind(trouble: Trouble) -> FailureKind {
         | Trouble::Quota
         | Trouble::Invalid
         | Trouble::WrongClock
+        | Trouble::Odd
         | Trouble::Refused => FailureKind::Other,
     }
 }

@@ -75,9 +75,13 @@ fn of_slack(trouble: Trouble) -> &'static str {
         Trouble::Limit => "Slack takes about one message a second for a channel: see retry, and slack.errors_only",
         Trouble::Unsure => UNSURE,
         Trouble::Ill => "Slack is ill (status.slack.com): the result files have everything",
-        Trouble::Strange => "what answers is not Slack: check slack.api_url and what stands between",
+        Trouble::Strange => {
+            "what answers is not Slack: check slack.api_url or slack.webhook_url (SLACK_DDPS), and what stands between"
+        }
         Trouble::Message => "Slack does not take this message: please report it; the result files have everything",
-        Trouble::Off | Trouble::Other => "Slack's page of chat.postMessage tells what the code means",
+        Trouble::Off | Trouble::Other => {
+            "Slack's page of chat.postMessage, or of incoming webhooks, tells what the code means"
+        }
     }
 }
 

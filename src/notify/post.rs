@@ -178,7 +178,9 @@ impl<'a> Post<'a> {
             if at > 0 {
                 tokio::time::sleep(apart).await;
             }
-            let waiting = |error: &NotifyError, delay| tracing::debug!("{error}; trying again in {delay:?}");
+            let waiting = |error: &NotifyError, delay| {
+                tracing::warn!("{error}; trying again in {:.1} s", Duration::as_secs_f64(&delay));
+            };
             let once = || self.once(message, request(&self.client), &judge);
             let posted = self.notify.retry.run(once, waiting).await;
             let is_over = posted.as_ref().is_err_and(NotifyError::is_of_all);
@@ -188,6 +190,18 @@ impl<'a> Post<'a> {
             }
         }
         result
+    }
+
+    /// Of who asks for more patience than there is, that nobody waits for so long.
+    fn why_not_again(&self, trouble: Trouble, asked: Option<Duration>) -> String {
+        let longest = self.notify.retry.longest;
+        match asked.filter(|asked| trouble == Trouble::Limit && *asked > longest) {
+            Some(asked) => format!(
+                ", for {}, which is longer than retry.longest",
+                humantime::format_duration(Duration::from_secs(asked.as_secs()))
+            ),
+            None => String::new(),
+        }
     }
 
     async fn once(
@@ -207,11 +221,14 @@ impl<'a> Post<'a> {
             },
         })?;
         let answer = Answer::read(answer, &self.secrets).await;
-        judge(&answer).map_err(|Refusal { said, trouble }| NotifyError::Refused {
-            place,
-            said,
-            trouble,
-            retry_after: answer.wait(),
+        judge(&answer).map_err(|Refusal { said, trouble }| {
+            let retry_after = answer.wait();
+            NotifyError::Refused {
+                place,
+                said: said + &self.why_not_again(trouble, retry_after),
+                trouble,
+                retry_after,
+            }
         })
     }
 }

@@ -16,13 +16,13 @@ impl From<&AwsError> for Failure {
             match error.trouble {
                 AwsTrouble::NoCredentials => Some(
                     "set AWS_ACCESS_KEY_ID_ECR and AWS_SECRET_ACCESS_KEY_ECR or AWS_PROFILE, run `aws sso login`, or give the \
-                 runner a role",
+                     runner, or the function, a role",
                 ),
                 AwsTrouble::UnknownProfile => Some(
                     "check --profile, AWS_PROFILE or aws.profile; `aws configure list-profiles` lists those that are there, and \
                      AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name other files than those in ~/.aws",
                 ),
-                AwsTrouble::NoRegion => Some("set --region, AWS_REGION or aws.region"),
+                AwsTrouble::NoRegion => Some("set AWS_REGION or aws.region, or say --region"),
                 AwsTrouble::NoEndpoint => Some("set it to a URL, or unset it"),
                 AwsTrouble::BadCredentials => Some(
                     "the keys are wrong, expired, or of another partition; `aws sts get-caller-identity` shows whose they are",
@@ -41,7 +41,7 @@ impl From<&AwsError> for Failure {
                 AwsTrouble::Quota => Some(
                     "remove what nobody needs any more, or ask AWS for more (Service Quotas, Amazon Elastic Container Registry)",
                 ),
-                AwsTrouble::Refused | AwsTrouble::Exists | AwsTrouble::Invalid => None,
+                AwsTrouble::Odd | AwsTrouble::Refused | AwsTrouble::Exists | AwsTrouble::Invalid => None,
             },
         )
     }

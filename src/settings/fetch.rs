@@ -16,7 +16,7 @@ use super::values::{ledger_place, region};
 use super::{Given, Mistake, Settings, SettingsError, Written};
 use crate::aws::kept::Kept;
 use crate::aws::s3::Object;
-use crate::aws::{AwsError, AwsOptions};
+use crate::aws::{AwsError, AwsOptions, Trouble};
 use crate::ledger::Place;
 
 /// Secrets that were read, by what the settings say in their place.
@@ -111,13 +111,20 @@ struct Named {
 impl Named {
     fn mistake(&self, unread: &BTreeMap<String, AwsError>) -> Option<Mistake> {
         let why = unread.get(&self.text)?;
+        let why_not = why.to_string();
+        // AWS's own words may be a sentence.
+        let mut problem = format!(
+            "it is kept at AWS and cannot be read: {}",
+            why_not.trim_end_matches('.')
+        );
+        if why.trouble != Trouble::Odd {
+            let permission = self.kept.permission();
+            problem = format!("{problem}; it takes {permission}, and kms:Decrypt with a key of one's own");
+        }
         Some(Mistake {
             origin: self.origin.clone(),
             key: self.place.clone(),
-            problem: format!(
-                "it is kept at AWS and cannot be read: {why}; it takes {}, and kms:Decrypt with a key of one's own",
-                self.kept.permission()
-            ),
+            problem,
         })
     }
 }

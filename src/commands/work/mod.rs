@@ -72,7 +72,7 @@ pub(crate) async fn handed(
     context: &Context,
     watch: &mut Watch,
 ) -> Result<(Vec<String>, Worked), Failure> {
-    let (queue, state) = places(settings).map_err(|error| Failure::new(&error, None))?;
+    let (queue, state) = named(settings)?;
     let queue = Queue::connect(&settings.aws, queue).await;
     let queue = queue.map_err(|error| Failure::from(&error))?;
     let worker = match Worker::open(context, settings, queue.clone(), state, Daemon::Never).await {
@@ -113,12 +113,20 @@ async fn put_back(messages: &[Received], queue: &Queue) {
 
 /// The queue's URL, and where its state is kept. Both have to be said.
 fn places(settings: &Settings) -> Result<(&str, &Place), CommandError> {
+    named(settings).map_err(CommandError::Unusable)
+}
+
+fn named(settings: &Settings) -> Result<(&str, &Place), Failure> {
     let lacking = |what| {
-        CommandError::Unusable(Failure {
-            message: format!("{what} is not set"),
-            causes: Vec::new(),
-            hint: Some("name the queue's URL in work.queue or --queue, and s3://BUCKET/PREFIX in work.state".into()),
-        })
+        Failure {
+        message: format!("{what} is not set"),
+        causes: Vec::new(),
+        hint: Some(
+            "name the queue's URL in work.queue (ECR_KEEPER_WORK__QUEUE) or --queue, and s3://BUCKET/PREFIX in work.state \
+             (ECR_KEEPER_WORK__STATE)"
+                .into(),
+        ),
+    }
     };
     let queue = settings.work.queue.as_deref().ok_or_else(|| lacking("work.queue"))?;
     let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;

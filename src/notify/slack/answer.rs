@@ -35,7 +35,14 @@ pub(super) fn of_webhook(answer: &Answer) -> Result<(), Refusal> {
     }
     let text = answer.text();
     let Some(code) = code(&text) else {
-        return Err(Refusal::of(answer.status, answer.status.to_string()));
+        let refusal = Refusal::of(answer.status, answer.status.to_string());
+        let trouble = match (refusal.trouble, answer.status.as_u16()) {
+            (Trouble::Other, 401 | 403 | 404 | 410) => Trouble::Gone,
+            // Slack always says why.
+            (Trouble::Other, _) => Trouble::Strange,
+            (other, _) => other,
+        };
+        return Err(Refusal { trouble, ..refusal });
     };
     let trouble = match both(answer, trouble(code)) {
         Trouble::NoChannel | Trouble::Archived | Trouble::Login => Trouble::Gone,

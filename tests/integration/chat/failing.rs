@@ -46,7 +46,7 @@ async fn who_is_not_there_yet_is_tried_again() {
     let world = empty_world().await;
     let at = nobody().await;
     let mut run = world
-        .keeper(&["notify", "test", "--log-level", "debug"])
+        .keeper(&["notify", "test"])
         .env("SLACK_DDPS", format!("http://{at}/services/x"))
         .env("ECR_KEEPER_RETRY__TRIES", "10")
         .env("ECR_KEEPER_RETRY__WAIT", "200ms")
@@ -54,6 +54,29 @@ async fn who_is_not_there_yet_is_tried_again() {
     run.said("post to Slack: no answer; trying again").await;
     answer(at, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", ["ok"].into_iter()).await;
     assert_eq!(run.end().await.code_is(0).stdout, "slack     arrived\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incoming_webhook_of_slack_that_gives_no_reason_has_a_hint_all_the_same() {
+    let world = empty_world().await;
+    for (head, says, hint) in [
+        (
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 15\r\n\r\n",
+            "post to Slack: 403 Forbidden",
+            "hint: the incoming webhook, or its channel, is gone",
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nContent-Length: 15\r\n\r\n",
+            "post to Slack: 302 Found",
+            "hint: what answers is not Slack: check slack.api_url or slack.webhook_url",
+        ),
+    ] {
+        let at = nobody().await;
+        answer(at, head, ["<p>not here</p>"].into_iter()).await;
+        let test = world.keeper(&["notify", "test"]);
+        let ran = test.env("SLACK_DDPS", format!("http://{at}/services/x")).ran().await;
+        contains(&ran.code_is(1).stdout, &[says, hint]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +143,14 @@ async fn a_discord_that_is_dead_is_posted_to_once() {
     // For longer than retry.longest.
     sink.rate_limit(9, Duration::from_secs(3600));
     let ran = sync().ran().await.code_is(1);
-    contains(&ran.failure(), &["post to the webhook: 429 ", "webhook.errors_only"]);
+    contains(
+        &ran.failure(),
+        &[
+            "post to the webhook: 429 ",
+            ", for 1h, which is longer than retry.longest",
+            "webhook.errors_only",
+        ],
+    );
     assert_eq!(statuses(&world), [429]);
     sink.clear();
     sink.recover();

@@ -61,6 +61,9 @@ async fn without_a_place_it_says_which_settings_make_one() {
         .await
         .code_is(2);
     contains(&unknown.stderr, &["it is none of slack, teams and webhook"]);
+    let discord = world.keeper(&["notify", "test", "--place", "discord"]);
+    let discord = discord.env("DISCORD_WEBHOOK", world.lab.webhook().url()).ran().await;
+    assert_eq!(discord.code_is(0).stdout, "webhook   arrived\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,7 @@ async fn messages_of_another_queue_or_of_nobody_are_no_event() {
         assert_eq!(error, "Unusable");
         let expected = format!("work.{} is not set", name.to_lowercase());
         assert!(message.starts_with(&expected), "{message}");
+        assert!(message.contains(&format!("ECR_KEEPER_WORK__{name}")), "{message}");
     }
 }
 
