@@ -166,7 +166,7 @@ const KEYS: &[Key] = &[
         .about("How many leading parts of a repository's name are the team's own. What is left is the upstream's name."),
     key("discovery.allow_no_match", Some("false"), "true or false")
         .flag()
-        .about("Whether a keyword that matches no repository is well (exit code 0)."),
+        .about("Whether a keyword, resource tags alone, or rules that match nothing are well (exit code 0)."),
     key(
         "discovery.upstream.*",
         None,
