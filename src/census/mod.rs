@@ -1,6 +1,7 @@
 //! Asks accounts and regions what they hold and what they run, all at once. What cannot be read is told beside what can.
 
 mod accounts;
+mod deployed;
 mod held;
 mod layers;
 mod runs;

@@ -111,32 +111,55 @@ fn found(listed: &ListedFunction, image: FunctionImage, last_run: LastRun) -> Fo
     }
 }
 
+/// All services, and what the task definitions that are deployed consist of.
+pub(super) struct Described {
+    pub(super) services: Vec<DescribedService>,
+    pub(super) definitions: BTreeMap<String, Vec<DefinedContainer>>,
+    pub(super) notes: Notes,
+    pub(super) is_answered: bool,
+}
+
+impl Described {
+    pub(super) async fn of(ecs: &Services, stop: &Stop) -> Self {
+        let mut notes = Notes::default();
+        let (clusters, is_answered) = listed(stop, Service::Ecs, &mut notes, ecs.clusters()).await;
+        let of_clusters = clusters.iter().map(|cluster| async {
+            let mut notes = Notes::default();
+            let (services, _) = listed(stop, Service::Ecs, &mut notes, ecs.of_cluster(cluster)).await;
+            for failed in &mut notes.failures {
+                failed.subject = Some(cluster.clone());
+            }
+            (services, notes.failures)
+        });
+        let mut services: Vec<DescribedService> = Vec::new();
+        for (some, failures) in some_at_once(of_clusters).await {
+            services.extend(some);
+            failures.into_iter().for_each(|failed| notes.push(failed));
+        }
+        let definitions = definitions(ecs, &services, stop, &mut notes).await;
+        Self {
+            services,
+            definitions,
+            notes,
+            is_answered,
+        }
+    }
+
+    /// Each service with the containers of the tasks that it runs.
+    pub(super) fn running(&self) -> impl Iterator<Item = EcsService> {
+        self.services.iter().flat_map(|service| {
+            let definitions = service
+                .task_definitions()
+                .filter_map(|arn| Some((arn, self.definitions.get(arn)?)));
+            definitions.map(|(arn, containers)| running(service, arn, containers))
+        })
+    }
+}
+
 /// All services, with the containers of the tasks that they run.
 pub(super) async fn services(login: &Login, region: &str, stop: &Stop) -> Read<EcsService> {
-    let ecs = Services::of(login, region);
-    let mut notes = Notes::default();
-    let (clusters, is_answered) = listed(stop, Service::Ecs, &mut notes, ecs.clusters()).await;
-    let of_clusters = clusters.iter().map(|cluster| async {
-        let mut notes = Notes::default();
-        let (services, _) = listed(stop, Service::Ecs, &mut notes, ecs.of_cluster(cluster)).await;
-        for failed in &mut notes.failures {
-            failed.subject = Some(cluster.clone());
-        }
-        (services, notes.failures)
-    });
-    let mut all: Vec<DescribedService> = Vec::new();
-    for (services, failures) in some_at_once(of_clusters).await {
-        all.extend(services);
-        failures.into_iter().for_each(|failed| notes.push(failed));
-    }
-    let definitions = definitions(&ecs, &all, stop, &mut notes).await;
-    let running = all.iter().flat_map(|service| {
-        let definitions = service
-            .task_definitions()
-            .filter_map(|arn| Some((arn, definitions.get(arn)?)));
-        definitions.map(|(arn, containers)| running(service, arn, containers))
-    });
-    Read::new(running.collect(), notes, is_answered)
+    let described = Described::of(&Services::of(login, region), stop).await;
+    Read::new(described.running().collect(), described.notes, described.is_answered)
 }
 
 /// What each revision that runs consists of.

@@ -3,15 +3,17 @@
 use futures::future::join_all;
 
 use super::accounts::{Account, open_all};
+use super::deployed::Revisions;
 use super::held::{listed, some_at_once};
+use super::runs::Described;
 use super::trouble::Notes;
 use super::{CensusOptions, region_names, runs};
 use crate::aws::account::usual_regions;
 use crate::aws::functions::{Functions, ListedFunction};
-use crate::aws::services::Services;
+use crate::aws::services::{RunningTask, Services};
 use crate::aws::{AwsOptions, Login};
 use crate::stop::Stop;
-use crate::usage::{Answered, FailureKind, Run, Runner, Service, WhoRuns};
+use crate::usage::{Answered, FailureKind, Run, Runner, Service, Unresolved, WhoRuns};
 
 /// Asks functions, and services and tasks, of all accounts and regions at once, those of them that `options` includes.
 pub async fn who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) -> WhoRuns {
@@ -20,6 +22,7 @@ pub async fn who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) ->
     let mut who = WhoRuns::default();
     for one in join_all(accounts.iter().map(|account| of_account(account, options, stop))).await {
         who.runs.extend(one.runs);
+        who.unresolved.extend(one.unresolved);
         who.answered.extend(one.answered);
         who.closed.extend(one.closed);
         notes.extend(one.failures);
@@ -62,6 +65,7 @@ async fn of_account(account: &Account, options: &CensusOptions, stop: &Stop) -> 
             answered.account.clone_from(&id);
         }
         who.runs.extend(one.runs);
+        who.unresolved.extend(one.unresolved);
         who.answered.extend(one.answered);
         notes.extend(failures.failures);
     }
@@ -90,6 +94,7 @@ async fn of_region(login: &Login, region: &str, options: &CensusOptions, stop: &
     notes.extend(services.notes.failures);
     let who = WhoRuns {
         runs: functions.runs.into_iter().chain(services.runs).collect(),
+        unresolved: services.unresolved,
         answered: vec![Answered {
             account: None,
             region: region.to_owned(),
@@ -104,6 +109,7 @@ async fn of_region(login: &Login, region: &str, options: &CensusOptions, stop: &
 /// What one service of one region said.
 struct Seen {
     runs: Vec<Run>,
+    unresolved: Vec<Unresolved>,
     /// Whether that is all.
     knows_all: bool,
     notes: Notes,
@@ -114,6 +120,7 @@ impl Seen {
     fn nobody() -> Self {
         Self {
             runs: Vec::new(),
+            unresolved: Vec::new(),
             knows_all: true,
             notes: Notes::default(),
         }
@@ -146,43 +153,57 @@ async fn functions(login: &Login, region: &str, stop: &Stop) -> Seen {
     }
     Seen {
         runs: seen,
+        unresolved: Vec::new(),
         knows_all,
         notes,
     }
 }
 
+/// Services, by the tags of their task definitions, by the digests that they go on with, and their tasks.
 async fn services(login: &Login, region: &str, stop: &Stop) -> Seen {
-    let read = runs::services(login, region, stop).await;
-    let containers = read.items.iter().flat_map(|service| {
-        let containers = service.containers.iter();
-        containers.map(|container| Run {
+    let ecs = Services::of(login, region);
+    let described = Described::of(&ecs, stop).await;
+    let revisions = Revisions::of(&ecs, &described.services, stop).await;
+    let (tasks, of_tasks) = tasks(&ecs, stop).await;
+    let by_tag = described.running().flat_map(|service| {
+        let containers = service.containers.into_iter();
+        let runs = containers.map(move |container| Run {
             by: service.arn.clone(),
-            address: container.image_uri.clone(),
+            address: container.image_uri,
             digest: None,
+        });
+        runs.collect::<Vec<_>>()
+    });
+    let by_task = tasks.iter().flat_map(|task| {
+        let containers = task.containers.iter();
+        containers.map(|container| Run {
+            by: task.task_definition_arn.clone(),
+            address: container.image.clone(),
+            digest: container.image_digest.clone(),
         })
     });
-    let mut all: Vec<Run> = containers.collect();
-    let mut notes = read.notes;
-    let tasks = tasks(login, region, stop).await;
-    for run in tasks.runs {
-        if !all.contains(&run) {
-            all.push(run);
+    let mut runs: Vec<Run> = by_tag.collect();
+    for run in revisions.runs(&described.services).into_iter().chain(by_task) {
+        if !runs.contains(&run) {
+            runs.push(run);
         }
     }
-    notes.extend(tasks.notes.failures);
+    let unresolved = revisions.unresolved(&described, &tasks);
+    let mut notes = described.notes;
+    notes.extend(of_tasks.failures);
     Seen {
-        runs: all,
-        knows_all: read.knows_all && tasks.knows_all,
+        runs,
+        unresolved,
+        knows_all: notes.failures.is_empty(),
         notes,
     }
 }
 
-/// A service goes on with the digest that its tag named when it was deployed (Amazon ECS Developer Guide, "Container image resolution").
-async fn tasks(login: &Login, region: &str, stop: &Stop) -> Seen {
-    let ecs = Services::of(login, region);
-    // Why clusters cannot be listed is told of services already.
-    let mut unlisted = Notes::default();
-    let (clusters, _) = listed(stop, Service::Ecs, &mut unlisted, ecs.clusters()).await;
+/// All tasks that run, of services and by themselves.
+async fn tasks(ecs: &Services, stop: &Stop) -> (Vec<RunningTask>, Notes) {
+    // Why clusters cannot be listed is told of services already, unless it came since.
+    let mut notes = Notes::default();
+    let (clusters, _) = listed(stop, Service::Ecs, &mut notes, ecs.clusters()).await;
     let of_clusters = clusters.iter().map(|cluster| async {
         let mut notes = Notes::default();
         let (tasks, _) = listed(stop, Service::Ecs, &mut notes, ecs.tasks(cluster)).await;
@@ -191,22 +212,10 @@ async fn tasks(login: &Login, region: &str, stop: &Stop) -> Seen {
         }
         (tasks, notes.failures)
     });
-    let mut seen = Seen {
-        runs: Vec::new(),
-        knows_all: unlisted.failures.is_empty(),
-        notes: Notes::default(),
-    };
+    let mut all = Vec::new();
     for (tasks, failures) in some_at_once(of_clusters).await {
-        seen.knows_all &= failures.is_empty();
-        failures.into_iter().for_each(|failed| seen.notes.push(failed));
-        for task in tasks {
-            let containers = task.containers.into_iter();
-            seen.runs.extend(containers.map(|container| Run {
-                by: task.task_definition_arn.clone(),
-                address: container.image,
-                digest: container.image_digest,
-            }));
-        }
+        all.extend(tasks);
+        failures.into_iter().for_each(|failed| notes.push(failed));
     }
-    seen
+    (all, notes)
 }

@@ -134,6 +134,11 @@ pub enum KeptBecause {
         /// That one.
         index: Digest,
     },
+    /// A service goes on with the digest that its tag named when it was deployed, which is not known: it may be this one.
+    MayBeInUse {
+        /// ARNs.
+        by: Vec<String>,
+    },
     /// Who runs it is not known.
     UseUnknown,
 }
@@ -186,6 +191,7 @@ impl KeptBecause {
         match self {
             Self::InUse { by } => format!("in use by {}", by.join(", ")),
             Self::PartInUse { part, by } => format!("its part {} is in use by {}", part.short(), by.join(", ")),
+            Self::MayBeInUse { by } => format!("may be what {} goes on with", by.join(", ")),
             Self::UseUnknown => "who runs it is not known".to_owned(),
             Self::Protected { by } => format!("protected by {by:?}"),
             Self::LastCopy { tag, since } => {

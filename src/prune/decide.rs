@@ -36,8 +36,14 @@ pub fn plan(repository: &Repository, rules: &Rules, protection: &Protection<'_>,
     let (mut goes, mut kept) = (Vec::new(), Vec::new());
     for image in images {
         match verdicts.get(&image.digest) {
-            Some(Ok(because)) if protection.knows_users => goes.push((image, because.clone())),
             Some(Err(because)) => kept.push((image, because.clone())),
+            Some(Ok(because)) if protection.knows_users && protection.may_run.is_empty() => {
+                goes.push((image, because.clone()));
+            }
+            _ if protection.knows_users => {
+                let by = protection.may_run.clone();
+                kept.push((image, KeptBecause::MayBeInUse { by }));
+            }
             _ => kept.push((image, KeptBecause::UseUnknown)),
         }
     }

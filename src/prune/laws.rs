@@ -297,7 +297,9 @@ proptest! {
     fn where_not_everybody_was_asked_nothing_goes(all in vec(drawn(), 0..24), rules in rules()) {
         let (own, _) = registry(&all);
         let shield = Shield { who: WhoRuns { runs: Vec::<Run>::new(), ..WhoRuns::default() }, ..Shield::default() };
-        let protection = Protection { knows_users: false, ..shield.protection() };
-        prop_assert!(plan(&own, &rules, &protection, now()).goes.is_empty());
+        let unknown = Protection { knows_users: false, ..shield.protection() };
+        prop_assert!(plan(&own, &rules, &unknown, now()).goes.is_empty());
+        let unresolved = Protection { may_run: vec!["a service".to_owned()], ..shield.protection() };
+        prop_assert!(plan(&own, &rules, &unresolved, now()).goes.is_empty());
     }
 }

@@ -109,6 +109,8 @@ pub struct Protection<'a> {
     pub users: UsersOf<'a>,
     /// Whether everybody could be asked; where not, none goes.
     pub knows_users: bool,
+    /// Who may run any of them; where there is somebody, none goes.
+    pub may_run: Vec<String>,
     /// The entries of `protect`.
     pub protected: &'a [Protected],
     /// Tags that may be the last of their kind.

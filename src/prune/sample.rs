@@ -130,6 +130,7 @@ impl Shield {
         Protection {
             users: self.who.of_repository(URI),
             knows_users: true,
+            may_run: Vec::new(),
             protected: &self.protected,
             last_copies: self.last_copies.clone(),
             backups: self.backup.iter().collect(),

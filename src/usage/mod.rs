@@ -34,7 +34,7 @@ pub use report::{Joined, Outside, Report, SCHEMA_VERSION};
 pub use runs::{Container, FoundBy, Function, LastRun, RanImage, Service as EcsService};
 pub use terms::{Rules, Runner, Terms};
 pub use totals::{CandidateTotals, ImageTotals, RegionTotals, RepositoryTotals, Totals};
-pub use who::{Answered, Run, UsersOf, WhoRuns};
+pub use who::{Answered, Run, Unresolved, UsersOf, WhoRuns};
 
 /// Bytes of a GB, as AWS bills them.
 pub const GB: f64 = 1e9;

@@ -16,6 +16,17 @@ pub struct Run {
     pub digest: Option<String>,
 }
 
+/// A service that goes on with the digest that a tag named when it was deployed, which is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The service's ARN.
+    pub by: String,
+    /// The image's address, as it was written.
+    pub address: String,
+    /// Why the service's revisions could not be read; none where ECS has none that tell it.
+    pub failed: Option<Failed>,
+}
+
 /// Who answered in one region of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
@@ -34,6 +45,8 @@ pub struct Answered {
 pub struct WhoRuns {
     /// All that was seen.
     pub runs: Vec<Run>,
+    /// Who of these may run another image than the one that is known.
+    pub unresolved: Vec<Unresolved>,
     /// Who was asked.
     pub answered: Vec<Answered>,
     /// What could not be read.
@@ -81,6 +94,18 @@ impl WhoRuns {
             })
         });
         UsersOf { all: here.collect() }
+    }
+
+    /// Those who may run any image of the repository at this address (`HOST/NAME`), each once.
+    pub fn unresolved_of(&self, uri: &str) -> Vec<&Unresolved> {
+        let mut all: Vec<&Unresolved> = Vec::new();
+        let here = |one: &&Unresolved| Address::of(&one.address).is_some_and(|address| is_of(&address, uri));
+        for one in self.unresolved.iter().filter(here) {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
     }
 }
 

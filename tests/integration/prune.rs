@@ -1,6 +1,7 @@
 //! `images prune` against the lab's ECR, Lambda, ECS and STS.
 
 mod broken;
+mod deployed;
 mod scopes;
 mod whole;
 

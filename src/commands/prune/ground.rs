@@ -14,7 +14,7 @@ use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
 use crate::report::{Failure, Pruned, PrunedRepository};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{Contents, Runner, WhoRuns};
+use crate::usage::{Contents, Runner, Unresolved, WhoRuns};
 
 /// How long an answer of who runs what is good for.
 const FRESH: Duration = Duration::from_mins(1);
@@ -88,6 +88,8 @@ impl<'a> Ground<'a> {
         }
         ground.failures.extend(failures);
         let unknown = ground.unknown(looked.first().map(|one| &one.details));
+        let unread = looked.iter().filter_map(|one| ground.unread_revisions(&one.details));
+        let unknown: Vec<Failure> = unknown.into_iter().chain(unread).collect();
         ground.failures.extend(unknown);
         Ok((ground, looked))
     }
@@ -154,6 +156,10 @@ impl<'a> Ground<'a> {
         let protection = Protection {
             users: self.who.of_repository(&details.uri),
             knows_users: self.job.without_usage || self.unknown_of(details).is_empty(),
+            may_run: match self.job.without_usage {
+                true => Vec::new(),
+                false => self.unresolved_of(details).map(|one| one.by.clone()).collect(),
+            },
             protected: &self.settings.prune.protected,
             last_copies: self.last_copies(details),
             backups: self
@@ -203,9 +209,31 @@ impl<'a> Ground<'a> {
             // What begins to run while they answer may not be in it.
             self.asked = Instant::now();
             self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
-            let unknown = self.unknown(Some(details)).filter(|one| !self.failures.contains(one));
+            let unknown = self
+                .unknown(Some(details))
+                .into_iter()
+                .chain(self.unread_revisions(details));
+            let unknown: Vec<Failure> = unknown.filter(|one| !self.failures.contains(one)).collect();
             self.failures.extend(unknown);
         }
+    }
+
+    fn unresolved_of(&self, details: &RepositoryDetails) -> impl Iterator<Item = &Unresolved> {
+        self.who.unresolved_of(&details.uri).into_iter()
+    }
+
+    /// Why it is not known with which digest a service goes on that has an image of this repository.
+    fn unread_revisions(&self, details: &RepositoryDetails) -> Option<Failure> {
+        let failed = self.unresolved_of(details).find_map(|one| one.failed.as_ref())?;
+        Some(Failure {
+            message: format!(
+                "with which images of {} services go on could not be read, so none goes",
+                details.name
+            ),
+            causes: vec![failed.in_words()],
+            hint: Some("allow ecs:DescribeServiceRevisions (docs/iam.md has the policy); --without-usage goes on with those who were seen".into()),
+        })
+        .filter(|_| !self.job.without_usage)
     }
 
     fn unknown_of(&self, details: &RepositoryDetails) -> Vec<String> {
@@ -270,8 +298,15 @@ impl<'a> Ground<'a> {
 
     /// What follows an upstream here would bring tags again.
     fn notes_of(&self, details: &RepositoryDetails, plan: &Plan) -> Vec<String> {
+        let unresolved = self.unresolved_of(details).map(|one| {
+            format!(
+                "{} goes on with what {} named when it was deployed, and ECS does not tell what that was: a new deployment of it does",
+                one.by, one.address
+            )
+        });
+        let unresolved = unresolved.collect();
         if plan.goes.iter().all(|going| going.image.tags.is_empty()) {
-            return Vec::new();
+            return unresolved;
         }
         let entries = self.settings.images.iter().map(|entry| &entry.named);
         let own = entries.filter(|named| named.repository == details.name);
@@ -284,6 +319,7 @@ impl<'a> Ground<'a> {
             })
             .collect();
         notes.dedup();
+        notes.extend(unresolved);
         if self.settings.resource_tags {
             notes.push("tags that its resource tags ecr_sync_… still choose come again with the next sync".to_owned());
         }

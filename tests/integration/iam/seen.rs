@@ -59,7 +59,7 @@ fn service(action: &str) -> &'static str {
         "ListFunctions" | "GetFunction" => "lambda",
         "DescribeLogStreams" => "logs",
         "ListClusters" | "ListServices" | "DescribeServices" | "DescribeTaskDefinition" => "ecs",
-        "ListTasks" | "DescribeTasks" => "ecs",
+        "ListTasks" | "DescribeTasks" | "DescribeServiceRevisions" => "ecs",
         _ => "ecr",
     }
 }

@@ -1,4 +1,4 @@
-//! Amazon ECS (ECS API Reference, ListClusters, ListServices, DescribeServices, DescribeTaskDefinition, ListTasks and DescribeTasks).
+//! Amazon ECS (ECS API Reference, ListClusters, ListServices, DescribeServices, DescribeServiceRevisions, DescribeTaskDefinition, ListTasks and DescribeTasks).
 
 use serde_json::{Value, json};
 
@@ -51,10 +51,16 @@ pub(super) fn describe_services(account: &Account, input: &Value) -> Outcome {
         let definition = arn(account, &format!("task-definition/{cluster}-{name}:7"));
         let mut deployments =
             vec![json!({"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": definition, "runningCount": 1})];
-        if runs.older.contains_key(&(cluster.to_owned(), name.to_owned())) {
+        let mut revisions = vec![json!({"arn": revision_arn(account, cluster, name, 7), "runningTaskCount": 1})];
+        let key = (cluster.to_owned(), name.to_owned());
+        if runs.older.contains_key(&key) {
+            revisions.push(json!({"arn": revision_arn(account, cluster, name, 6), "runningTaskCount": 1}));
             let older = arn(account, &format!("task-definition/{cluster}-{name}:6"));
             deployments
                 .push(json!({"id": "ecs-svc/0", "status": "ACTIVE", "taskDefinition": older, "runningCount": 1}));
+        }
+        if runs.without_revisions.contains(&key) {
+            revisions.clear();
         }
         json!({
             "serviceName": name,
@@ -65,9 +71,47 @@ pub(super) fn describe_services(account: &Account, input: &Value) -> Outcome {
             "runningCount": 1,
             "taskDefinition": definition,
             "deployments": deployments,
+            "currentServiceRevisions": revisions,
         })
     });
     Ok(json!({"services": described.collect::<Vec<_>>(), "failures": []}))
+}
+
+fn revision_arn(account: &Account, cluster: &str, service: &str, number: u32) -> String {
+    arn(account, &format!("service-revision/{cluster}/{service}/{number}"))
+}
+
+pub(super) fn describe_service_revisions(account: &Account, input: &Value) -> Outcome {
+    let runs = account.runs();
+    let wanted = input["serviceRevisionArns"].as_array().cloned().unwrap_or_default();
+    if !(1..=20).contains(&wanted.len()) {
+        return Err(ApiError::new(
+            "InvalidParameterException",
+            "Service revisions cannot be empty, nor more than 20.",
+        ));
+    }
+    let described = wanted.iter().filter_map(|wanted| {
+        let [_, cluster, service, number] = wanted.as_str()?.split('/').collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let key = (cluster.to_owned(), service.to_owned());
+        let containers = match number {
+            "7" => runs.clusters.get(cluster)?.get(service)?,
+            _ => runs.older.get(&key)?,
+        };
+        let resolved = runs.resolved.get(&(key.0, key.1, number.parse().ok()?))?;
+        let images = containers
+            .iter()
+            .map(|(name, image)| json!({"containerName": name, "image": image, "imageDigest": resolved.get(image)}));
+        Some(json!({
+            "serviceRevisionArn": wanted,
+            "serviceArn": arn(account, &format!("service/{cluster}/{service}")),
+            "clusterArn": arn(account, &format!("cluster/{cluster}")),
+            "taskDefinition": arn(account, &format!("task-definition/{cluster}-{service}:{number}")),
+            "containerImages": images.collect::<Vec<_>>(),
+        }))
+    });
+    Ok(json!({"serviceRevisions": described.collect::<Vec<_>>(), "failures": []}))
 }
 
 pub(super) fn describe_task_definition(account: &Account, input: &Value) -> Outcome {

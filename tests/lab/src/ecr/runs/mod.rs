@@ -7,7 +7,7 @@ mod seed;
 
 pub use lambda::LabFunction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyper::http::request::Parts;
 use jiff::Timestamp;
@@ -29,6 +29,10 @@ pub(crate) struct Runs {
     clusters: BTreeMap<String, BTreeMap<String, Vec<(String, String)>>>,
     /// By cluster and service: those of the revision before, of which a task still runs.
     older: BTreeMap<(String, String), Vec<(String, String)>>,
+    /// By cluster, service and revision: the digest that each image's tag named when that was deployed.
+    resolved: BTreeMap<(String, String, u32), BTreeMap<String, String>>,
+    /// Services, by cluster, of which ECS keeps no revisions.
+    without_revisions: BTreeSet<(String, String)>,
     /// By cluster: the image of each task that runs, and the digest that it was pulled by.
     tasks: BTreeMap<String, Vec<(String, String)>>,
 }
@@ -42,6 +46,7 @@ pub(crate) fn quota(action: &str) -> Option<f64> {
         "ListClusters"
         | "ListServices"
         | "DescribeServices"
+        | "DescribeServiceRevisions"
         | "DescribeTaskDefinition"
         | "ListTasks"
         | "DescribeTasks" => Some(20.0),
@@ -74,6 +79,7 @@ pub(crate) fn run(account: &Account, action: &str, input: &Value) -> Outcome {
         "ListClusters" => ecs::list_clusters(account, input),
         "ListServices" => ecs::list_services(account, input),
         "DescribeServices" => ecs::describe_services(account, input),
+        "DescribeServiceRevisions" => ecs::describe_service_revisions(account, input),
         "DescribeTaskDefinition" => ecs::describe_task_definition(account, input),
         "ListTasks" => ecs::list_tasks(account, input),
         "DescribeTasks" => ecs::describe_tasks(account, input),

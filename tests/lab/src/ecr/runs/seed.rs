@@ -1,5 +1,7 @@
 //! What a test says that runs.
 
+use std::collections::BTreeMap;
+
 use hyper::body::Bytes;
 use jiff::Timestamp;
 
@@ -27,23 +29,51 @@ impl EcrRegion {
 
     /// Adds a service of ECS to a cluster, which it makes: containers and their images.
     pub fn add_service(&self, cluster: &str, service: &str, containers: &[(&str, &str)]) {
+        let resolved = self.resolved(containers);
         let containers = containers
             .iter()
             .map(|&(name, image)| (name.to_owned(), image.to_owned()))
             .collect();
         let mut runs = self.account().runs();
+        runs.resolved
+            .insert((cluster.to_owned(), service.to_owned(), 7), resolved);
         let cluster = runs.clusters.entry(cluster.to_owned()).or_default();
         cluster.insert(service.to_owned(), containers);
     }
 
     /// Lets a service of ECS be in the middle of a deployment: a task of the revision before still runs.
     pub fn deploying_over(&self, cluster: &str, service: &str, containers: &[(&str, &str)]) {
+        let resolved = self.resolved(containers);
         let containers = containers
             .iter()
             .map(|&(name, image)| (name.to_owned(), image.to_owned()))
             .collect();
         let mut runs = self.account().runs();
+        runs.resolved
+            .insert((cluster.to_owned(), service.to_owned(), 6), resolved);
         runs.older.insert((cluster.to_owned(), service.to_owned()), containers);
+    }
+
+    /// The digests that these images' tags name, of those that are in this registry.
+    fn resolved(&self, containers: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let repositories = self.account().repositories();
+        let digest = |address: &str| {
+            let (repository, tag) = address.strip_prefix(self.host())?.strip_prefix('/')?.split_once(':')?;
+            let mut images = repositories.get(repository)?.images.iter();
+            images
+                .find(|(_, image)| image.tags.contains(tag))
+                .map(|(digest, _)| digest.clone())
+        };
+        let images = containers.iter().map(|(_, image)| *image);
+        images
+            .filter_map(|image| Some((image.to_owned(), digest(image)?)))
+            .collect()
+    }
+
+    /// Lets ECS know nothing of a service's revisions, as where it was deployed before there were any.
+    pub fn without_revisions(&self, cluster: &str, service: &str) {
+        let mut runs = self.account().runs();
+        runs.without_revisions.insert((cluster.to_owned(), service.to_owned()));
     }
 
     /// Adds a running task to a cluster of ECS, which it makes: its image, and the digest that it was pulled by.
