@@ -58,6 +58,11 @@ impl Kind {
     pub fn is_index(&self) -> bool {
         matches!(self, Self::DockerManifestList | Self::OciIndex)
     }
+
+    /// The same, and where no media type is told.
+    pub fn may_be_index(&self) -> bool {
+        self.is_index() || self.media_type().is_empty()
+    }
 }
 
 impl fmt::Display for Kind {

@@ -129,6 +129,8 @@ pub enum KeptBecause {
         /// That.
         subject: Digest,
     },
+    /// It is an index that cannot be read: whether a part of it runs, or is protected, is not known.
+    Unreadable,
     /// It may be a part of an index that stays and cannot be read.
     MayBePartOf {
         /// That one.
@@ -223,6 +225,7 @@ impl KeptBecause {
             Self::PartOf { index } => format!("part of {}, which stays", index.short()),
             Self::PartStays { part } => format!("its part {} stays", part.short()),
             Self::RefersTo { subject } => format!("refers to {}, which stays", subject.short()),
+            Self::Unreadable => "an index that cannot be read".to_owned(),
             Self::MayBePartOf { index } => format!("may be part of {}, which cannot be read", index.short()),
         }
     }

@@ -123,7 +123,9 @@ impl<'a> Judge<'a> {
             });
         }
         let name = &self.repository.name;
-        self.protection.keeps(name, image, self.rules.archived, self.now)
+        let kept = self.protection.keeps(name, image, self.rules.archived, self.now);
+        let is_unreadable = self.kin.unreadable.contains(&&image.digest);
+        kept.or(is_unreadable.then_some(KeptBecause::Unreadable))
     }
 
     fn by_rules(&self, image: &ImageDetails) -> Result<Vec<Rule>, KeptBecause> {
@@ -275,10 +277,12 @@ impl<'a> Judge<'a> {
         image.is_some_and(|image| own_tags(image).next().is_some())
     }
 
+    /// Anything may be a part of an index that ought to be read and cannot; of an archived one, of which that is known beforehand, what has no tag.
+    /// ECR refuses the others.
     fn may_be_part_of(&self, image: &ImageDetails) -> impl Iterator<Item = &'a Digest> {
         let may_be = image.tags.is_empty() && !image.kind.is_index();
-        let unread = self.kin.unread.iter().copied();
-        unread.filter(move |_| may_be)
+        let archived = self.kin.archived.iter().filter(move |_| may_be);
+        self.kin.unreadable.iter().chain(archived).copied()
     }
 
     /// An index may refer to a part of its own. What ECR insists on is that an index goes before its parts, which is always to be had.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Repository;
-use crate::aws::ecr::ImageDetails;
+use crate::aws::ecr::{ImageDetails, Status};
 use crate::image::{Digest, SIGNATURE_SUFFIXES, Tag};
 
 /// Indexes and their parts, images and what refers to them.
@@ -16,8 +16,10 @@ pub(super) struct Kin<'a> {
     subjects: BTreeMap<&'a str, Vec<&'a Digest>>,
     /// Those with a tag of referrers whose subject is not there.
     of_others: BTreeSet<&'a str>,
-    /// Indexes of which nobody knows what they name.
-    pub(super) unread: Vec<&'a Digest>,
+    /// Indexes of which nobody knows what they name: archived ones.
+    pub(super) archived: Vec<&'a Digest>,
+    /// The same of those that can be pulled, and what may be an index.
+    pub(super) unreadable: Vec<&'a Digest>,
 }
 
 impl<'a> Kin<'a> {
@@ -32,16 +34,20 @@ impl<'a> Kin<'a> {
             parts: BTreeMap::new(),
             subjects: BTreeMap::new(),
             of_others: BTreeSet::new(),
-            unread: Vec::new(),
+            archived: Vec::new(),
+            unreadable: Vec::new(),
         };
         for image in &repository.images {
             let own = image.digest.as_str();
             kin.add_subjects(image, &there);
-            if !image.kind.is_index() {
+            if !image.kind.may_be_index() {
                 continue;
             }
             let Some(manifest) = repository.contents.get(own) else {
-                kin.unread.push(&image.digest);
+                match image.status {
+                    Status::Archived => kin.archived.push(&image.digest),
+                    Status::Active | Status::Activating => kin.unreadable.push(&image.digest),
+                }
                 continue;
             };
             let named: BTreeSet<&str> = manifest

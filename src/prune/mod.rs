@@ -109,6 +109,8 @@ impl Plan {
 }
 
 #[cfg(test)]
+mod doubts;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod sample;

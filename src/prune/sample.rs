@@ -1,8 +1,10 @@
 //! Repositories for tests: images named by a word each.
 
+use std::time::Duration;
+
 use jiff::{Timestamp, ToSpan};
 
-use super::{LastCopy, Protected, Protection, Repository};
+use super::{KeptBecause, LastCopy, Plan, Protected, Protection, Repository, Rules, plan};
 use crate::aws::ecr::{ImageDetails, Status};
 use crate::image::{Digest, Kind};
 use crate::mapping::Backup;
@@ -10,6 +12,8 @@ use crate::usage::{Manifest, Run, WhoRuns};
 
 pub const NAME: &str = "shop/api";
 pub const URI: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/api";
+
+pub const DAY: Duration = Duration::from_hours(24);
 
 pub fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -134,8 +138,27 @@ impl Shield {
             protected: &self.protected,
             last_copies: self.last_copies.clone(),
             backups: self.backup.iter().collect(),
-            backup_term: std::time::Duration::from_hours(24 * 30),
+            backup_term: Duration::from_hours(24 * 30),
             shown: None,
         }
     }
+}
+
+pub fn decided(repository: &Repository, rules: &Rules, shield: &Shield) -> Plan {
+    plan(repository, rules, &shield.protection(), now())
+}
+
+/// The words of what goes, in its order.
+pub fn goes(plan: &Plan, words: &[&str]) -> Vec<String> {
+    let word = |digest_of: &Digest| words.iter().find(|word| digest(word) == *digest_of);
+    let going = plan.goes.iter();
+    going
+        .map(|one| (*word(&one.image.digest).expect("a known word")).to_owned())
+        .collect()
+}
+
+/// Why the image of a word stays.
+pub fn because<'a>(plan: &'a Plan, word: &str) -> &'a KeptBecause {
+    let kept = plan.kept.iter().find(|one| one.image.digest == digest(word));
+    &kept.unwrap_or_else(|| panic!("{word} goes")).because
 }

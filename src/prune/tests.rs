@@ -1,28 +1,9 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use super::sample::{Shield, archived, days_ago, digest, image, now, pulled, referrer, repository};
+use super::sample::{
+    DAY, Shield, archived, because, days_ago, decided, digest, goes, image, now, pulled, referrer, repository,
+};
 use super::*;
-
-const DAY: Duration = Duration::from_hours(24);
-
-fn decided(repository: &Repository, rules: &Rules, shield: &Shield) -> Plan {
-    plan(repository, rules, &shield.protection(), now())
-}
-
-/// The words of what goes, in its order.
-fn goes(plan: &Plan, words: &[&str]) -> Vec<String> {
-    let word = |digest_of: &Digest| words.iter().find(|word| digest(word) == *digest_of);
-    let going = plan.goes.iter();
-    going
-        .map(|one| (*word(&one.image.digest).expect("a known word")).to_owned())
-        .collect()
-}
-
-fn because<'a>(plan: &'a Plan, word: &str) -> &'a KeptBecause {
-    let kept = plan.kept.iter().find(|one| one.image.digest == digest(word));
-    &kept.unwrap_or_else(|| panic!("{word} goes")).because
-}
 
 #[test]
 fn the_newest_two_tagged_images_stay_and_the_rest_goes() {
@@ -300,21 +281,6 @@ fn a_backup_stays_for_its_term_and_the_last_copy_for_ever() {
     let until: jiff::Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
     assert!(matches!(because(&plan, "young"), KeptBecause::Backup { until: end, .. } if *end == until));
     assert!(matches!(because(&plan, "last"), KeptBecause::LastCopy { .. }));
-}
-
-#[test]
-fn what_may_be_a_part_of_an_index_that_cannot_be_read_stays_with_it() {
-    let own = repository(vec![image("loose", 100, &[]), image("tagged", 100, &["1"])]).unread_index("index", 1, &["2"]);
-    let plan = decided(&own, &Rules::keeping(1), &Shield::default());
-    assert_eq!(goes(&plan, &["tagged"]), ["tagged"]);
-    let index = digest("index");
-    assert_eq!(because(&plan, "loose"), &KeptBecause::MayBePartOf { index });
-    let plan = decided(&own, &Rules::all_images(), &Shield::default());
-    let batches = plan.batches();
-    assert_eq!(
-        (batches.len(), batches[1][0].image.digest.clone()),
-        (2, digest("loose"))
-    );
 }
 
 #[test]

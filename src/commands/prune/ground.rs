@@ -129,7 +129,7 @@ impl<'a> Ground<'a> {
         let images = images.map_err(|error| Failure::from(&error))?;
         let indexes = images
             .iter()
-            .filter(|image| image.kind.is_index() && image.status != Status::Archived);
+            .filter(|image| image.kind.may_be_index() && image.status != Status::Archived);
         let indexes = indexes.map(|image| image.digest.to_string());
         let unread: Vec<String> = indexes.filter(|digest| !known.contains_key(digest)).collect();
         let mut contents = known;

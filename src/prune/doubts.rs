@@ -1,0 +1,53 @@
+//! What stays where something is not known.
+
+use super::sample::{Shield, archived, because, decided, digest, goes, image, repository};
+use super::*;
+use crate::image::Kind;
+
+#[test]
+fn an_index_that_cannot_be_read_stays_and_so_does_whatever_may_be_its_part() {
+    let own = repository(vec![image("loose", 100, &[]), image("tagged", 100, &["1"])]);
+    let own = own
+        .index("nested", 100, &[], &["loose"])
+        .unread_index("index", 100, &["2"]);
+    for rules in [Rules::keeping(1), Rules::all_images()] {
+        let plan = decided(&own, &rules, &Shield::default());
+        assert!(plan.goes.is_empty(), "{:?}", plan.goes);
+    }
+    let plan = decided(&own, &Rules::all_images(), &Shield::default());
+    assert_eq!(because(&plan, "index"), &KeptBecause::Unreadable);
+    for word in ["tagged", "nested"] {
+        let index = digest("index");
+        assert_eq!(because(&plan, word), &KeptBecause::MayBePartOf { index }, "{word}");
+    }
+}
+
+#[test]
+fn what_has_no_media_type_and_cannot_be_read_may_be_an_index() {
+    let unknown = |media_type: &str| {
+        let mut own = repository(vec![image("old", 9, &["1"]), image("new", 8, &["2"])]);
+        own.images[0].kind = Kind::Other(media_type.to_owned());
+        decided(&own, &Rules::keeping(1), &Shield::default())
+    };
+    assert_eq!(because(&unknown(""), "old"), &KeptBecause::Unreadable);
+    // Docker's image manifest, version 2 schema 1.
+    let schema1 = unknown("application/vnd.docker.distribution.manifest.v1+prettyjws");
+    assert_eq!(goes(&schema1, &["old"]), ["old"]);
+}
+
+#[test]
+fn what_has_no_tag_may_be_a_part_of_an_archived_index() {
+    let mut own =
+        repository(vec![image("loose", 100, &[]), image("tagged", 100, &["1"])]).unread_index("index", 1, &["2"]);
+    own.images[2] = archived(own.images[2].clone());
+    let plan = decided(&own, &Rules::keeping(0), &Shield::default());
+    assert_eq!(goes(&plan, &["tagged"]), ["tagged"]);
+    let index = digest("index");
+    assert_eq!(because(&plan, "loose"), &KeptBecause::MayBePartOf { index });
+    let plan = decided(&own, &Rules::all_images(), &Shield::default());
+    let batches = plan.batches();
+    assert_eq!(
+        (batches.len(), batches[1][0].image.digest.clone()),
+        (2, digest("loose"))
+    );
+}
