@@ -119,7 +119,7 @@ pub enum KeptBecause {
         /// That one.
         index: Digest,
     },
-    /// It is an index, and a part of it that has a tag stays.
+    /// It is an index, and a part of it stays that has a tag or is protected.
     PartStays {
         /// That one.
         part: Digest,

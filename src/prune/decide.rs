@@ -251,14 +251,9 @@ impl<'a> Judge<'a> {
             });
             let unread = self.may_be_part_of(image).find(|index| stays(index));
             let maybe = unread.map(|index| KeptBecause::MayBePartOf { index: index.clone() });
-            // It would be among the newest the next time, and another one would not.
-            let mut tagged = self
-                .kin
-                .parts_of(&image.digest)
-                .iter()
-                .filter(|part| self.has_tag(part));
-            let whole = tagged
-                .find(|part| stays(part))
+            let mut parts = self.kin.parts_of(&image.digest).iter();
+            let whole = parts
+                .find(|part| self.stays_by_itself(part, verdicts))
                 .map(|&part| KeptBecause::PartStays { part: part.clone() });
             Some((&image.digest, part.or(referrer).or(maybe).or(whole)?))
         });
@@ -272,9 +267,17 @@ impl<'a> Judge<'a> {
         changed
     }
 
-    fn has_tag(&self, digest: &Digest) -> bool {
-        let image = self.images.get(digest);
-        image.is_some_and(|image| own_tags(image).next().is_some())
+    /// Whether it stays whatever becomes of an index that it is a part of. One with a tag would be among the newest without that index, and another one
+    /// would not; one that is protected and has none can be pulled by the index alone.
+    fn stays_by_itself(&self, part: &Digest, verdicts: &BTreeMap<&Digest, Verdict>) -> bool {
+        match verdicts.get(part) {
+            Some(Err(KeptBecause::Protected { .. } | KeptBecause::PartStays { .. })) => true,
+            Some(Err(_)) => {
+                let image = self.images.get(part);
+                image.is_some_and(|image| own_tags(image).next().is_some())
+            }
+            _ => false,
+        }
     }
 
     /// Anything may be a part of an index that ought to be read and cannot; of an archived one, of which that is known beforehand, what has no tag.

@@ -23,6 +23,22 @@ fn an_index_that_cannot_be_read_stays_and_so_does_whatever_may_be_its_part() {
 }
 
 #[test]
+fn the_index_of_a_protected_part_stays_and_so_does_the_index_of_that() {
+    let own = repository(vec![image("part", 100, &[]), image("other", 100, &[])]);
+    let own = own
+        .index("inner", 100, &[], &["part"])
+        .index("outer", 100, &["1"], &["inner"])
+        .index("third", 100, &["2"], &["other"]);
+    let shield = Shield::default().protects(digest("part").as_str());
+    let plan = decided(&own, &Rules::all_images(), &shield);
+    assert_eq!(goes(&plan, &["third", "other"]), ["third", "other"]);
+    let part = digest("part");
+    assert_eq!(because(&plan, "inner"), &KeptBecause::PartStays { part });
+    let part = digest("inner");
+    assert_eq!(because(&plan, "outer"), &KeptBecause::PartStays { part });
+}
+
+#[test]
 fn what_has_no_media_type_and_cannot_be_read_may_be_an_index() {
     let unknown = |media_type: &str| {
         let mut own = repository(vec![image("old", 9, &["1"]), image("new", 8, &["2"])]);

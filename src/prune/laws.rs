@@ -177,6 +177,12 @@ fn belongs_together(own: &Repository, shield: &Shield, plan: &Plan) -> Result<()
             }
             let is_run = shield.who.runs.iter().any(|run| run.address.ends_with(part.as_str()));
             prop_assert!(!is_run || own_place.is_none(), "an index goes of which a part runs");
+            let is_there = own.images.iter().any(|image| image.digest == part);
+            let is_protected = shield.protected.iter().any(|entry| entry.to_string() == part.as_str());
+            prop_assert!(
+                !is_there || !is_protected || own_place.is_none(),
+                "an index goes of which a part is protected"
+            );
         }
         let subject = image.subject.as_ref().filter(|subject| kept.contains(subject));
         prop_assert!(
