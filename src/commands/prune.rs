@@ -57,11 +57,14 @@ struct Asked {
     /// With tags that all match this regular expression as a whole
     #[arg(long, value_name = "REGEX", value_parser = pattern)]
     tags: Option<Pattern>,
+    /// Signatures and the like that refer to what is not in the repository
+    #[arg(long)]
+    orphans: bool,
     /// Archived images too, which stay otherwise
     #[arg(long)]
     archived: bool,
     /// Every image that nothing protects, archived ones too: to empty a repository
-    #[arg(long, conflicts_with_all = ["keep", "per_suffix", "older_than", "untagged", "not_pulled_for", "tags", "archived"])]
+    #[arg(long, conflicts_with_all = ["keep", "per_suffix", "older_than", "untagged", "not_pulled_for", "tags", "orphans", "archived"])]
     all_images: bool,
 }
 
@@ -77,6 +80,7 @@ impl Asked {
             untagged: self.untagged,
             not_pulled_for: self.not_pulled_for,
             tags: self.tags.clone(),
+            orphans: self.orphans,
             archived: self.archived,
             ..Rules::keeping(self.keep.unwrap_or(settings.prune.keep))
         };

@@ -40,6 +40,8 @@ pub enum Rule {
     NotPulledFor,
     /// All its tags match.
     Tags,
+    /// What it refers to is not there.
+    Orphans,
     /// Everything goes.
     AllImages,
 }
@@ -101,8 +103,10 @@ pub enum KeptBecause {
         /// When.
         at: Option<Timestamp>,
     },
-    /// What it signs or describes is not in this repository: it may be in another. Only a rule for its tags, or for all images, takes it.
+    /// What it signs or describes is not in this repository: it may be in another. Only a rule for orphans, for its tags, or for all images takes it.
     SubjectElsewhere,
+    /// It refers to nothing, or to something that is there, and only orphans are to go.
+    NoOrphan,
     /// It has a tag, and only untagged ones are to go.
     Tagged,
     /// It has no tag that could match.
@@ -168,6 +172,7 @@ impl Rule {
             Self::Untagged => "untagged".to_owned(),
             Self::NotPulledFor => format!("not pulled for {}", span(rules.not_pulled_for)),
             Self::Tags => "its tags match".to_owned(),
+            Self::Orphans => "what it refers to is not here".to_owned(),
             Self::AllImages => "all images".to_owned(),
         }
     }
@@ -219,6 +224,7 @@ impl KeptBecause {
             Self::Pulled { at: Some(at) } => format!("pulled or pushed on {}", day(at)),
             Self::Pulled { at: None } => "when it was pulled is not known".to_owned(),
             Self::SubjectElsewhere => "what it refers to is not in this repository".to_owned(),
+            Self::NoOrphan => "it refers to nothing that is missing".to_owned(),
             Self::Tagged => "it has a tag".to_owned(),
             Self::HasNoTag => "it has no tag".to_owned(),
             Self::OtherTag { tag } => format!("tag {tag} does not match"),

@@ -140,10 +140,16 @@ impl<'a> Judge<'a> {
             return Err(KeptBecause::JustPushed);
         }
         let is_of_another = self.kin.is_of_another(image);
-        if is_of_another && !has_tags && self.rules.tags.is_none() {
+        if is_of_another && !has_tags && self.rules.tags.is_none() && !self.rules.orphans {
             return Err(KeptBecause::SubjectElsewhere);
         }
         let mut held = vec![Rule::Keep];
+        if self.rules.orphans {
+            if !self.is_orphan(image) {
+                return Err(KeptBecause::NoOrphan);
+            }
+            held.push(Rule::Orphans);
+        }
         if self.rules.untagged {
             if has_tags {
                 return Err(KeptBecause::Tagged);
@@ -171,6 +177,21 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(held)
+    }
+
+    /// Whether all that it refers to is missing, but for orphans in turn.
+    fn is_orphan(&self, image: &ImageDetails) -> bool {
+        let mut seen = BTreeSet::from([&image.digest]);
+        let mut next = vec![image];
+        while let Some(one) = next.pop() {
+            if !Kin::is_referrer(one) {
+                return false;
+            }
+            let subjects = self.kin.subjects_of(&one.digest).iter();
+            let new = subjects.filter(|subject| seen.insert(subject));
+            next.extend(new.filter_map(|subject| self.images.get(subject).copied()));
+        }
+        true
     }
 
     /// Whether that was less than this time ago.

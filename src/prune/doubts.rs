@@ -1,6 +1,6 @@
 //! What stays where something is not known.
 
-use super::sample::{Shield, archived, because, decided, digest, goes, image, repository};
+use super::sample::{Shield, archived, because, decided, digest, goes, image, referrer, repository};
 use super::*;
 use crate::image::Kind;
 
@@ -36,6 +36,33 @@ fn the_index_of_a_protected_part_stays_and_so_does_the_index_of_that() {
     assert_eq!(because(&plan, "inner"), &KeptBecause::PartStays { part });
     let part = digest("inner");
     assert_eq!(because(&plan, "outer"), &KeptBecause::PartStays { part });
+}
+
+#[test]
+fn orphans_refer_to_what_is_not_here_by_all_that_is_known() {
+    let of = |word: &str| format!("{}.sig", digest(word).as_tag());
+    let own = repository(vec![
+        image("here", 9, &["1"]),
+        image("loose", 9, &[]),
+        referrer("attestation", 8, "gone"),
+        image("signature", 7, &[&of("gone"), &of("gone too")]),
+        image("of both", 6, &[&of("gone and back"), &of("here")]),
+        image("in part", 5, &[&format!("sha512-{}", "a".repeat(64))]),
+        image("named", 4, &["latest", &digest("gone and more").as_tag()]),
+    ]);
+    let rules = Rules {
+        orphans: true,
+        ..Rules::keeping(0)
+    };
+    let plan = decided(&own, &rules, &Shield::default());
+    assert_eq!(goes(&plan, &["attestation", "signature"]), ["attestation", "signature"]);
+    for word in ["here", "loose", "in part", "named"] {
+        assert_eq!(because(&plan, word), &KeptBecause::NoOrphan, "{word}");
+    }
+    assert_eq!(
+        decided(&own, &rules, &Shield::default().runs("signature")).goes.len(),
+        1
+    );
 }
 
 #[test]

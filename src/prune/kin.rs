@@ -98,6 +98,13 @@ impl<'a> Kin<'a> {
         self.of_others.contains(image.digest.as_str())
     }
 
+    /// Whether it refers to something, and stands for nothing by itself. A tag that holds a digest in part does not say to what.
+    pub(super) fn is_referrer(image: &ImageDetails) -> bool {
+        let mut tags = image.tags.iter();
+        let refers = image.subject.is_some() || !image.tags.is_empty();
+        refers && tags.all(|tag| tag.is_of_referrers() && named_by(tag).is_some())
+    }
+
     /// What an index consists of.
     pub(super) fn parts_of(&self, digest: &Digest) -> &[&'a Digest] {
         self.parts.get(digest.as_str()).map_or(&[], Vec::as_slice)

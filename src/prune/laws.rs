@@ -79,7 +79,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 fn rules() -> impl Strategy<Value = Rules> {
     let days = |days: i64| Duration::from_hours(24 * days.unsigned_abs());
     let ages = (weighted(0.4, 0..300_i64), weighted(0.3, 0..300_i64));
-    (0..6_usize, any::<bool>(), ages, 0..4_usize, prop::bool::weighted(0.3)).prop_map(
+    (0..6_usize, any::<bool>(), ages, 0..5_usize, prop::bool::weighted(0.3)).prop_map(
         move |(keep, per_suffix, (older_than, not_pulled_for), other, archived)| match other {
             3 => Rules::all_images(),
             _ => Rules {
@@ -87,6 +87,7 @@ fn rules() -> impl Strategy<Value = Rules> {
                 older_than: older_than.map(days),
                 not_pulled_for: not_pulled_for.map(days),
                 untagged: other == 1,
+                orphans: other == 4,
                 tags: (other == 2).then(|| "dev-.*|1\\..*".parse().unwrap()),
                 archived,
                 ..Rules::keeping(keep)
@@ -206,7 +207,7 @@ fn signatures_stay(own: &Repository, rules: &Rules, plan: &Plan) -> Result<(), T
         .iter()
         .map(|one| format!("{}.sig", one.image.digest.as_tag()))
         .collect();
-    let is_named = rules.all_images || rules.tags.is_some();
+    let is_named = rules.all_images || rules.tags.is_some() || rules.orphans;
     for one in &plan.goes {
         let image = &one.image;
         let is_signature = !image.tags.is_empty() && image.tags.iter().all(Tag::is_of_referrers);

@@ -79,6 +79,8 @@ pub fn nearest(rules: &Rules) -> LifecyclePolicy {
     if rules.all_images {
         selections.push(selection(TagStatus::Any, Vec::new(), since_push(1)));
         cannot_say.push("all images: those of the last day stay, and what is pushed later goes, too".to_owned());
+    } else if rules.orphans {
+        cannot_say.push("--orphans: ECR knows no rule for these; an image takes what refers to it along".to_owned());
     } else {
         let age = age(rules, &mut cannot_say);
         if rules.tags.is_none() {

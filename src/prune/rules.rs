@@ -23,6 +23,8 @@ pub struct Rules {
     /// What each of its tags is like.
     #[serde(serialize_with = "as_text", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Pattern>,
+    /// Whether it refers to what is not there, as the signature of an image that has gone.
+    pub orphans: bool,
     /// Whether archived images go, too.
     pub archived: bool,
     /// Whether everything goes that nothing protects, whatever the rest says.
@@ -58,6 +60,7 @@ impl Rules {
             untagged: false,
             not_pulled_for: None,
             tags: None,
+            orphans: false,
             archived: false,
             all_images: false,
         }
@@ -77,8 +80,11 @@ impl Rules {
     /// # Errors
     /// Where it does not.
     pub fn checked(self) -> Result<Self, Contradiction> {
-        let says_more =
-            self.older_than.is_some() || self.not_pulled_for.is_some() || self.untagged || self.tags.is_some();
+        let says_more = self.older_than.is_some()
+            || self.not_pulled_for.is_some()
+            || self.untagged
+            || self.orphans
+            || self.tags.is_some();
         match self.keep {
             _ if self.untagged && self.tags.is_some() => Err(Contradiction::TagsOfUntagged),
             0 if !says_more && !self.all_images => Err(Contradiction::Everything),
