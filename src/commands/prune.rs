@@ -1,6 +1,7 @@
 //! `images prune`: a plan of what goes and what stays, and, where that is asked for, what goes is deleted.
 
 mod ground;
+mod notes;
 mod scope;
 mod sweep;
 

@@ -8,8 +8,10 @@
 mod entries;
 mod lock;
 mod object;
+mod place;
 
 pub use lock::{Holder, Lock, LockError};
+pub use place::Place;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,20 +93,6 @@ struct Known {
     saved: Option<Instant>,
     /// Whether something was noted that is not kept yet.
     is_changed: bool,
-}
-
-/// Where a ledger is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// In a file of this machine.
-    File(PathBuf),
-    /// In an object of Amazon S3, which several runs may share.
-    Object {
-        /// The bucket.
-        bucket: String,
-        /// The object's key in it.
-        key: String,
-    },
 }
 
 #[derive(Debug)]
@@ -289,6 +277,11 @@ impl Ledger {
             true => self.save().await,
             false => Ok(()),
         }
+    }
+
+    /// Whether nothing is remembered, as where it is not there yet.
+    pub fn is_empty(&self) -> bool {
+        self.known().entries == Entries::default()
     }
 
     /// Whether something was noted that is not kept yet.

@@ -11,10 +11,10 @@ use crate::census::{CensusOptions, Layers, who_runs};
 use crate::commands::which::Found;
 use crate::ledger::Ledger;
 use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
-use crate::report::{Failure, Pruned, PrunedRepository};
+use crate::report::Failure;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{Contents, Runner, Unresolved, WhoRuns};
+use crate::usage::{Contents, Runner, WhoRuns};
 
 /// How long an answer of who runs what is good for.
 const FRESH: Duration = Duration::from_mins(1);
@@ -23,9 +23,9 @@ const FRESH: Duration = Duration::from_mins(1);
 pub(super) struct Ground<'a> {
     pub(super) ecr: &'a Ecr,
     pub(super) settings: &'a Settings,
-    job: &'a Job,
-    ledger: Ledger,
-    who: WhoRuns,
+    pub(super) job: &'a Job,
+    pub(super) ledger: Ledger,
+    pub(super) who: WhoRuns,
     asked: Instant,
     now: Timestamp,
     pub(super) failures: Vec<Failure>,
@@ -124,6 +124,7 @@ impl<'a> Ground<'a> {
 
     /// What is in a repository now, with what its indexes consist of, as far as that is not known already.
     pub(super) async fn read(&self, details: &RepositoryDetails, known: Contents) -> Result<Repository, Failure> {
+        self.knows_last_copies(details)?;
         let name = &details.name;
         let images = self.ecr.image_details(name).await;
         let images = images.map_err(|error| Failure::from(&error))?;
@@ -172,7 +173,7 @@ impl<'a> Ground<'a> {
         plan(repository, self.rules(), &protection, self.now)
     }
 
-    fn rules(&self) -> &'a Rules {
+    pub(super) fn rules(&self) -> &'a Rules {
         &self.job.rules
     }
 
@@ -183,7 +184,7 @@ impl<'a> Ground<'a> {
     }
 
     /// What holds for all, and what the repository's own entries say.
-    fn safeties(&self, details: &RepositoryDetails) -> impl Iterator<Item = &'a crate::plan::Safety> {
+    pub(super) fn safeties(&self, details: &RepositoryDetails) -> impl Iterator<Item = &'a crate::plan::Safety> {
         let name = details.name.clone();
         let own = self.settings.images.iter();
         let own = own.filter(move |entry| entry.named.repository == name);
@@ -216,113 +217,5 @@ impl<'a> Ground<'a> {
             let unknown: Vec<Failure> = unknown.filter(|one| !self.failures.contains(one)).collect();
             self.failures.extend(unknown);
         }
-    }
-
-    fn unresolved_of(&self, details: &RepositoryDetails) -> impl Iterator<Item = &Unresolved> {
-        self.who.unresolved_of(&details.uri).into_iter()
-    }
-
-    /// Why it is not known with which digest a service goes on that has an image of this repository.
-    fn unread_revisions(&self, details: &RepositoryDetails) -> Option<Failure> {
-        let failed = self.unresolved_of(details).find_map(|one| one.failed.as_ref())?;
-        Some(Failure {
-            message: format!(
-                "with which images of {} services go on could not be read, so none goes",
-                details.name
-            ),
-            causes: vec![failed.in_words()],
-            hint: Some("allow ecs:DescribeServiceRevisions (docs/iam.md has the policy); --without-usage goes on with those who were seen".into()),
-        })
-        .filter(|_| !self.job.without_usage)
-    }
-
-    fn unknown_of(&self, details: &RepositoryDetails) -> Vec<String> {
-        // arn:PARTITION:ecr:REGION:ACCOUNT:repository/NAME
-        let mut parts = details.arn.split(':').skip(3);
-        let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        self.who.unknown(account, region)
-    }
-
-    /// Why none goes, or why more may be in use than was seen.
-    fn unknown(&self, details: Option<&RepositoryDetails>) -> Option<Failure> {
-        let mut causes = details.map(|one| self.unknown_of(one)).unwrap_or_default();
-        if causes.is_empty() || self.job.without_usage {
-            return None;
-        }
-        causes.extend(self.who.failures.iter().map(|failed| failed.in_words()));
-        Some(Failure {
-            message: "not everybody could be asked who runs these images, so none goes".to_owned(),
-            causes,
-            hint: Some(
-                "allow who runs this to ask (docs/iam.md has the policy), or name the regions in usage.regions; --without-usage goes on with \
-                 those who were seen"
-                    .into(),
-            ),
-        })
-    }
-
-    /// The plan, as it is told.
-    pub(super) fn told(&self, looked: &[Looked]) -> Pruned {
-        let repositories = looked.iter().map(|one| self.told_of(&one.details, &one.plan));
-        Pruned::new(
-            self.rules().clone(),
-            repositories.collect(),
-            self.notes(looked),
-            self.failures.clone(),
-        )
-    }
-
-    pub(super) fn told_of(&self, details: &RepositoryDetails, plan: &Plan) -> PrunedRepository {
-        let notes = self.notes_of(details, plan);
-        PrunedRepository::new(details.name.clone(), details.uri.clone(), plan, notes)
-    }
-
-    pub(super) fn notes(&self, looked: &[Looked]) -> Vec<String> {
-        let mut notes = Vec::new();
-        let unknown = looked
-            .first()
-            .map(|one| self.unknown_of(&one.details))
-            .unwrap_or_default();
-        if self.job.without_usage && !unknown.is_empty() {
-            notes.push(format!("--without-usage: {}", unknown.join("; ")));
-        }
-        let mut images = looked.iter().flat_map(|one| &one.repository.images);
-        if self.rules().not_pulled_for.is_some() && images.any(|image| image.kind.is_index()) {
-            notes.push(
-                "what indexes consist of was read, which ECR takes for a pull of each index unless the role is excluded from pull times"
-                    .to_owned(),
-            );
-        }
-        notes
-    }
-
-    /// What follows an upstream here would bring tags again.
-    fn notes_of(&self, details: &RepositoryDetails, plan: &Plan) -> Vec<String> {
-        let unresolved = self.unresolved_of(details).map(|one| {
-            format!(
-                "{} goes on with what {} named when it was deployed, and ECS does not tell what that was: a new deployment of it does",
-                one.by, one.address
-            )
-        });
-        let unresolved = unresolved.collect();
-        if plan.goes.iter().all(|going| going.image.tags.is_empty()) {
-            return unresolved;
-        }
-        let entries = self.settings.images.iter().map(|entry| &entry.named);
-        let own = entries.filter(|named| named.repository == details.name);
-        let mut notes: Vec<String> = own
-            .map(|named| {
-                format!(
-                    "{} brings tags here: those that it still chooses come again with the next sync",
-                    named.from
-                )
-            })
-            .collect();
-        notes.dedup();
-        notes.extend(unresolved);
-        if self.settings.resource_tags {
-            notes.push("tags that its resource tags ecr_sync_… still choose come again with the next sync".to_owned());
-        }
-        notes
     }
 }

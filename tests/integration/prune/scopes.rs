@@ -110,6 +110,30 @@ async fn a_backup_stays_for_its_term_and_the_last_copy_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn that_nothing_is_known_of_last_copies_is_told_or_a_failure_where_they_are_protected() {
+    let world = world().await;
+    for name in ["base/image/app", "shop/api"] {
+        let shelf = Shelf::of(&world, name);
+        for number in 1..=3 {
+            shelf.image(&format!("{number}"), Some(&format!("{number}")), 10 - number);
+        }
+    }
+    let plan = json_of(&world, &["--all"]).await.well().json();
+    let says = format!("there is no ledger at {}", world.ledger().display());
+    assert!(plan["notes"].to_string().contains(&says), "{}", plan["notes"]);
+    let settings = "images:\n  - {upstream: app, repository: base/image/app, newest: 1, policy: {vanished: protect}}\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let ran = json_of(&world, &["--all", "--apply", "--yes"]).await.code_is(1);
+    assert!(
+        ran.failure().contains(&says) && ran.failure().contains("base/image/app"),
+        "{}",
+        ran.failure()
+    );
+    assert_eq!(world.lab.ecr().images("base/image/app").len(), 3);
+    assert_eq!(world.lab.ecr().images("shop/api").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_nearest_lifecycle_policy_is_one_that_ecr_takes() {
     let world = world().await;
     world.lab.ecr().create_repository("shop/api");
