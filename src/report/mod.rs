@@ -25,7 +25,7 @@ pub use image::ImageReport;
 pub use images::{ImageLine, Images, ImagesOfOne};
 pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Listed, Preview, copied_because};
-pub use prune::{GoingImage, KeptImage, NOT_SEEN, PruneOutcome, Pruned, PrunedImage, PrunedRepository};
+pub use prune::{AskedIn, GoingImage, KeptImage, NOT_SEEN, PruneOutcome, Pruned, PrunedImage, PrunedRepository};
 pub use repositories::{
     Goes, OneRepository, Repositories, RepositoryLine, RepositoryList, RepositoryOutcome, bytes_of, so_many_images,
 };

@@ -13,15 +13,39 @@ use crate::image::{Digest, Tag};
 use crate::prune::{Freed, GoesBecause, KeptBecause, LifecyclePolicy, Plan, Rules};
 
 /// Who may run images and is not seen.
-pub const NOT_SEEN: [&str; 7] = [
+pub const NOT_SEEN: [&str; 8] = [
     "EKS and other Kubernetes",
     "App Runner",
     "Batch",
     "SageMaker",
-    "task definitions that no service and no running task is of",
+    "scheduled tasks of ECS (EventBridge, Step Functions)",
+    "other task definitions that no service and no running task is of",
     "whoever pulls by itself",
-    "accounts that were not asked",
+    "accounts and regions that were not asked",
 ];
+
+/// Where functions of Lambda, services and tasks of ECS were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AskedIn {
+    /// Accounts, by their numbers, as far as these are known.
+    pub accounts: Vec<String>,
+    /// Codes of regions.
+    pub regions: Vec<String>,
+}
+
+impl AskedIn {
+    fn in_words(&self) -> String {
+        let all = |names: &[String], nothing: &str| match names.is_empty() {
+            true => nothing.to_owned(),
+            false => names.join(", "),
+        };
+        format!(
+            "asked who runs them: functions of Lambda, services and tasks of ECS in {} of {}",
+            all(&self.regions, "no region"),
+            all(&self.accounts, "no account")
+        )
+    }
+}
 
 /// A plan, or what became of it.
 #[derive(Debug, Clone, Serialize)]
@@ -36,6 +60,8 @@ pub struct Pruned {
     pub repositories: Vec<PrunedRepository>,
     /// What is free once all of it is gone.
     pub freed: Freed,
+    /// Where it was asked who runs images.
+    pub asked: AskedIn,
     /// Who may run images and was not seen.
     pub not_seen: Vec<&'static str>,
     /// What is to be known beside it.
@@ -278,13 +304,20 @@ fn in_words(freed: Freed) -> String {
 
 impl Pruned {
     /// A plan.
-    pub fn new(rules: Rules, repositories: Vec<PrunedRepository>, notes: Vec<String>, failures: Vec<Failure>) -> Self {
+    pub fn new(
+        rules: Rules,
+        repositories: Vec<PrunedRepository>,
+        asked: AskedIn,
+        notes: Vec<String>,
+        failures: Vec<Failure>,
+    ) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             applied: false,
             rules,
             freed: Freed::of_all(repositories.iter().map(|one| one.freed)),
             repositories,
+            asked,
             not_seen: NOT_SEEN.to_vec(),
             notes,
             failures,
@@ -312,6 +345,7 @@ impl Pruned {
         if self.repositories.len() > 1 {
             writeln!(out, "{} go, {}", so_many_images(self.going()), in_words(self.freed))?;
         }
+        writeln!(out, "{}", self.asked.in_words())?;
         writeln!(out, "not seen, and maybe run by: {}", self.not_seen.join(", "))?;
         self.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
         write_failures(out, &self.failures)

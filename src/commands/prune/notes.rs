@@ -82,9 +82,20 @@ impl Ground<'_> {
         Pruned::new(
             self.rules().clone(),
             repositories.collect(),
+            self.asked_in(),
             self.notes(looked),
             self.failures.clone(),
         )
+    }
+
+    fn asked_in(&self) -> AskedIn {
+        let answered = self.who.answered.iter();
+        let accounts: BTreeSet<&String> = answered.clone().filter_map(|one| one.account.as_ref()).collect();
+        let regions: BTreeSet<&String> = answered.map(|one| &one.region).collect();
+        AskedIn {
+            accounts: accounts.into_iter().cloned().collect(),
+            regions: regions.into_iter().cloned().collect(),
+        }
     }
 
     pub(super) fn told_of(&self, details: &RepositoryDetails, plan: &Plan) -> PrunedRepository {

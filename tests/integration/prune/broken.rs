@@ -164,6 +164,8 @@ async fn a_region_that_nobody_may_list_was_not_asked() {
     );
     // Who names them asks all that there are.
     let report = json_of(&world, &["shop/api"]).await.well().json();
+    let asked = serde_json::json!({"accounts": ["123456789012"], "regions": ["eu-central-1"]});
+    assert_eq!(report["asked"], asked);
     assert_eq!(digests(&report, "goes").len(), 1);
 }
 

@@ -219,6 +219,12 @@ async fn a_shared_layer_counts_once_and_not_where_it_is_needed() {
     );
     assert!(text.contains("nothing was deleted: --apply deletes it"), "{text}");
     assert!(text.contains("not seen, and maybe run by: EKS"), "{text}");
+    assert!(
+        text.contains("scheduled tasks") && text.contains("accounts and regions that were not asked"),
+        "{text}"
+    );
+    let asked = "asked who runs them: functions of Lambda, services and tasks of ECS in eu-central-1 of 123456789012";
+    assert!(text.contains(asked), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
