@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::ground::{Ground, Looked};
 use crate::aws::ecr::{RepositoryDetails, Status};
 use crate::plan::Vanished;
-use crate::prune::Plan;
+use crate::prune::{Plan, Protected};
 use crate::report::{AskedIn, Failure, Pruned, PrunedRepository};
 use crate::usage::Unresolved;
 
@@ -88,6 +88,22 @@ impl Ground<'_> {
         )
     }
 
+    /// Entries of `protect` that protect nothing of these repositories.
+    fn idle_entries(&self, looked: &[Looked]) -> impl Iterator<Item = String> {
+        let is_idle = |entry: &&Protected| {
+            let mut all = looked
+                .iter()
+                .flat_map(|one| one.repository.images.iter().map(move |image| (one, image)));
+            !all.any(|(one, image)| entry.has(&one.repository.name, image))
+        };
+        self.settings
+            .prune
+            .protected
+            .iter()
+            .filter(is_idle)
+            .map(|entry| format!("{:?}", entry.to_string()))
+    }
+
     fn asked_in(&self) -> AskedIn {
         let answered = self.who.answered.iter();
         let accounts: BTreeSet<&String> = answered.clone().filter_map(|one| one.account.as_ref()).collect();
@@ -116,6 +132,13 @@ impl Ground<'_> {
             notes.push(format!(
                 "there is no ledger at {}: what may be the last copy of an image is not known",
                 self.settings.ledger
+            ));
+        }
+        let idle: Vec<String> = self.idle_entries(looked).collect();
+        if !idle.is_empty() {
+            notes.push(format!(
+                "of protect, these match nothing that was looked at: {}",
+                idle.join(", ")
             ));
         }
         let mut images = looked.iter().flat_map(|one| &one.repository.images);

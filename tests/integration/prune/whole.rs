@@ -85,6 +85,12 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     let goes: BTreeSet<String> = before.difference(&stays).cloned().collect();
     let plan = json_of(&world, &["shop/api", "--keep", "4"]).await.well().json();
     assert_eq!(digests(&plan, "kept"), stays);
+    let idle = r#"of protect, these match nothing that was looked at: "other/.*:v14""#;
+    assert!(
+        plan["notes"].as_array().unwrap().iter().any(|note| note == idle),
+        "{}",
+        plan["notes"]
+    );
     assert_eq!(digests(&plan, "goes"), goes);
     assert_eq!(
         (shelf.there(), shelf.deleted().len()),
