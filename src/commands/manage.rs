@@ -133,6 +133,7 @@ async fn delete(
     let job = Job {
         rules,
         without_usage: options.without_usage,
+        count_layers: false,
         consent: (!options.dry_run).then_some(options.consent),
     };
     job.consent.map_or(Ok(()), Consent::can_be_had)?;

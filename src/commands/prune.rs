@@ -33,6 +33,9 @@ pub struct Options {
     /// Go on where not everybody could be asked who may run the images; who was seen to is heeded all the same
     #[arg(long)]
     without_usage: bool,
+    /// Count each layer once in what is freed: reads the manifests of all images of a repository of which some go, which ECR takes for a pull
+    #[arg(long, conflicts_with = "not_pulled_for")]
+    count_layers: bool,
     #[command(flatten)]
     consent: Consent,
 }
@@ -98,6 +101,8 @@ pub(super) struct Job {
     pub(super) rules: Rules,
     /// Whether it is enough that those are heeded who were seen to run something.
     pub(super) without_usage: bool,
+    /// Whether manifests are read to count each layer once.
+    pub(super) count_layers: bool,
     /// Who agrees to it; none where it is only planned.
     pub(super) consent: Option<Consent>,
 }
@@ -112,6 +117,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let job = Job {
         rules,
         without_usage: options.without_usage,
+        count_layers: options.count_layers,
         consent: options.apply.then_some(options.consent),
     };
     job.consent.map_or(Ok(()), Consent::can_be_had)?;

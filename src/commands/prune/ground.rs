@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Job;
 use crate::aws::ecr::{Ecr, RepositoryDetails, Status};
-use crate::census::{CensusOptions, Layers, who_runs};
+use crate::census::{CensusOptions, who_runs};
 use crate::commands::which::Found;
 use crate::ledger::Ledger;
 use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
@@ -97,9 +97,8 @@ impl<'a> Ground<'a> {
     /// What becomes of its images and what that frees, as far as that can be read.
     async fn looked(&self, mut repository: Repository, details: RepositoryDetails) -> (Looked, Option<Failure>) {
         let (mut plan, mut unread_layers) = (self.plan(&repository, &details, None), None);
-        // Reading is a pull to ECR, which a rule that goes by pulls would find the next time.
-        let layers = self.settings.census.layers != Layers::Unread && self.rules().not_pulled_for.is_none();
-        if layers && !plan.goes.is_empty() {
+        // Reading is a pull to ECR, which rules that go by pulls would find the next time.
+        if self.job.count_layers && !plan.goes.is_empty() {
             let active = repository
                 .images
                 .iter()

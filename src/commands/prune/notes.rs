@@ -141,12 +141,15 @@ impl Ground<'_> {
                 idle.join(", ")
             ));
         }
-        let mut images = looked.iter().flat_map(|one| &one.repository.images);
-        if self.rules().not_pulled_for.is_some() && images.any(|image| image.kind.is_index()) {
-            notes.push(
-                "what indexes consist of was read, which ECR takes for a pull of each index unless the role is excluded from pull times"
-                    .to_owned(),
-            );
+        let is_read = |one: &&Looked| !one.repository.contents.is_empty();
+        if looked.iter().any(|one| is_read(&one)) {
+            let what = match self.job.count_layers {
+                true => "manifests of images were read to count layers, and what indexes consist of",
+                false => "what indexes consist of was read",
+            };
+            notes.push(format!(
+                "{what}: ECR takes that for a pull of each, unless the role is excluded from pull times"
+            ));
         }
         notes
     }

@@ -203,7 +203,7 @@ async fn a_shared_layer_counts_once_and_not_where_it_is_needed() {
         shelf.image(&format!("{number}"), Some(&format!("{number}")), days);
     }
     let freed = async |arguments: &[&str]| {
-        let plan = json_of(&world, &[&["shop/api"], arguments].concat())
+        let plan = json_of(&world, &[&["shop/api", "--count-layers"], arguments].concat())
             .await
             .well()
             .json();
@@ -218,11 +218,18 @@ async fn a_shared_layer_counts_once_and_not_where_it_is_needed() {
         freed(&["--all-images"]).await,
         json!({"bytes": 4530, "distinct_bytes": 3530})
     );
-    let text = prune(&world, &["shop/api", "--keep", "1"]).ran().await.well().stdout;
+    let counted = prune(&world, &["shop/api", "--keep", "1", "--count-layers"]);
+    let text = counted.ran().await.well().stdout;
     assert!(
-        text.contains("2 of 3 images go, 2.02 kB free, shared layers once"),
+        text.contains("2 of 3 images go, 2.02 kB free, shared layers once") && text.contains("takes that for a pull"),
         "{text}"
     );
+    // Nobody is taken for one who pulls, unless that is said.
+    world.forget_requests();
+    let text = prune(&world, &["shop/api", "--keep", "1"]).ran().await.well().stdout;
+    assert!(text.contains("3.02 kB at most") && !text.contains("a pull"), "{text}");
+    let requests = shelf.ecr.api_requests();
+    assert!(requests.iter().all(|request| request.action != "BatchGetImage"));
     assert!(text.contains("nothing was deleted: --apply deletes it"), "{text}");
     assert!(text.contains("not seen, and maybe run by: EKS"), "{text}");
     assert!(
