@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ground::{Ground, Looked};
-use crate::aws::ecr::{RepositoryDetails, Status};
+use crate::aws::ecr::RepositoryDetails;
 use crate::plan::Vanished;
 use crate::prune::{Plan, Protected};
 use crate::report::{AskedIn, Failure, Pruned, PrunedRepository};
@@ -19,7 +19,7 @@ impl Ground<'_> {
             false => Ok(()),
             true => Err(Failure {
                 message: format!(
-                    "nothing is known of last copies in {}: there is no ledger at {}",
+                    "nothing is known of last copies in {}: the ledger at {} is empty or not there",
                     details.name, self.settings.ledger
                 ),
                 causes: Vec::new(),
@@ -130,7 +130,7 @@ impl Ground<'_> {
         }
         if self.ledger.is_empty() {
             notes.push(format!(
-                "there is no ledger at {}: what may be the last copy of an image is not known",
+                "the ledger at {} is empty or not there: what may be the last copy of an image is not known",
                 self.settings.ledger
             ));
         }
