@@ -1,5 +1,6 @@
 //! Images that go and images that stay, for people and programs.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use indicatif::DecimalBytes;
@@ -10,7 +11,7 @@ use super::repositories::{minute, so_many_images, write_failures, write_rows};
 use super::{Failure, SCHEMA_VERSION};
 use crate::aws::ecr::{ImageDetails, Sort, Status};
 use crate::image::{Digest, Tag};
-use crate::prune::{Freed, GoesBecause, KeptBecause, LifecyclePolicy, Plan, Rules};
+use crate::prune::{Freed, GoesBecause, KeptBecause, LifecyclePolicy, Plan, Rules, Shown};
 
 /// Who may run images and is not seen.
 pub const NOT_SEEN: [&str; 8] = [
@@ -130,6 +131,9 @@ pub struct KeptImage {
     pub image: PrunedImage,
     /// Why.
     pub because: KeptBecause,
+    /// Whether it was to go by the plan that was shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub after_all: bool,
 }
 
 /// What became of an image that was to go.
@@ -205,6 +209,7 @@ impl PrunedRepository {
         let kept = plan.kept.iter().map(|kept| KeptImage {
             image: PrunedImage::of(&kept.image),
             because: kept.because.clone(),
+            after_all: false,
         });
         Self {
             repository,
@@ -214,6 +219,30 @@ impl PrunedRepository {
             freed: plan.freed,
             notes,
         }
+    }
+
+    /// What has stayed after all of what was shown to go.
+    pub fn stays_after_all(mut self, shown: &Shown) -> Self {
+        for one in &mut self.kept {
+            one.after_all = shown.contains_key(&one.image.digest);
+        }
+        self
+    }
+
+    /// The same of those for which there was a reason while others went.
+    pub fn keep(&mut self, reasons: &BTreeMap<Digest, KeptBecause>) {
+        let (stays, goes) = std::mem::take(&mut self.goes)
+            .into_iter()
+            .partition(|one: &GoingImage| reasons.contains_key(&one.image.digest));
+        self.goes = goes;
+        let stays: Vec<GoingImage> = stays;
+        self.kept.extend(stays.into_iter().filter_map(|one| {
+            Some(KeptImage {
+                because: reasons.get(&one.image.digest)?.clone(),
+                image: one.image,
+                after_all: true,
+            })
+        }));
     }
 
     fn heading(&self) -> String {
@@ -283,15 +312,14 @@ impl PrunedRepository {
                 writeln!(out, "  {}  {}", one.image.digest.short(), failure.in_one_line())?;
             }
         }
-        let changed = self
-            .kept
-            .iter()
-            .filter(|one| one.because == KeptBecause::Changed)
-            .count();
-        match changed {
-            0 => Ok(()),
-            some => writeln!(out, "  {} stay: not as they were shown", so_many_images(some)),
+        let mut stays: BTreeMap<String, usize> = BTreeMap::new();
+        for one in self.kept.iter().filter(|one| one.after_all) {
+            *stays.entry(one.because.in_words()).or_default() += 1;
         }
+        stays.iter().try_for_each(|(why, count)| {
+            let stay = if *count == 1 { "stays" } else { "stay" };
+            writeln!(out, "  {} {stay} after all: {why}", so_many_images(*count))
+        })
     }
 }
 
@@ -356,16 +384,12 @@ impl Pruned {
         for one in self
             .repositories
             .iter()
-            .filter(|one| !one.goes.is_empty() || one.kept.iter().any(is_changed))
+            .filter(|one| !one.goes.is_empty() || one.kept.iter().any(|kept| kept.after_all))
         {
             one.write_outcome(out)?;
         }
         write_failures(out, &self.failures)
     }
-}
-
-fn is_changed(kept: &KeptImage) -> bool {
-    kept.because == KeptBecause::Changed
 }
 
 impl LifecyclePolicy {

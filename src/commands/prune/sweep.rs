@@ -63,7 +63,7 @@ impl Ground<'_> {
             image.pulled = before.map_or(image.pulled, |before| before.pulled);
         }
         let plan = self.plan(&repository, &looked.details, Some(&shown));
-        let told = self.told_of(&looked.details, &plan);
+        let told = self.told_of(&looked.details, &plan).stays_after_all(&shown);
         let looked = Looked {
             repository,
             plan,

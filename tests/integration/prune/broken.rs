@@ -140,7 +140,33 @@ async fn a_tag_that_moves_after_the_plan_was_shown_takes_no_other_image_along() 
     let report = ran.json();
     assert_eq!(ended(&report, "deleted"), [two].into());
     assert_eq!(reason(&report, &one), "changed");
+    let kept = report["repositories"][0]["kept"].as_array().unwrap().iter();
+    let after_all: Vec<_> = kept
+        .filter(|kept| kept["after_all"] == true)
+        .map(|kept| &kept["digest"])
+        .collect();
+    assert_eq!(after_all, [&one], "what was never to go stays, and not after all");
     assert_eq!(shelf.there(), [one, three, new].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stays_after_all_is_told_with_its_reason() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    for number in 1..=3 {
+        shelf.image(&format!("{number}"), Some(&format!("v{number}")), 10 - number);
+    }
+    let late = ApiFault::slow("DescribeImages", Duration::from_secs(3)).after(1);
+    shelf.ecr.api_fault(late.times(1));
+    let mut run = prune(&world, &["shop/api", "--keep", "1", "--apply", "--yes"]).started();
+    run.said("not seen, and maybe run by").await;
+    for number in 1..=2 {
+        shelf.image(&format!("{number}"), Some(&format!("again-{number}")), 9);
+    }
+    let ran = run.end().await.well();
+    let says = "2 images stay after all: not as it was shown";
+    assert!(ran.stdout.contains(says), "{}", ran.stdout);
+    assert_eq!(shelf.there().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
