@@ -203,9 +203,10 @@ impl<'a> Ground<'a> {
         asked
     }
 
-    /// Asks again who runs what, where that was a while ago, before something of this repository goes.
-    pub(super) async fn refresh(&mut self, details: &RepositoryDetails, stop: &Stop) {
-        if self.asked.elapsed() > FRESH {
+    /// Asks again who runs what, where that was a while ago, before something of this repository goes; whether it did.
+    pub(super) async fn refresh(&mut self, details: &RepositoryDetails, stop: &Stop) -> bool {
+        let is_due = self.asked.elapsed() > FRESH;
+        if is_due {
             // What begins to run while they answer may not be in it.
             self.asked = Instant::now();
             self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
@@ -216,5 +217,6 @@ impl<'a> Ground<'a> {
             let unknown: Vec<Failure> = unknown.filter(|one| !self.failures.contains(one)).collect();
             self.failures.extend(unknown);
         }
+        is_due
     }
 }

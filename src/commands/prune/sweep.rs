@@ -6,7 +6,7 @@ use super::ground::{Ground, Looked};
 use crate::aws::ecr::{ImageId, NotDeleted};
 use crate::commands::watch::Watch;
 use crate::image::Digest;
-use crate::prune::{Freed, Going};
+use crate::prune::{Freed, Going, KeptBecause, Plan};
 use crate::report::{Failure, PruneOutcome, Pruned, PrunedRepository};
 
 /// One repository after the other, each looked at again before its first image goes and after its last.
@@ -73,9 +73,10 @@ impl Ground<'_> {
     }
 }
 
-/// What was tried, and what is there still by ECR's word.
+/// What was tried, what stays for a reason that came meanwhile, and what is there still by ECR's word.
 #[derive(Default)]
 struct Tried {
+    stays: BTreeMap<Digest, KeptBecause>,
     digests: BTreeSet<Digest>,
     left: BTreeMap<Digest, Failure>,
     absent: BTreeSet<Digest>,
@@ -87,6 +88,9 @@ async fn delete(ground: &mut Ground<'_>, looked: &Looked, watch: &Watch) -> Trie
     for batch in looked.plan.batches() {
         if watch.stop.soft.is_cancelled() {
             break;
+        }
+        if ground.refresh(&looked.details, &watch.stop).await {
+            tried.learn(&ground.plan(&looked.repository, &looked.details, None), &looked.plan);
         }
         let ids = tried.free(batch);
         if ids.is_empty() {
@@ -104,10 +108,24 @@ async fn delete(ground: &mut Ground<'_>, looked: &Looked, watch: &Watch) -> Trie
 }
 
 impl Tried {
+    /// What goes no more by a plan that knows more.
+    fn learn(&mut self, plan: &Plan, shown: &Plan) {
+        let was_to_go = |digest: &Digest| shown.goes.iter().any(|going| going.image.digest == *digest);
+        for kept in plan.kept.iter().filter(|kept| was_to_go(&kept.image.digest)) {
+            let digest = kept.image.digest.clone();
+            if !self.digests.contains(&digest) {
+                self.stays.insert(digest, kept.because.clone());
+            }
+        }
+    }
+
     /// Those of a batch for which everything has gone that has to go before.
     fn free(&mut self, batch: &[Going]) -> Vec<ImageId> {
         let mut ids = Vec::new();
-        for going in batch {
+        for going in batch
+            .iter()
+            .filter(|going| !self.stays.contains_key(&going.image.digest))
+        {
             let digest = &going.image.digest;
             match going.after.iter().find(|before| self.left.contains_key(before)) {
                 Some(before) => {
@@ -161,6 +179,7 @@ async fn tell(ground: &mut Ground<'_>, looked: &Looked, tried: Tried, told: &mut
             None
         }
     };
+    told.keep(&tried.stays);
     for going in &mut told.goes {
         let digest = &going.image.digest;
         let failure = tried.left.get(digest);
@@ -197,4 +216,77 @@ fn freed_again(looked: &Looked, told: &mut PrunedRepository) {
         goes.any(|one| one.image.digest == *digest && one.outcome == Some(PruneOutcome::Deleted))
     };
     told.freed = looked.plan.freed_by(&looked.repository, gone);
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::aws::ecr::{ImageDetails, Status};
+    use crate::image::Kind;
+    use crate::prune::{Protection, Repository, Rules, plan};
+    use crate::usage::{Run, WhoRuns};
+
+    const URI: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/api";
+
+    fn image(word: &str) -> ImageDetails {
+        ImageDetails {
+            digest: Digest::of(word.as_bytes()),
+            tags: vec![word.parse().unwrap()],
+            kind: Kind::OciManifest,
+            artifact_type: None,
+            bytes: None,
+            pushed: Some(Timestamp::UNIX_EPOCH),
+            pulled: None,
+            archived: None,
+            subject: None,
+            status: Status::Active,
+        }
+    }
+
+    /// All goes that nobody runs.
+    fn planned(tags: &[&str]) -> Plan {
+        let repository = Repository {
+            name: "shop/api".to_owned(),
+            uri: URI.to_owned(),
+            images: ["a", "b", "c"].map(image).to_vec(),
+            contents: BTreeMap::new(),
+        };
+        let run = |tag: &&str| Run {
+            by: format!("service of {tag}"),
+            address: format!("{URI}:{tag}"),
+            digest: None,
+        };
+        let who = WhoRuns {
+            runs: tags.iter().map(run).collect(),
+            ..WhoRuns::default()
+        };
+        let protection = Protection {
+            users: who.of_repository(URI),
+            knows_users: true,
+            may_run: Vec::new(),
+            protected: &[],
+            last_copies: Vec::new(),
+            backups: Vec::new(),
+            backup_term: std::time::Duration::ZERO,
+            shown: None,
+        };
+        plan(&repository, &Rules::all_images(), &protection, Timestamp::now())
+    }
+
+    #[test]
+    fn what_begins_to_run_between_two_calls_stays() {
+        let shown = planned(&[]);
+        assert_eq!(shown.goes.len(), 3);
+        let mut tried = Tried::default();
+        tried.digests.insert(Digest::of(b"a"));
+        // What has gone already cannot stay.
+        tried.learn(&planned(&["a", "b"]), &shown);
+        assert_eq!(tried.stays.keys().collect::<Vec<_>>(), [&Digest::of(b"b")]);
+        let free = tried.free(&shown.goes);
+        assert!(
+            !free.contains(&ImageId::Digest(Digest::of(b"b"))) && free.contains(&ImageId::Digest(Digest::of(b"c")))
+        );
+    }
 }
