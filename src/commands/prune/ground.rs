@@ -36,6 +36,29 @@ pub(super) struct Looked {
     pub(super) details: RepositoryDetails,
     pub(super) repository: Repository,
     pub(super) plan: Plan,
+    /// When manifests were read, which ECR takes for pulls.
+    pub(super) reading: Span,
+}
+
+/// From a moment to another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    begin: Timestamp,
+    end: Timestamp,
+}
+
+impl Span {
+    fn now() -> Self {
+        let now = Timestamp::now();
+        Self { begin: now, end: now }
+    }
+
+    /// Whether it was then, by a clock that need not be ours.
+    pub(super) fn has(self, at: Timestamp) -> bool {
+        let is_before = self.begin.checked_sub(FRESH).is_ok_and(|begin| at < begin);
+        let is_after = self.end.checked_add(FRESH).is_ok_and(|end| at > end);
+        !is_before && !is_after
+    }
 }
 
 impl<'a> Ground<'a> {
@@ -65,20 +88,25 @@ impl<'a> Ground<'a> {
         let whom = ground.whom();
         let who = who_runs(&settings.aws, &whom, stop);
         let read = stream::iter(found.repositories)
-            .map(async |details| (ground.read(&details, Contents::new()).await, details))
+            .map(async |details| {
+                let mut reading = Span::now();
+                let read = ground.read(&details, Contents::new()).await;
+                reading.end = Timestamp::now();
+                (read, reading, details)
+            })
             .buffered(settings.concurrency)
             .collect::<Vec<_>>();
         let (who, read) = tokio::join!(who, read);
         ground.who = who;
         let (mut there, mut failures) = (Vec::new(), Vec::new());
-        for (repository, details) in read {
+        for (repository, reading, details) in read {
             match repository {
-                Ok(repository) => there.push((repository, details)),
+                Ok(repository) => there.push((repository, reading, details)),
                 Err(failure) => failures.push(failure),
             }
         }
         let planned = stream::iter(there)
-            .map(async |(repository, details)| ground.looked(repository, details).await)
+            .map(async |(repository, reading, details)| ground.looked(repository, reading, details).await)
             .buffered(settings.concurrency)
             .collect::<Vec<_>>();
         let mut looked = Vec::new();
@@ -95,7 +123,12 @@ impl<'a> Ground<'a> {
     }
 
     /// What becomes of its images and what that frees, as far as that can be read.
-    async fn looked(&self, mut repository: Repository, details: RepositoryDetails) -> (Looked, Option<Failure>) {
+    async fn looked(
+        &self,
+        mut repository: Repository,
+        mut reading: Span,
+        details: RepositoryDetails,
+    ) -> (Looked, Option<Failure>) {
         let (mut plan, mut unread_layers) = (self.plan(&repository, &details, None), None);
         // Reading is a pull to ECR, which rules that go by pulls would find the next time.
         if self.job.count_layers && !plan.goes.is_empty() {
@@ -111,12 +144,14 @@ impl<'a> Ground<'a> {
                 Ok(contents) => repository.contents.extend(contents),
                 Err(failure) => unread_layers = Some(failure),
             }
+            reading.end = Timestamp::now();
             plan = self.plan(&repository, &details, None);
         }
         let looked = Looked {
             details,
             repository,
             plan,
+            reading,
         };
         (looked, unread_layers)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ground::{Ground, Looked};
-use crate::aws::ecr::{ImageId, NotDeleted};
+use crate::aws::ecr::{ImageDetails, ImageId, NotDeleted};
 use crate::commands::watch::Watch;
 use crate::image::Digest;
 use crate::prune::{Freed, Going, KeptBecause, Plan};
@@ -52,12 +52,12 @@ impl Ground<'_> {
         let shown = looked.plan.shown();
         let read = looked.repository.contents.clone();
         let mut repository = self.read(&looked.details, looked.repository.contents).await?;
-        // Those pulls were our own.
-        for image in repository
-            .images
-            .iter_mut()
-            .filter(|image| read.contains_key(image.digest.as_str()))
-        {
+        // Pulls of that moment were our own. A later one is somebody else's.
+        let is_ours = |image: &&mut ImageDetails| {
+            let is_read = read.contains_key(image.digest.as_str());
+            is_read && image.pulled.is_some_and(|at| looked.reading.has(at))
+        };
+        for image in repository.images.iter_mut().filter(is_ours) {
             let mut before = looked.repository.images.iter();
             let before = before.find(|before| before.digest == image.digest);
             image.pulled = before.map_or(image.pulled, |before| before.pulled);
@@ -223,7 +223,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::aws::ecr::{ImageDetails, Status};
+    use crate::aws::ecr::Status;
     use crate::image::Kind;
     use crate::prune::{Protection, Repository, Rules, plan};
     use crate::usage::{Run, WhoRuns};

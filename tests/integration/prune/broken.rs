@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ecr_lab::ApiFault;
+use jiff::{Timestamp, ToSpan};
 
 use super::{Shelf, digests, ended, json_of, prune, reason, world};
 
@@ -167,6 +168,38 @@ async fn what_stays_after_all_is_told_with_its_reason() {
     let says = "2 images stay after all: not as it was shown";
     assert!(ran.stdout.contains(says), "{}", ran.stdout);
     assert_eq!(shelf.there().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_somebody_pulls_after_the_plan_was_shown_stays() {
+    let world = world().await;
+    let shelf = Shelf::of(&world, "shop/api");
+    let [one, two] = ["1", "2"].map(|word| {
+        let part = shelf.image(word, None, 200);
+        shelf.index(word, &[&part], 200)
+    });
+    // What is listed once the plan was shown comes late.
+    let late = ApiFault::slow("DescribeImages", Duration::from_secs(3)).after(1);
+    shelf.ecr.api_fault(late.times(1));
+    let arguments = [
+        "shop/api",
+        "--keep",
+        "0",
+        "--not-pulled-for",
+        "90d",
+        "--apply",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let mut run = prune(&world, &arguments).started();
+    run.said("not seen, and maybe run by").await;
+    // Well after the plan's own reading, which is taken for a pull of both.
+    shelf.ecr.pulled_at(shelf.name, &one, Timestamp::now() + 10.minutes());
+    shelf.ecr.pulled_at(shelf.name, &two, Timestamp::now());
+    let report = run.end().await.well().json();
+    assert_eq!(reason(&report, &one), "pulled");
+    assert!(ended(&report, "deleted").contains(&two));
 }
 
 #[tokio::test(flavor = "multi_thread")]
