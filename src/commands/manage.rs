@@ -134,6 +134,7 @@ async fn delete(
         rules,
         without_usage: options.without_usage,
         count_layers: false,
+        unused_at: None,
         consent: (!options.dry_run).then_some(options.consent),
     };
     job.consent.map_or(Ok(()), Consent::can_be_had)?;

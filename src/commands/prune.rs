@@ -7,8 +7,10 @@ mod sweep;
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
+
 use self::ground::Ground;
-use self::scope::Scope;
+use self::scope::{Candidates, Scope};
 use self::sweep::sweep;
 use super::ask::{Consent, declined};
 use super::watch::Watch;
@@ -103,6 +105,8 @@ pub(super) struct Job {
     pub(super) without_usage: bool,
     /// Whether manifests are read to count each layer once.
     pub(super) count_layers: bool,
+    /// Since when nobody has used these repositories, where a report says so.
+    pub(super) unused_at: Option<Timestamp>,
     /// Who agrees to it; none where it is only planned.
     pub(super) consent: Option<Consent>,
 }
@@ -114,10 +118,11 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     if options.scope.as_lifecycle_policy {
         return Ok(print_policy(&rules, context)?);
     }
-    let job = Job {
+    let mut job = Job {
         rules,
         without_usage: options.without_usage,
         count_layers: options.count_layers,
+        unused_at: None,
         consent: options.apply.then_some(options.consent),
     };
     job.consent.map_or(Ok(()), Consent::can_be_had)?;
@@ -125,8 +130,11 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     let pruned = async {
         let ecr = Ecr::connect(&settings.aws, settings.account.clone()).await;
         let ecr = ecr.map_err(|error| Failure::from(&error))?;
-        let found = watch.unless_stopped("looking for repositories", options.scope.find(&ecr, &settings));
-        Ok(prune(&job, found.await?, &ecr, &settings, context, &watch).await?)
+        let candidates = options.scope.candidates()?;
+        job.unused_at = candidates.as_ref().map(Candidates::unused_at);
+        let finding = options.scope.find(candidates.as_ref(), &ecr, &settings);
+        let found = watch.unless_stopped("looking for repositories", finding).await?;
+        Ok(prune(&job, found, &ecr, &settings, context, &watch).await?)
     };
     let pruned = pruned.await;
     finish(pruned, &job, "--apply deletes it", context, &mut watch).await

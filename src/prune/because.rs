@@ -145,6 +145,11 @@ pub enum KeptBecause {
         /// ARNs.
         by: Vec<String>,
     },
+    /// Its repository has been used since it was reported as one that could go.
+    UsedSince {
+        /// When an image of it was pulled or pushed last.
+        at: Timestamp,
+    },
     /// Who runs it is not known.
     UseUnknown,
 }
@@ -199,6 +204,12 @@ impl KeptBecause {
             Self::InUse { by } => format!("in use by {}", by.join(", ")),
             Self::PartInUse { part, by } => format!("its part {} is in use by {}", part.short(), by.join(", ")),
             Self::MayBeInUse { by } => format!("may be what {} goes on with", by.join(", ")),
+            Self::UsedSince { at } => {
+                format!(
+                    "its repository has been used since the report: an image was pulled or pushed on {}",
+                    day(at)
+                )
+            }
             Self::UseUnknown => "who runs it is not known".to_owned(),
             Self::Protected { by } => format!("protected by {by:?}"),
             Self::LastCopy { tag, since } => {

@@ -33,18 +33,13 @@ pub fn plan(repository: &Repository, rules: &Rules, protection: &Protection<'_>,
         }
     }
     while judge.keep_together(&mut verdicts) {}
+    let none_goes = none_goes(repository, protection);
     let (mut goes, mut kept) = (Vec::new(), Vec::new());
     for image in images {
         match verdicts.get(&image.digest) {
             Some(Err(because)) => kept.push((image, because.clone())),
-            Some(Ok(because)) if protection.knows_users && protection.may_run.is_empty() => {
-                goes.push((image, because.clone()));
-            }
-            _ if protection.knows_users => {
-                let by = protection.may_run.clone();
-                kept.push((image, KeptBecause::MayBeInUse { by }));
-            }
-            _ => kept.push((image, KeptBecause::UseUnknown)),
+            Some(Ok(because)) if none_goes.is_none() => goes.push((image, because.clone())),
+            _ => kept.push((image, none_goes.clone().unwrap_or(KeptBecause::UseUnknown))),
         }
     }
     kept.sort_by_key(|(image, _)| (Reverse(image.pushed), &image.digest));
@@ -58,6 +53,22 @@ pub fn plan(repository: &Repository, rules: &Rules, protection: &Protection<'_>,
         goes: judge.in_order(goes),
         kept: kept.collect(),
     }
+}
+
+/// Why none goes, whatever the rules say.
+fn none_goes(repository: &Repository, protection: &Protection<'_>) -> Option<KeptBecause> {
+    let unknown = (!protection.knows_users).then_some(KeptBecause::UseUnknown);
+    let may_run = || {
+        let by = protection.may_run.clone();
+        (!by.is_empty()).then_some(KeptBecause::MayBeInUse { by })
+    };
+    let used_since = || {
+        let times = repository.images.iter().flat_map(|image| [image.pulled, image.pushed]);
+        let at = times.max().flatten()?;
+        let unused_at = protection.unused_at?;
+        (at > unused_at).then_some(KeptBecause::UsedSince { at })
+    };
+    unknown.or_else(may_run).or_else(used_since)
 }
 
 fn images_of<'a, Because>(decided: &[(&'a ImageDetails, Because)]) -> Vec<&'a ImageDetails> {

@@ -1,6 +1,8 @@
 //! What stays where something is not known.
 
-use super::sample::{Shield, archived, because, decided, digest, goes, image, referrer, repository};
+use super::sample::{
+    Shield, archived, because, days_ago, decided, digest, goes, image, now, pulled, referrer, repository,
+};
 use super::*;
 use crate::image::Kind;
 
@@ -63,6 +65,22 @@ fn orphans_refer_to_what_is_not_here_by_all_that_is_known() {
         decided(&own, &rules, &Shield::default().runs("signature")).goes.len(),
         1
     );
+}
+
+#[test]
+fn a_repository_that_was_used_since_it_was_reported_stays() {
+    let images = || vec![image("old", 90, &["1"]), pulled(image("older", 91, &["2"]), 3)];
+    let shield = Shield::default();
+    let of = |days: i64| {
+        let protection = Protection {
+            unused_at: Some(days_ago(days)),
+            ..shield.protection()
+        };
+        plan(&repository(images()), &Rules::all_images(), &protection, now())
+    };
+    let at = days_ago(3);
+    assert_eq!(because(&of(4), "old"), &KeptBecause::UsedSince { at });
+    assert_eq!(of(2).goes.len(), 2);
 }
 
 #[test]

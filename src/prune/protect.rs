@@ -111,6 +111,8 @@ pub struct Protection<'a> {
     pub knows_users: bool,
     /// Who may run any of them; where there is somebody, none goes.
     pub may_run: Vec<String>,
+    /// Since when nobody has used the repository, by a report: where somebody has since, none goes.
+    pub unused_at: Option<Timestamp>,
     /// The entries of `protect`.
     pub protected: &'a [Protected],
     /// Tags that may be the last of their kind.

@@ -135,6 +135,7 @@ impl Shield {
             users: self.who.of_repository(URI),
             knows_users: true,
             may_run: Vec::new(),
+            unused_at: None,
             protected: &self.protected,
             last_copies: self.last_copies.clone(),
             backups: self.backup.iter().collect(),

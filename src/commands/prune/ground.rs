@@ -195,6 +195,7 @@ impl<'a> Ground<'a> {
                 true => Vec::new(),
                 false => self.unresolved_of(details).map(|one| one.by.clone()).collect(),
             },
+            unused_at: self.job.unused_at,
             protected: &self.settings.prune.protected,
             last_copies: self.last_copies(details),
             backups: self

@@ -1,4 +1,9 @@
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::aws::ecr::{Ecr, RepositoryDetails};
 use crate::commands::CommandError;
@@ -7,6 +12,15 @@ use crate::mapping::Only;
 use crate::report::Failure;
 use crate::settings::Settings;
 use crate::usage::{Candidate, Report, SCHEMA_VERSION};
+
+/// Older ones say nothing of today.
+const OLDEST: Duration = Duration::from_hours(7 * 24);
+
+/// How long it may take to make one.
+const REPORTING: Duration = Duration::from_hours(1);
+
+/// Ten times what a report of a hundred thousand images takes.
+const LARGEST: u64 = 512 << 20;
 
 /// Which repositories it is about.
 #[derive(Debug, clap::Args)]
@@ -35,16 +49,46 @@ pub(super) struct Scope {
     pub(super) as_lifecycle_policy: bool,
 }
 
+/// What a report says could go.
+pub(super) struct Candidates {
+    all: Vec<Candidate>,
+    reported: Timestamp,
+}
+
+impl Candidates {
+    /// The report itself may have read manifests, which ECR takes for pulls.
+    pub(super) fn unused_at(&self) -> Timestamp {
+        self.reported.checked_add(REPORTING).unwrap_or(self.reported)
+    }
+}
+
 impl Scope {
+    /// Whether its repositories are named one by one.
+    pub(super) fn is_named(&self) -> bool {
+        !self.repositories.is_empty()
+    }
+
+    /// Those of a report, where one is named.
+    pub(super) fn candidates(&self) -> Result<Option<Candidates>, Failure> {
+        self.from
+            .as_deref()
+            .map(|path| read(path, Timestamp::now()))
+            .transpose()
+    }
+
     /// Finds them.
-    pub(super) async fn find(&self, ecr: &Ecr, settings: &Settings) -> Result<Found, CommandError> {
-        match &self.from {
-            Some(path) => {
-                let candidates = read(path)?;
+    pub(super) async fn find(
+        &self,
+        candidates: Option<&Candidates>,
+        ecr: &Ecr,
+        settings: &Settings,
+    ) -> Result<Found, CommandError> {
+        match (candidates, &self.from) {
+            (Some(candidates), Some(path)) => {
                 let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
-                Ok(of_candidates(&candidates, all, path))
+                Ok(of_candidates(&candidates.all, all, path))
             }
-            None => {
+            _ => {
                 let which = Which {
                     repositories: self.repositories.clone(),
                     environment: self.environment.clone(),
@@ -86,18 +130,37 @@ fn of_candidates(candidates: &[Candidate], mut all: Vec<RepositoryDetails>, path
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Candidate>, Failure> {
-    let unreadable = |cause: String| Failure {
+fn read(path: &Path, now: Timestamp) -> Result<Candidates, Failure> {
+    const HINT: &str = "name a file that `ecr-keeper usage --candidates --output json --out FILE` wrote";
+    let unreadable = |cause: String, hint: &'static str| Failure {
         message: format!("read the candidates in {}", path.display()),
         causes: vec![cause],
-        hint: Some("name a file that `ecr-keeper usage --candidates --output json --out FILE` wrote".into()),
+        hint: Some(hint.into()),
     };
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let report: Report = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    match report.schema_version {
-        SCHEMA_VERSION => Ok(report.candidates),
-        other => Err(unreadable(format!(
-            "it is of version {other}, and this program knows {SCHEMA_VERSION}"
-        ))),
+    let text = read_at_most(path).map_err(|error| unreadable(error.to_string(), HINT))?;
+    let report: Report = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string(), HINT))?;
+    if report.schema_version != SCHEMA_VERSION {
+        let other = report.schema_version;
+        let why = format!("it is of version {other}, and this program knows {SCHEMA_VERSION}");
+        return Err(unreadable(why, HINT));
+    }
+    match now.checked_sub(OLDEST).is_ok_and(|oldest| report.generated_at < oldest) {
+        true => Err(unreadable(
+            format!("it is of {}, over a week ago", report.generated_at.strftime("%Y-%m-%d")),
+            "who uses what has changed since: make a new one with `ecr-keeper usage --candidates --output json --out FILE`",
+        )),
+        false => Ok(Candidates {
+            all: report.candidates,
+            reported: report.generated_at,
+        }),
+    }
+}
+
+fn read_at_most(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(io::Error::other(format!("it has more than {} MiB", LARGEST >> 20))),
+        false => Ok(text),
     }
 }

@@ -266,6 +266,7 @@ mod tests {
             users: who.of_repository(URI),
             knows_users: true,
             may_run: Vec::new(),
+            unused_at: None,
             protected: &[],
             last_copies: Vec::new(),
             backups: Vec::new(),

@@ -3,6 +3,7 @@
 use std::fs;
 
 use ecr_lab::ApiFault;
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use super::{Shelf, days_ago, digests, json_of, prune, reason, world};
@@ -45,6 +46,23 @@ async fn what_usage_calls_a_candidate_is_what_it_is_about() {
         .collect();
     assert_eq!(names, ["legacy/reports"]);
     assert_eq!(digests(&report, "goes").len(), 2);
+    // Who pulls it since is nobody that is seen, as of EKS.
+    let pulled = unused.ecr.images("legacy/reports").remove(0).digest;
+    unused
+        .ecr
+        .pulled_at("legacy/reports", &pulled, Timestamp::now() + 2.hours());
+    let report = json_of(&world, &["--from", "candidates.json", "--all-images"])
+        .await
+        .well()
+        .json();
+    assert!(digests(&report, "goes").is_empty());
+    assert_eq!(reason(&report, &pulled), "used-since");
+    let text = fs::read_to_string(world.folder().join("candidates.json")).unwrap();
+    let mut old: Value = serde_json::from_str(&text).unwrap();
+    old["generated_at"] = days_ago(8).to_string().into();
+    fs::write(world.folder().join("old.json"), old.to_string()).unwrap();
+    let ran = json_of(&world, &["--from", "old.json"]).await.code_is(1);
+    assert!(ran.stderr.contains("over a week ago"), "{}", ran.stderr);
     unused.ecr.remove_repository("legacy/reports");
     let gone = json_of(&world, &["--from", "candidates.json"]).await.code_is(1);
     assert!(gone.failure().contains("not in this registry"), "{}", gone.failure());
