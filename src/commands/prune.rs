@@ -111,6 +111,30 @@ pub(super) struct Job {
     pub(super) consent: Option<Consent>,
 }
 
+impl Options {
+    /// What empties repositories names them, where nobody types their names.
+    fn is_meant(&self) -> Result<(), CommandError> {
+        let refused = |message: &str, hint: &'static str| {
+            Err(CommandError::Unusable(Failure {
+                message: message.to_owned(),
+                causes: Vec::new(),
+                hint: Some(hint.into()),
+            }))
+        };
+        match self.rules.all_images && !self.scope.is_named() {
+            true if self.without_usage => refused(
+                "--all-images with --without-usage is for repositories that are named",
+                "name each; who runs what is not known of any",
+            ),
+            true if self.apply && self.consent.yes => refused(
+                "--all-images with --yes is for repositories that are named",
+                "name each, or answer at a terminal, where each name is to be typed",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Shows what goes, asks, deletes, and tells what became of it.
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings().await?;
@@ -126,6 +150,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
         consent: options.apply.then_some(options.consent),
     };
     job.consent.map_or(Ok(()), Consent::can_be_had)?;
+    options.is_meant()?;
     let mut watch = Watch::begin(context, settings.grace)?;
     let pruned = async {
         let ecr = Ecr::connect(&settings.aws, settings.account.clone()).await;

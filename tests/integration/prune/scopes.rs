@@ -189,6 +189,19 @@ async fn what_cannot_be_meant_is_refused_before_anybody_is_asked() {
         (&["a", "--older-than", "soon"], "--older-than"),
         (&["a:1"], "write the repository alone"),
         (&["a", "--apply"], "nobody is there to answer"),
+        (
+            &["--all", "--all-images", "--apply", "--yes"],
+            "repositories that are named",
+        ),
+        (
+            &["--environment", "prod", "--all-images", "--apply", "--yes"],
+            "repositories that are named",
+        ),
+        (
+            &["--all", "--all-images", "--without-usage"],
+            "repositories that are named",
+        ),
+        (&["a", "--as-lifecycle-policy", "--all-images"], "standing order"),
     ] {
         let ran = prune(&world, arguments).ran().await.code_is(2);
         assert!(ran.stderr.contains(says), "{arguments:?}: {}", ran.stderr);
