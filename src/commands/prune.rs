@@ -139,6 +139,15 @@ impl Options {
 pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, CommandError> {
     let settings = context.settings().await?;
     let rules = options.rules.rules(&settings).map_err(|why| contradiction(&why))?;
+    if options.scope.as_lifecycle_policy && rules.all_images {
+        let hint = "keep some (--keep), or empty it once with --apply";
+        let why = "a lifecycle policy of --all-images would be a standing order to empty the repository";
+        return Err(CommandError::Unusable(Failure {
+            message: why.to_owned(),
+            causes: Vec::new(),
+            hint: Some(hint.into()),
+        }));
+    }
     if options.scope.as_lifecycle_policy {
         return Ok(print_policy(&rules, context)?);
     }

@@ -46,7 +46,6 @@ struct Selection {
 enum TagStatus {
     Tagged,
     Untagged,
-    Any,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,10 +75,7 @@ enum Action {
 pub fn nearest(rules: &Rules) -> LifecyclePolicy {
     let mut cannot_say = Vec::new();
     let mut selections = Vec::new();
-    if rules.all_images {
-        selections.push(selection(TagStatus::Any, Vec::new(), since_push(1)));
-        cannot_say.push("all images: those of the last day stay, and what is pushed later goes, too".to_owned());
-    } else if rules.orphans {
+    if rules.orphans {
         cannot_say.push("--orphans: ECR knows no rule for these; an image takes what refers to it along".to_owned());
     } else {
         let age = age(rules, &mut cannot_say);
@@ -89,9 +85,7 @@ pub fn nearest(rules: &Rules) -> LifecyclePolicy {
         }
         if !rules.untagged {
             let pattern = tag_pattern(rules, &mut cannot_say);
-            let count = age.unwrap_or(Count::ImageCountMoreThan {
-                count_number: rules.keep,
-            });
+            let count = age.unwrap_or_else(|| newest_but(rules.keep, &mut cannot_say));
             selections.extend(pattern.map(|pattern| selection(TagStatus::Tagged, vec![pattern], count)));
             cannot_say.extend(of_keep(rules, age.is_some()));
         }
@@ -122,6 +116,15 @@ fn since_push(count_number: u64) -> Count {
         count_unit: Unit::Days,
         count_number,
     }
+}
+
+/// A count is positive (ECR API Reference, LifecyclePolicy).
+fn newest_but(keep: usize, cannot_say: &mut Vec<String>) -> Count {
+    if keep > 0 {
+        return Count::ImageCountMoreThan { count_number: keep };
+    }
+    cannot_say.push("--keep 0: ECR keeps one at least, or what is younger than a day, as here".to_owned());
+    since_push(1)
 }
 
 /// Whoever has not pulled an image for so long has not pushed it within that time either.
@@ -231,7 +234,6 @@ fn described(selection: &Selection) -> String {
     let which = match selection.tag_status {
         TagStatus::Tagged => format!("images with a tag {}", selection.tag_pattern_list.join(", ")),
         TagStatus::Untagged => "untagged images".to_owned(),
-        TagStatus::Any => "all images".to_owned(),
     };
     let days = |count: u64| {
         if count == 1 {
@@ -284,6 +286,20 @@ mod tests {
             json!({"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 90});
         assert_eq!(policy, json!([untagged]));
         assert!(!cannot.contains("--keep"), "{cannot}");
+    }
+
+    #[test]
+    fn no_count_is_zero() {
+        let none = Rules {
+            tags: "dev-.*".parse().ok(),
+            ..Rules::keeping(0)
+        };
+        let (policy, cannot) = told(&none);
+        let tagged = json!({
+            "tagStatus": "tagged", "tagPatternList": ["dev-*"], "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1,
+        });
+        assert_eq!(policy, json!([tagged]));
+        assert!(cannot.contains("--keep 0"), "{cannot}");
     }
 
     #[test]
