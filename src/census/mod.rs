@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
-pub use who::who_runs;
+pub use who::{everybody_who_runs, who_runs};
 
 use self::accounts::Account;
 use self::trouble::Notes;

@@ -15,6 +15,15 @@ use crate::aws::{AwsOptions, Login};
 use crate::stop::Stop;
 use crate::usage::{Answered, FailureKind, Run, Runner, Service, Unresolved, WhoRuns};
 
+/// Asks all who can be asked, whatever `options` includes: before something goes, it has to be nobody's.
+pub async fn everybody_who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) -> WhoRuns {
+    let everybody = CensusOptions {
+        include: vec![Runner::Lambda, Runner::Ecs],
+        ..options.clone()
+    };
+    who_runs(aws, &everybody, stop).await
+}
+
 /// Asks functions, and services and tasks, of all accounts and regions at once, those of them that `options` includes.
 pub async fn who_runs(aws: &AwsOptions, options: &CensusOptions, stop: &Stop) -> WhoRuns {
     let mut notes = Notes::default();

@@ -142,7 +142,7 @@ pub struct KeptImage {
 pub enum PruneOutcome {
     /// It is not there any more.
     Deleted,
-    /// It had gone before.
+    /// It is not there any more, and ECR did not say that this run deleted it: it had gone before, or with a call of which the answer got lost.
     Absent,
     /// It is there still.
     Failed,

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::Job;
 use crate::aws::ecr::{Ecr, RepositoryDetails, Status};
-use crate::census::{CensusOptions, who_runs};
+use crate::census::{CensusOptions, everybody_who_runs};
 use crate::commands::which::Found;
 use crate::ledger::Ledger;
 use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
 use crate::report::Failure;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::usage::{Contents, Runner, WhoRuns};
+use crate::usage::{Contents, WhoRuns};
 
 /// How long an answer of who runs what is good for.
 const FRESH: Duration = Duration::from_mins(1);
@@ -86,7 +86,7 @@ impl<'a> Ground<'a> {
             failures: found.failures,
         };
         let whom = ground.whom();
-        let who = who_runs(&settings.aws, &whom, stop);
+        let who = everybody_who_runs(&settings.aws, &whom, stop);
         let read = stream::iter(found.repositories)
             .map(async |details| {
                 let mut reading = Span::now();
@@ -227,10 +227,9 @@ impl<'a> Ground<'a> {
             .chain([&self.settings.safety])
     }
 
-    /// Functions, services and tasks, whatever `usage.include` says, and the registry's own region in any case.
+    /// The registry's own region in any case.
     fn whom(&self) -> CensusOptions {
         let mut asked = self.settings.census.clone();
-        asked.include = vec![Runner::Lambda, Runner::Ecs];
         if let Some(regions) = &mut asked.regions
             && !regions.iter().any(|region| region == self.ecr.region())
         {
@@ -245,7 +244,7 @@ impl<'a> Ground<'a> {
         if is_due {
             // What begins to run while they answer may not be in it.
             self.asked = Instant::now();
-            self.who = who_runs(&self.settings.aws, &self.whom(), stop).await;
+            self.who = everybody_who_runs(&self.settings.aws, &self.whom(), stop).await;
             let unknown = self
                 .unknown(Some(details))
                 .into_iter()
