@@ -62,8 +62,10 @@ fn none_goes(repository: &Repository, protection: &Protection<'_>) -> Option<Kep
         let by = protection.may_run.clone();
         (!by.is_empty()).then_some(KeptBecause::MayBeInUse { by })
     };
+    // Indexes are read by each plan, which ECR takes for a pull; who pulls one pulls a part of it.
+    let pulled = |image: &ImageDetails| image.pulled.filter(|_| !image.kind.may_be_index());
     let used_since = || {
-        let times = repository.images.iter().flat_map(|image| [image.pulled, image.pushed]);
+        let times = repository.images.iter().flat_map(|image| [pulled(image), image.pushed]);
         let at = times.max().flatten()?;
         let unused_at = protection.unused_at?;
         (at > unused_at).then_some(KeptBecause::UsedSince { at })

@@ -81,6 +81,14 @@ fn a_repository_that_was_used_since_it_was_reported_stays() {
     let at = days_ago(3);
     assert_eq!(because(&of(4), "old"), &KeptBecause::UsedSince { at });
     assert_eq!(of(2).goes.len(), 2);
+    // Reading what it consists of is one, too.
+    let mut own = repository(vec![image("part", 90, &[])]).index("index", 90, &["1"], &["part"]);
+    own.images[1] = pulled(own.images[1].clone(), 3);
+    let protection = Protection {
+        unused_at: Some(days_ago(4)),
+        ..shield.protection()
+    };
+    assert_eq!(plan(&own, &Rules::all_images(), &protection, now()).goes.len(), 2);
 }
 
 #[test]
