@@ -159,8 +159,22 @@ async fn what_stays_after_all_is_told_with_its_reason() {
     }
     let late = ApiFault::slow("DescribeImages", Duration::from_secs(3)).after(1);
     shelf.ecr.api_fault(late.times(1));
-    let mut run = prune(&world, &["shop/api", "--keep", "1", "--apply", "--yes"]).started();
-    run.said("not seen, and maybe run by").await;
+    let run = prune(&world, &["shop/api", "--keep", "1", "--apply", "--yes"]).started();
+    let is_listed = || {
+        shelf
+            .ecr
+            .api_requests()
+            .iter()
+            .any(|request| request.action == "DescribeImages")
+    };
+    let listed = async {
+        while !is_listed() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), listed)
+        .await
+        .expect("it is looked at");
     for number in 1..=2 {
         shelf.image(&format!("{number}"), Some(&format!("again-{number}")), 9);
     }
