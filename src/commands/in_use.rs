@@ -128,9 +128,11 @@ impl InUse {
             let mut within = all_parts_of(index, parts).into_iter().chain([index]);
             is_any_used && within.any(|one| unread.contains(one))
         };
+        // A service goes on with what its tag named when it was deployed, and nobody tells which image that was.
+        let may_be_any = !self.who.unresolved_of(uri).is_empty();
         let told = images.iter().map(|image| {
             let mut users = self.users(all.remove(&image.digest).unwrap_or_default());
-            if users.r#use == Use::Unused && (may_be_part || may_have_part(&image.digest)) {
+            if users.r#use == Use::Unused && (may_be_any || may_be_part || may_have_part(&image.digest)) {
                 users.r#use = Use::Unknown;
             }
             (image.digest.clone(), users)
@@ -223,6 +225,7 @@ fn in_words(failed: &Failed) -> Failure {
 mod tests {
     use super::*;
     use crate::image::Kind;
+    use crate::usage::Unresolved;
 
     const URI: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/web";
 
@@ -313,6 +316,26 @@ mod tests {
             uses(&of_part, &half),
             [Use::Unknown, Use::Unknown, Use::Used, Use::Unused]
         );
+    }
+
+    #[test]
+    fn an_image_may_be_what_a_service_goes_on_with_where_nobody_tells_that() {
+        let [old, new] = [
+            image("old", &["1"], Kind::OciManifest),
+            image("new", &["2"], Kind::OciManifest),
+        ];
+        let mut in_use = in_use(&[("service", "2", None)], true);
+        let uses = |in_use: &InUse| {
+            let users = in_use.with_parts(URI, &[old.clone(), new.clone()], &BTreeMap::new());
+            [&old, &new].map(|image| users[&image.digest].r#use)
+        };
+        assert_eq!(uses(&in_use), [Use::Unused, Use::Used]);
+        in_use.who.unresolved.push(Unresolved {
+            by: "service".to_owned(),
+            address: format!("{URI}:2"),
+            failed: None,
+        });
+        assert_eq!(uses(&in_use), [Use::Unknown, Use::Used]);
     }
 
     #[test]
