@@ -8,7 +8,8 @@ use super::prune::{Job, finish, prune};
 use super::watch::Watch;
 use super::which::{Found, find_within, repository};
 use super::{CommandError, Context, ExitCode};
-use crate::aws::ecr::{Ecr, RepositoryDetails};
+use crate::aws::ecr::{Ecr, ImageDetails, RepositoryDetails};
+use crate::image::Digest;
 use crate::mapping::Only;
 use crate::prune::{Protected, Rules};
 use crate::report::Failure;
@@ -166,18 +167,55 @@ async fn most_recent(found: &mut Found, ecr: &Ecr, at_once: usize) -> Vec<Protec
     let mut newest = Vec::new();
     for (images, one) in looking.await {
         match images {
-            Ok(mut images) => {
-                images.sort_by(|one, other| (other.pushed, &other.digest).cmp(&(one.pushed, &one.digest)));
-                newest.extend(
-                    images
-                        .into_iter()
-                        .take(KEPT)
-                        .map(|image| Protected::Digest(image.digest)),
-                );
+            Ok(images) => {
+                newest.extend(newest_of_all(images).map(Protected::Digest));
                 found.repositories.push(one);
             }
             Err(error) => found.failures.push(Failure::from(&error)),
         }
     }
     newest
+}
+
+/// The two that were pushed last; beside them all whose push is not known, which may be newer, and takes nobody's place.
+fn newest_of_all(images: Vec<ImageDetails>) -> impl Iterator<Item = Digest> {
+    let (mut dated, undated): (Vec<_>, Vec<_>) = images.into_iter().partition(|image| image.pushed.is_some());
+    dated.sort_by(|one, other| (other.pushed, &other.digest).cmp(&(one.pushed, &one.digest)));
+    dated.into_iter().take(KEPT).chain(undated).map(|image| image.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::aws::ecr::Status;
+    use crate::image::Kind;
+
+    #[test]
+    fn an_image_whose_push_is_not_known_stays_and_takes_nobody_s_place() {
+        let image = |name: &str, pushed: Option<i64>| ImageDetails {
+            digest: Digest::of(name.as_bytes()),
+            tags: Vec::new(),
+            kind: Kind::OciManifest,
+            artifact_type: None,
+            bytes: None,
+            pushed: pushed.map(|second| Timestamp::from_second(second).unwrap()),
+            pulled: None,
+            archived: None,
+            subject: None,
+            status: Status::Active,
+        };
+        let all = vec![
+            image("old", Some(1)),
+            image("unknown", None),
+            image("new", Some(3)),
+            image("older", Some(2)),
+        ];
+        let newest: Vec<Digest> = newest_of_all(all).collect();
+        assert_eq!(
+            newest,
+            ["new", "older", "unknown"].map(|name| Digest::of(name.as_bytes()))
+        );
+    }
 }
