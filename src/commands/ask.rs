@@ -57,7 +57,7 @@ impl Consent {
 /// What is said where the answer was no.
 pub(super) fn declined() -> CommandError {
     CommandError::Failed(Failure {
-        message: "nothing was done: the answer was not yes".to_owned(),
+        message: "nothing was done: the answer was another".to_owned(),
         causes: Vec::new(),
         hint: None,
     })

@@ -245,7 +245,7 @@ async fn at_a_terminal_it_shows_what_goes_and_asks() {
     let delete = keeper(&world, &["-e", "prod", "-d", "True", "-o", "True", "-a", "True"]);
     let (said, code) = answered(delete, async || {}, "no\n").await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nothing was done: the answer was not yes"), "{said}");
+    assert!(said.contains("nothing was done: the answer was another"), "{said}");
     assert_eq!(left(&world, "prod/app").len(), 4);
     let delete = keeper(&world, &["-e", "prod", "-d", "True", "-o", "True", "-a", "True"]);
     let (said, code) = answered(delete, async || {}, "yes\n").await;
