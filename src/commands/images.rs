@@ -2,6 +2,7 @@
 
 mod delete;
 mod going;
+mod looking;
 
 use std::cmp::Ordering;
 
@@ -39,7 +40,7 @@ the one with the newest version as its tag."
     /// Delete images, or tags of them
     #[command(
         after_help = "Example: ecr-keeper images delete base/image/nginx:1.29.3 --dry-run\n\nBy a tag, only the tag goes where the image has others; \
-by its digest the image goes with all its tags. What somebody uses is refused without --force. Exit codes: 0 all have gone; 1 one is there \
+by its digest the image goes with all its tags. What somebody uses, and what is protected, is refused without --force. Exit codes: 0 all have gone; 1 one is there \
 still, or was not there before."
     )]
     Delete(delete::Options),

@@ -26,6 +26,7 @@ pub mod work;
 mod ask;
 mod desk;
 mod elsewhere;
+mod guard;
 mod in_use;
 mod input;
 mod listing;

@@ -15,7 +15,7 @@ pub use because::{GoesBecause, KeptBecause, Rule};
 pub use decide::plan;
 pub use freed::Freed;
 pub use lifecycle::{LifecyclePolicy, nearest};
-pub use protect::{InvalidProtected, LastCopy, Protected, Protection};
+pub use protect::{ByName, InvalidProtected, LastCopy, Protected, Protection};
 pub use rules::{Contradiction, Rules};
 
 use std::collections::BTreeMap;

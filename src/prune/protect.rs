@@ -102,6 +102,53 @@ pub struct LastCopy {
     pub since: Timestamp,
 }
 
+/// What protects images of one repository by their names, whoever runs them.
+#[derive(Debug, Clone, Copy)]
+pub struct ByName<'a> {
+    /// The entries of `protect`.
+    pub protected: &'a [Protected],
+    /// Tags that may be the last of their kind.
+    pub last_copies: &'a [LastCopy],
+    /// How backups are named.
+    pub backups: &'a [&'a Backup],
+    /// How long these stay.
+    pub backup_term: Duration,
+}
+
+impl ByName<'_> {
+    /// Why this image stays.
+    pub fn keeps(&self, repository: &str, image: &ImageDetails, now: Timestamp) -> Option<KeptBecause> {
+        let by_settings = || {
+            let entry = self.protected.iter().find(|entry| entry.has(repository, image))?;
+            Some(KeptBecause::Protected { by: entry.to_string() })
+        };
+        let last = || {
+            let LastCopy { tag, since } = self.last_copies.iter().find(|last| image.tags.contains(&last.tag))?;
+            Some(KeptBecause::LastCopy {
+                tag: tag.clone(),
+                since: *since,
+            })
+        };
+        let backup = || {
+            let mut until = image.tags.iter().filter_map(|tag| Some((tag, self.until(tag)?)));
+            let (tag, until) = until.find(|(_, until)| now < *until)?;
+            Some(KeptBecause::Backup {
+                tag: tag.clone(),
+                until,
+            })
+        };
+        by_settings().or_else(last).or_else(backup)
+    }
+
+    /// Counted from the end of the day that a backup is of.
+    fn until(&self, tag: &Tag) -> Option<Timestamp> {
+        let (_, day) = backup_of(self.backups, tag)?;
+        let end = day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        // A term beyond all times has no end.
+        Some(end.checked_add(self.backup_term).unwrap_or(Timestamp::MAX))
+    }
+}
+
 /// What protects images of one repository.
 #[derive(Debug, Clone)]
 pub struct Protection<'a> {
@@ -141,27 +188,14 @@ impl Protection<'_> {
         archived: bool,
         now: Timestamp,
     ) -> Option<KeptBecause> {
-        let by_settings = || {
-            let entry = self.protected.iter().find(|entry| entry.has(repository, image))?;
-            Some(KeptBecause::Protected { by: entry.to_string() })
-        };
-        let last = || {
-            let LastCopy { tag, since } = self.last_copies.iter().find(|last| image.tags.contains(&last.tag))?;
-            Some(KeptBecause::LastCopy {
-                tag: tag.clone(),
-                since: *since,
-            })
-        };
-        let backup = || {
-            let mut until = image.tags.iter().filter_map(|tag| Some((tag, self.until(tag)?)));
-            let (tag, until) = until.find(|(_, until)| now < *until)?;
-            Some(KeptBecause::Backup {
-                tag: tag.clone(),
-                until,
-            })
+        let by_name = ByName {
+            protected: self.protected,
+            last_copies: &self.last_copies,
+            backups: &self.backups,
+            backup_term: self.backup_term,
         };
         let put_away = || (image.status == Status::Archived && !archived).then_some(KeptBecause::Archived);
-        by_settings().or_else(last).or_else(backup).or_else(put_away)
+        by_name.keeps(repository, image, now).or_else(put_away)
     }
 
     /// Whether it may go by what was shown: it was, with the tags that it has.
@@ -175,16 +209,12 @@ impl Protection<'_> {
 
     /// Of which tag another is a backup, and of which day.
     pub(super) fn backup<'t>(&self, tag: &'t Tag) -> Option<(&'t str, Date)> {
-        self.backups.iter().find_map(|backup| backup.read(tag.as_str()))
+        backup_of(&self.backups, tag)
     }
+}
 
-    /// Counted from the end of the day that a backup is of.
-    fn until(&self, tag: &Tag) -> Option<Timestamp> {
-        let (_, day) = self.backup(tag)?;
-        let end = day.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-        // A term beyond all times has no end.
-        Some(end.checked_add(self.backup_term).unwrap_or(Timestamp::MAX))
-    }
+fn backup_of<'t>(backups: &[&Backup], tag: &'t Tag) -> Option<(&'t str, Date)> {
+    backups.iter().find_map(|backup| backup.read(tag.as_str()))
 }
 
 #[cfg(test)]

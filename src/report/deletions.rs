@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::repositories::minute;
 use super::{Failure, ImageLine, WhoWasAsked};
 use crate::image::{Digest, Tag};
+use crate::prune::KeptBecause;
 
 /// What became of images and tags that were to go.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +42,9 @@ pub struct OneDeletion {
     pub image: Option<ImageLine>,
     /// Of an index that goes the images that it consists of, which stay; none where that could not be read.
     pub leaves: Option<Vec<Digest>>,
+    /// What protects it, whoever uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected: Option<KeptBecause>,
     /// Why it came to nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -111,6 +115,7 @@ impl OneDeletion {
             self.image.as_ref().map(described),
             self.what_goes().filter(|_| goes),
             self.what_stays().filter(|_| goes),
+            self.protected.as_ref().map(KeptBecause::in_words).filter(|_| goes),
             failure.map(Failure::in_one_line),
             hint.map(|hint| format!("hint: {hint}")),
         ];

@@ -27,7 +27,8 @@ pub use logins::{LoginOutcome, Logins, OneLogin};
 pub use preview::{Listed, Preview, copied_because};
 pub use prune::{AskedIn, GoingImage, KeptImage, NOT_SEEN, PruneOutcome, Pruned, PrunedImage, PrunedRepository};
 pub use repositories::{
-    Goes, OneRepository, Repositories, RepositoryLine, RepositoryList, RepositoryOutcome, bytes_of, so_many_images,
+    Goes, OneRepository, ProtectedImage, Repositories, RepositoryLine, RepositoryList, RepositoryOutcome, bytes_of,
+    so_many_images,
 };
 pub use rollback::Rollback;
 pub use tags::Tags;

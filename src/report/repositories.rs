@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::{Failure, SCHEMA_VERSION, Users, WhoWasAsked};
 use crate::aws::ecr::{ImageDetails, RepositoryDetails};
+use crate::image::{Digest, Tag};
 use crate::mapping::NewRepository;
+use crate::prune::KeptBecause;
 use crate::usage::Use;
 
 /// The repositories of a registry.
@@ -215,11 +217,44 @@ pub struct Goes {
     pub r#use: Option<Use>,
     /// ARNs of the functions and services that run one; none where that was not asked.
     pub in_use_by: Option<Vec<String>>,
+    /// Images that are protected, whoever uses them.
+    pub protected: Vec<ProtectedImage>,
+}
+
+/// An image that something but its users protects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProtectedImage {
+    /// The digest of its manifest or index.
+    pub digest: Digest,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Why it should stay.
+    pub because: KeptBecause,
+}
+
+impl ProtectedImage {
+    /// This one, for this reason.
+    pub fn new(image: &ImageDetails, because: KeptBecause) -> Self {
+        Self {
+            digest: image.digest.clone(),
+            tags: image.tags.clone(),
+            because,
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let name = self.tags.first().map_or(self.digest.short(), Tag::as_str);
+        match &self.because {
+            KeptBecause::Protected { .. } => format!("{name} is {}", self.because.in_words()),
+            KeptBecause::LastCopy { .. } => format!("{name} {}", self.because.in_words()),
+            _ => self.because.in_words(),
+        }
+    }
 }
 
 impl Goes {
-    /// Of a repository's images, and of those who run them, where that was asked.
-    pub fn new(images: &[ImageDetails], users: Option<Users>) -> Self {
+    /// Of a repository's images, of those who run them, where that was asked, and of what is protected.
+    pub fn new(images: &[ImageDetails], users: Option<Users>, protected: Vec<ProtectedImage>) -> Self {
         Self {
             images: images.len(),
             bytes: bytes_of(images),
@@ -227,7 +262,19 @@ impl Goes {
             last_pulled: images.iter().filter_map(|image| image.pulled).max(),
             r#use: users.as_ref().map(|users| users.r#use),
             in_use_by: users.map(|users| users.by),
+            protected,
         }
+    }
+
+    /// The first that is protected, and how many more are.
+    pub fn protected_in_words(&self) -> Option<String> {
+        let (first, others) = self.protected.split_first()?;
+        let more = match others.len() {
+            0 => String::new(),
+            1 => ", and 1 more image is protected".to_owned(),
+            many => format!(", and {many} more images are protected"),
+        };
+        Some(format!("{}{more}", first.in_words()))
     }
 
     fn users(&self) -> Option<Users> {
@@ -240,7 +287,8 @@ impl Goes {
     /// For people, on one line.
     pub fn in_words(&self) -> String {
         let used = self.users().map(|users| format!("; {}", users.in_words()));
-        let used = used.unwrap_or_default();
+        let protected = self.protected_in_words().map(|words| format!("; {words}"));
+        let used = used.into_iter().chain(protected).collect::<String>();
         match self.images {
             0 => "no images".to_owned(),
             count => format!(

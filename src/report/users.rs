@@ -68,23 +68,20 @@ impl Users {
         }
     }
 
-    /// Why it may not go without force; none where it may.
-    pub fn refusal(&self) -> Option<Failure> {
+    /// Why it may not go; none where it may. This word on the command line lets it go all the same.
+    pub fn refusal(&self, word: &str) -> Option<Failure> {
         let (message, hint) = match self.r#use {
             Use::Unused => return None,
-            Use::Used => (
-                "it is in use",
-                "let those who use it run another image first; --force deletes it all the same",
-            ),
+            Use::Used => ("it is in use", "let those who use it run another image first"),
             Use::Unknown => (
                 "who uses it is not known",
-                "allow who runs this to ask (docs/looking-after.md names what that takes); --force deletes it all the same",
+                "allow who runs this to ask (docs/looking-after.md names what that takes)",
             ),
         };
         Some(Failure {
             message: message.to_owned(),
             causes: Vec::new(),
-            hint: Some(hint.into()),
+            hint: Some(format!("{hint}; {word} deletes it all the same").into()),
         })
     }
 }
@@ -187,9 +184,9 @@ mod tests {
 
     #[test]
     fn only_what_nobody_uses_goes_without_force() {
-        assert_eq!(users(Use::Unused, &[]).refusal(), None);
+        assert_eq!(users(Use::Unused, &[]).refusal("--force"), None);
         for (r#use, says) in [(Use::Used, "it is in use"), (Use::Unknown, "not known")] {
-            let refusal = users(r#use, &[]).refusal().unwrap();
+            let refusal = users(r#use, &[]).refusal("--force").unwrap();
             assert!(refusal.message.contains(says), "{}", refusal.message);
             assert!(refusal.hint.unwrap().contains("--force"));
         }

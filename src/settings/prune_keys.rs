@@ -13,7 +13,7 @@ pub(super) const OF_PRUNE: [Key; 3] = [
     key("protect", None, "a list of regular expressions for whole tags, or for REPOSITORY:TAG, and of digests")
         .list()
         .about(
-            "Images that images prune leaves alone, and images delete unless it is forced: with a tag that one of these matches as a whole; with a colon in it, by REPOSITORY:TAG; or with this \
+            "Images that images prune leaves alone, and images delete and repositories delete unless they are told otherwise: with a tag that one of these matches as a whole; with a colon in it, by REPOSITORY:TAG; or with this \
              digest (sha256:…), in whichever repository.",
         ),
     key("prune.keep", Some("2"), "a whole number from 0 to 100000")

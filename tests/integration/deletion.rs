@@ -1,5 +1,7 @@
 //! `images delete`.
 
+use std::fs;
+
 use ecr_lab::images::{Place, multi, tiny};
 use ecr_lab::{ApiFault, LabFunction, LabOptions};
 use serde_json::{Value, json};
@@ -220,7 +222,7 @@ async fn what_the_settings_protect_goes_only_by_force() {
     let world = tagged().await;
     let digest = world.digest_in_ecr("team/app", "0.9");
     let settings = format!("protect: ['1\\..*', '{digest}']\n");
-    std::fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
     let ran = json_of(&world, &["team/app:1.0", "team/app:0.9"]).await.code_is(1);
     assert_eq!(outcomes(&ran), ["team/app 1.0 refused", "team/app 0.9 refused"]);
     assert!(ran.stdout.contains("it is protected by"), "{}", ran.stdout);
@@ -316,4 +318,76 @@ async fn what_a_call_did_that_failed_is_read_back() {
     world.ecr("team/other", "2", tiny("other")).await;
     let ran = json_of(&world, &["team/app:0.9", "team/other:2"]).await.code_is(1);
     assert_eq!(outcomes(&ran), ["team/app 0.9 failed", "team/other 2 deleted"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_copies_and_backups_go_only_by_force() {
+    let world = tagged().await;
+    world.ecr("team/app", "1.0-before-2999-01-01", tiny("before")).await;
+    let settings = "policy: {backup: '{tag}-before-{date}'}\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    let target = world.target("team/app:1.0");
+    let ledger = json!({"version": 2, "made": {}, "protected": {target: "2026-01-01T00:00:00Z"}});
+    fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
+    fs::write(world.ledger(), ledger.to_string()).unwrap();
+    let names = ["team/app:1.0", "team/app:1.0-before-2999-01-01"];
+    let ran = json_of(&world, &names).await.code_is(1);
+    let images = ran.json()["images"].clone();
+    let told = |at: usize| (images[at]["outcome"].clone(), images[at]["protected"]["reason"].clone());
+    assert_eq!(told(0), (json!("refused"), json!("last-copy")));
+    assert_eq!(told(1), (json!("refused"), json!("backup")));
+    for word in [
+        "it may be the last copy",
+        "is a backup until",
+        "--force deletes it all the same",
+    ] {
+        assert!(ran.stdout.contains(word), "{word} is not in {}", ran.stdout);
+    }
+    // Another tag of the last copy leaves it there.
+    json_of(&world, &["team/app:latest"]).await.well();
+    let ran = keeper(&world, &[&names[..], &["--yes", "--force"]].concat())
+        .ran()
+        .await
+        .well();
+    // What goes is shown before, in a pipeline, too.
+    for word in [
+        "to delete team/app:1.0\n",
+        "may be the last copy",
+        "asked who uses it: ",
+    ] {
+        assert!(ran.stderr.contains(word), "{word} is not in {}", ran.stderr);
+    }
+    assert_eq!(left(&world, "team/app"), ["0.9"]);
+    // What may be the last copy is known from there alone.
+    fs::write(world.ledger(), "{").unwrap();
+    let ran = json_of(&world, &["team/app:0.9"]).await.code_is(1);
+    assert!(ran.stderr.contains("last copy"), "{}", ran.stderr);
+    assert_eq!(left(&world, "team/app"), ["0.9"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_to_run_while_the_question_stands_stays() {
+    let world = tagged().await;
+    let digest = world.digest_in_ecr("team/app", "0.9");
+    let begin = async || {
+        let function = LabFunction::new("late", &world.target("team/app:0.9"));
+        world.lab.ecr().add_function(function.resolved(&digest));
+    };
+    let (said, code) = answered(keeper(&world, &["team/app:0.9"]), begin, "yes\n").await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("\nrefused   team/app:0.9\n"), "{said}");
+    assert_eq!(left(&world, "team/app"), ["0.9", "1.0,latest"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_has_moved_from_an_image_takes_the_image_no_more() {
+    let world = tagged().await;
+    let place = Place::ecr(world.lab.ecr());
+    // The image keeps the other tag, which was to go with it.
+    let moved = async || drop(tiny("other").put(&place, "team/app", "latest").await);
+    let both = keeper(&world, &["team/app:latest", "team/app:1.0"]);
+    let (said, code) = answered(both, moved, "yes\n").await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("its tags have changed since it was looked at"), "{said}");
+    assert_eq!(left(&world, "team/app"), ["0.9", "1.0", "latest"]);
 }

@@ -205,7 +205,7 @@ fn outcome(ran: &Ran) -> (String, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repository_that_is_in_use_goes_only_by_force_and_shows_who_uses_it() {
+async fn a_repository_that_is_in_use_goes_only_by_a_second_word_and_shows_who_uses_it() {
     let world = running().await;
     let home = place(&world, OWN, "eu-central-1");
     let delete = ["repositories", "delete", "shop/checkout", "--yes", "--output", "json"];
@@ -217,7 +217,14 @@ async fn a_repository_that_is_in_use_goes_only_by_force_and_shows_who_uses_it() 
     assert_eq!(one["failure"]["message"], "it has images, and it is in use");
     let text = keeper(
         &world,
-        &["repositories", "delete", "shop/checkout", "--force", "--dry-run"],
+        &[
+            "repositories",
+            "delete",
+            "shop/checkout",
+            "--force",
+            "--protected-too",
+            "--dry-run",
+        ],
     )
     .ran()
     .await
@@ -231,7 +238,21 @@ async fn a_repository_that_is_in_use_goes_only_by_force_and_shows_who_uses_it() 
         ),
         "{text}"
     );
+    // That it has images is one thing, that they run another.
+    let by_force = [&delete[..], &["--force"]].concat();
+    let ran = keeper(&world, &by_force).ran().await.code_is(1);
+    let (word, one) = outcome(&ran);
+    assert_eq!(
+        (word.as_str(), &one["failure"]["message"]),
+        ("refused", &json!("it is in use"))
+    );
+    assert!(
+        one["failure"]["hint"].as_str().unwrap().contains("--protected-too"),
+        "{one}"
+    );
     home.api_fault(ApiFault::access_denied("ListFunctions"));
+    let ran = keeper(&world, &by_force).ran().await.code_is(1);
+    assert_eq!(outcome(&ran).1["failure"]["message"], "who uses it is not known");
     let ran = keeper(&world, &delete).ran().await.code_is(1);
     let (word, one) = outcome(&ran);
     assert_eq!((word.as_str(), &one["goes"]["use"]), ("refused", &json!("unknown")));
@@ -242,8 +263,21 @@ async fn a_repository_that_is_in_use_goes_only_by_force_and_shows_who_uses_it() 
             .contains("ListFunctions")
     );
     assert!(home.repositories().contains(&"shop/checkout".to_owned()));
-    let ran = keeper(&world, &[&delete[..], &["--force"]].concat()).ran().await.well();
+    keeper(&world, &[&delete[..], &["--protected-too"]].concat())
+        .ran()
+        .await
+        .code_is(2);
+    let ran = keeper(&world, &[&by_force[..], &["--protected-too"]].concat())
+        .ran()
+        .await
+        .well();
     assert_eq!(outcome(&ran).0, "deleted");
+    // What goes is shown before, to nobody in particular.
+    assert!(
+        ran.stderr.contains("shop/checkout\n  ") && ran.stderr.contains("asked who uses it: "),
+        "{}",
+        ran.stderr
+    );
     // Nobody runs what is empty.
     home.create_repository("shop/empty");
     forget(&world);

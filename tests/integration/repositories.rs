@@ -3,7 +3,7 @@
 use std::fs;
 
 use ecr_lab::images::{Image, Layer, Place, Platform, tiny};
-use ecr_lab::{ApiFault, LabOptions};
+use ecr_lab::{ApiFault, LabFunction, LabOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -362,7 +362,7 @@ async fn at_a_terminal_it_shows_what_goes_and_asks() {
             said.contains("Delete a/full in eu-central-1? Nobody can undo this. Type yes: "),
             "{said}"
         );
-        assert!(said.contains("nothing was done: the answer was not yes"), "{said}");
+        assert!(said.contains("nothing was done: the answer was another"), "{said}");
     }
     // Ctrl-C is no answer either.
     let (said, code) = answered(delete(), async || {}, "\u{3}").await;
@@ -398,4 +398,65 @@ async fn what_came_after_the_question_stays() {
     assert!(said.contains("images have come since it was looked at"), "{said}");
     assert!(said.contains("RepositoryNotEmptyException"), "{said}");
     assert_eq!(world.lab.ecr().repositories(), ["a/empty", "a/full"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_with_an_image_that_is_protected_goes_only_by_a_second_word() {
+    let world = world().await;
+    for tag in ["1", "2", "3"] {
+        world.ecr("a/full", tag, tiny(tag)).await;
+    }
+    let ledger = json!({"version": 2, "made": {}, "protected": {world.target("a/full:1"): "2026-01-01T00:00:00Z"}});
+    fs::create_dir_all(world.ledger().parent().unwrap()).unwrap();
+    fs::write(world.ledger(), ledger.to_string()).unwrap();
+    let delete = ["delete", "a/full", "--yes", "--force"];
+    let ran = json_of(&world, &delete).await.code_is(1);
+    assert_eq!(outcomes(&ran), ["a/full refused"]);
+    let one = &ran.json()["repositories"][0];
+    let protected = &one["goes"]["protected"];
+    assert_eq!(protected[0]["digest"], json!(world.digest_in_ecr("a/full", "1")));
+    assert_eq!(protected[0]["tags"], json!(["1"]));
+    assert_eq!(protected[0]["because"]["reason"], "last-copy");
+    assert_eq!(
+        one["failure"]["message"],
+        "1 may be the last copy: the upstream of 1 was gone on 2026-01-01"
+    );
+    fs::write(world.folder().join("settings.yaml"), "protect: ['2', 'a/full:1']\n").unwrap();
+    let text = keeper(&world, &delete).ran().await.code_is(1).stdout;
+    for word in [
+        "refused   a/full\n",
+        ", and 1 more image is protected\n",
+        "images prune a/full --all-images",
+    ] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+    let ran = json_of(&world, &delete[..3]).await.code_is(1);
+    let hint = ran.json()["repositories"][0]["failure"]["hint"].clone();
+    assert!(
+        hint.as_str().unwrap().contains("--force with --protected-too"),
+        "{hint}"
+    );
+    json_of(&world, &[&delete[..], &["--protected-too"]].concat())
+        .await
+        .well();
+    assert_eq!(world.lab.ecr().repositories(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_run_since_the_question_stays() {
+    let world = world().await;
+    world.ecr("a/full", "1", tiny("1")).await;
+    let delete = keeper(&world, &["delete", "a/full", "--force"]);
+    let digest = world.digest_in_ecr("a/full", "1");
+    let begin = async || {
+        let function = LabFunction::new("late", &world.target("a/full:1"));
+        world.lab.ecr().add_function(function.resolved(&digest));
+    };
+    let (said, code) = answered(delete, begin, "yes\n").await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("refused   a/full\n") && said.contains("it is in use"),
+        "{said}"
+    );
+    assert_eq!(world.lab.ecr().repositories(), ["a/full"]);
 }

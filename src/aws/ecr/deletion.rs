@@ -20,6 +20,8 @@ pub enum ImageId {
 pub struct NotDeleted {
     /// What was asked for.
     pub id: ImageId,
+    /// The image's digest, where ECR names that too.
+    pub digest: Option<Digest>,
     /// ECR's code, such as `ImageReferencedByManifestList`.
     pub code: String,
     /// ECR's words.
@@ -30,6 +32,16 @@ impl NotDeleted {
     /// Whether it was not there any more.
     pub fn is_absent(&self) -> bool {
         self.code == "ImageNotFound"
+    }
+
+    /// Whether it is what was asked for by this.
+    pub fn is(&self, id: &ImageId) -> bool {
+        let by_digest = || {
+            self.digest
+                .as_ref()
+                .is_some_and(|digest| *id == ImageId::Digest(digest.clone()))
+        };
+        self.id == *id || by_digest()
     }
 }
 
@@ -60,8 +72,10 @@ impl Ecr {
                         "a failure of an image that is not named",
                     )
                 })?;
+                let digest = failure.image_id().and_then(|id| id.image_digest()?.parse().ok());
                 left.push(NotDeleted {
                     id,
+                    digest,
                     code: failure.failure_code().map_or("", |code| code.as_str()).to_owned(),
                     reason: failure.failure_reason().unwrap_or_default().to_owned(),
                 });

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::delete::name;
+use super::looking::name;
 use crate::aws::AwsError;
 use crate::aws::ecr::{Ecr, ImageDetails, ImageId, NotDeleted, RepositoryDetails};
+use crate::commands::guard::{Guard, refusal};
 use crate::commands::in_use::InUse;
 use crate::image::{Digest, Tag};
-use crate::prune::Protected;
+use crate::prune::KeptBecause;
 use crate::report::{DeletionOutcome, Failure, GoesWithIt, ImageLine, OneDeletion, Users};
 use crate::stop::Stop;
+
+/// What lets go what is in use or protected.
+const FORCE: &str = "--force";
 
 /// An image that is to go, or some of its tags.
 #[derive(Debug, Clone)]
@@ -21,7 +25,9 @@ pub(super) struct Going {
     pub(super) image: ImageDetails,
     /// By which names.
     ids: Vec<ImageId>,
-    pub(super) users: Users,
+    users: Users,
+    /// What protects it, whoever uses it.
+    kept: Option<KeptBecause>,
     /// What an index consists of; none where that could not be read.
     pub(super) leaves: Option<Vec<Digest>>,
 }
@@ -34,6 +40,7 @@ impl Going {
             image: image.clone(),
             ids: vec![id.clone()],
             users: Users::unknown(),
+            kept: None,
             leaves: Some(Vec::new()),
         }
     }
@@ -82,23 +89,20 @@ impl Going {
         };
     }
 
-    /// Why it may not go without force, where an entry of `protect` names what goes. By its digest an image stays where only a tag goes.
-    pub(super) fn protected(&self, all: &[Protected]) -> Option<Failure> {
+    /// Finds out what protects what goes.
+    pub(super) fn protect(&mut self, guard: &Guard<'_>) {
         let (tags, _) = self.tags();
         let of_tags = ImageDetails {
             tags,
             ..self.image.clone()
         };
-        let is_about = |entry: &&Protected| match (entry, self.goes()) {
-            (Protected::Digest(_), GoesWithIt::Tags) => false,
-            _ => entry.has(&self.repository, &of_tags),
-        };
-        let entry = all.iter().find(is_about)?;
-        Some(Failure {
-            message: format!("it is protected by {:?}", entry.to_string()),
-            causes: Vec::new(),
-            hint: Some("`protect` in the settings names it; --force deletes it all the same".into()),
-        })
+        self.kept = guard.keeps(&self.uri, &of_tags, self.goes());
+    }
+
+    /// Why it may not go without force; none where it may.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        let protected = || Some(refusal(self.kept.as_ref()?, FORCE));
+        self.users.refusal(FORCE).or_else(protected)
     }
 
     /// What becomes of it where all goes well.
@@ -120,6 +124,7 @@ impl Going {
             tags_left,
             image: Some(ImageLine::new(self.image.clone(), None, Some(self.users.clone()))),
             leaves: self.leaves.clone(),
+            protected: self.kept.clone(),
             failure,
         }
     }
@@ -147,8 +152,15 @@ impl Going {
     /// What has changed since it was looked at, so that something else would go than was shown; none where nothing has.
     fn changed(&self, now: &ImageDetails) -> Option<Failure> {
         let (goes, _) = self.tags();
+        let is_there = |id: &ImageId| match id {
+            ImageId::Digest(_) => true,
+            ImageId::Tag(tag) => now.tags.contains(tag),
+        };
         let is_same = match self.goes() {
-            GoesWithIt::Image => now.tags.iter().all(|tag| self.image.tags.contains(tag)),
+            // A tag that was named may stand for another image now.
+            GoesWithIt::Image => {
+                self.ids.iter().all(is_there) && now.tags.iter().all(|tag| self.image.tags.contains(tag))
+            }
             // With the last tag the image would go.
             GoesWithIt::Tags => {
                 goes.iter().all(|tag| now.tags.contains(tag)) && now.tags.iter().any(|tag| !goes.contains(tag))
@@ -161,7 +173,7 @@ impl Going {
         })
     }
 
-    /// What is there after a call that did not say.
+    /// Whether nothing of it is there still.
     fn is_gone(&self, now: &[ImageDetails]) -> bool {
         let image = now.iter().find(|image| image.digest == self.image.digest);
         match (image, self.goes()) {
@@ -234,32 +246,51 @@ async fn of_one_repository(
         let ids: Vec<ImageId> = some.iter().flat_map(|(_, one)| one.asked_for()).collect();
         // What has begun is not cut off: nobody would know what has gone.
         let left = ecr.delete_images(repository, &ids).await;
-        let is_gone = read_back(repository, &left, ecr).await;
-        ended.extend(some.iter().map(|&(at, one)| (at, ending(one, &left, &is_gone))));
+        let now = ecr.image_details(repository).await;
+        ended.extend(some.iter().map(|&(at, one)| (at, ending(one, &left, &now))));
     }
     ended
 }
 
-/// What is there, where a call did not say what it did.
-async fn read_back(repository: &str, left: &Result<Vec<NotDeleted>, AwsError>, ecr: &Ecr) -> Option<Vec<ImageDetails>> {
-    match left {
-        Ok(_) => None,
-        Err(_) => ecr.image_details(repository).await.ok(),
+/// What ECR lists afterwards counts, and not what was answered: an answer may have got lost.
+fn ending(
+    one: &Going,
+    left: &Result<Vec<NotDeleted>, AwsError>,
+    now: &Result<Vec<ImageDetails>, AwsError>,
+) -> OneDeletion {
+    let all = left.as_ref().map(Vec::as_slice).unwrap_or_default();
+    let ids = one.asked_for();
+    let mut own = all.iter().filter(|left| ids.iter().any(|id| left.is(id)));
+    let is_gone = now.as_ref().is_ok_and(|now| one.is_gone(now));
+    match (is_gone, left, now) {
+        (true, ..) => match own.any(NotDeleted::is_absent) {
+            true => one.ended(DeletionOutcome::Absent, None),
+            false => one.ended(one.outcome(), None),
+        },
+        (false, Err(error), _) => one.ended(DeletionOutcome::Failed, Some(Failure::from(error))),
+        (false, Ok(_), now) => {
+            let told = own.find(|left| !left.is_absent()).map(failure);
+            let failure = told.unwrap_or_else(|| still_there(now, all));
+            one.ended(DeletionOutcome::Failed, Some(failure))
+        }
     }
 }
 
-fn ending(one: &Going, left: &Result<Vec<NotDeleted>, AwsError>, now: &Option<Vec<ImageDetails>>) -> OneDeletion {
-    let left = match left {
-        Ok(left) => left,
-        Err(_) if now.as_ref().is_some_and(|now| one.is_gone(now)) => return one.ended(one.outcome(), None),
-        Err(error) => return one.ended(DeletionOutcome::Failed, Some(Failure::from(error))),
+/// Of an image that ECR says nothing of.
+fn still_there(now: &Result<Vec<ImageDetails>, AwsError>, left: &[NotDeleted]) -> Failure {
+    let others = left.iter().map(|left| failure(left).message);
+    let (message, causes) = match now {
+        Ok(_) => ("it is there still", others.collect()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let why = [failure.message].into_iter().chain(failure.causes).chain(others);
+            ("whether it has gone is not known", why.collect())
+        }
     };
-    let ids = one.asked_for();
-    let own: Vec<&NotDeleted> = left.iter().filter(|left| ids.contains(&left.id)).collect();
-    match own.iter().find(|left| !left.is_absent()) {
-        Some(left) => one.ended(DeletionOutcome::Failed, Some(failure(left))),
-        None if own.is_empty() => one.ended(one.outcome(), None),
-        None => one.ended(DeletionOutcome::Absent, None),
+    Failure {
+        message: message.to_owned(),
+        causes,
+        hint: Some("delete it again: it is looked at anew".into()),
     }
 }
 
@@ -272,5 +303,88 @@ fn failure(left: &NotDeleted) -> Failure {
             "ImageReferencedByManifestList" => Some("delete the index first that it is a part of, or name both".into()),
             _ => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::ecr::Status;
+    use crate::image::Kind;
+
+    fn image(tags: &[&str]) -> ImageDetails {
+        ImageDetails {
+            digest: Digest::of(b"image"),
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+            kind: Kind::OciManifest,
+            artifact_type: None,
+            bytes: None,
+            pushed: None,
+            pulled: None,
+            archived: None,
+            subject: None,
+            status: Status::Active,
+        }
+    }
+
+    fn going(image: &ImageDetails) -> Going {
+        Going {
+            repository: "shop/web".to_owned(),
+            uri: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/web".to_owned(),
+            ids: vec![ImageId::Digest(image.digest.clone())],
+            image: image.clone(),
+            users: Users::none(),
+            kept: None,
+            leaves: Some(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn what_is_listed_afterwards_counts_and_not_what_was_answered() {
+        let image = image(&["1"]);
+        let one = going(&image);
+        let left = |id: ImageId, digest: Option<&Digest>| NotDeleted {
+            id,
+            digest: digest.cloned(),
+            code: "ImageReferencedByManifestList".to_owned(),
+            reason: "Requested image referenced by manifest list".to_owned(),
+        };
+        let ended = |left: Vec<NotDeleted>, now: &[&ImageDetails]| {
+            let now = now.iter().map(|&image| image.clone()).collect();
+            let ended = ending(&one, &Ok(left), &Ok(now));
+            (ended.outcome, ended.failure.map(|failure| failure.in_one_line()))
+        };
+        let tag = || ImageId::Tag("1".parse().unwrap());
+        let says = |told: (DeletionOutcome, Option<String>), word: &str| {
+            assert_eq!(told.0, DeletionOutcome::Failed);
+            let why = told.1.unwrap();
+            assert!(why.contains(word), "{why}");
+        };
+        // ECR may name the tag beside the digest that was asked for.
+        let named = left(tag(), Some(&image.digest));
+        says(ended(vec![named], &[&image]), "ImageReferencedByManifestList");
+        // It may say nothing, or something of others.
+        says(ended(Vec::new(), &[&image]), "it is there still");
+        let other = left(tag(), None);
+        says(ended(vec![other.clone()], &[&image]), "ImageReferencedByManifestList");
+        assert_eq!(ended(vec![other], &[]), (DeletionOutcome::Deleted, None));
+    }
+
+    #[test]
+    fn an_image_that_was_named_by_tags_goes_only_while_it_has_them() {
+        let is_changed = |ids: &[ImageId], now: &[&str]| {
+            let image_then = image(&["1", "latest"]);
+            let one = Going {
+                ids: ids.to_vec(),
+                ..going(&image_then)
+            };
+            one.changed(&image(now)).is_some()
+        };
+        let tags = ["1", "latest"].map(|tag| ImageId::Tag(tag.parse().unwrap()));
+        assert!(!is_changed(&tags, &["1", "latest"]));
+        assert!(is_changed(&tags, &["1"]));
+        let digest = [ImageId::Digest(Digest::of(b"image"))];
+        assert!(!is_changed(&digest, &["1"]));
+        assert!(is_changed(&digest, &["1", "latest", "stable"]));
     }
 }

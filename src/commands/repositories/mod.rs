@@ -20,7 +20,7 @@ not be created, or was there before."
     Create(create::Options),
     /// Delete repositories
     #[command(
-        after_help = "Example: ecr-keeper repositories delete base/image/nginx --dry-run\n\nOne that has images is refused without --force. Exit codes: \
+        after_help = "Example: ecr-keeper repositories delete base/image/nginx --dry-run\n\nOne that has images is refused without --force, and without --protected-too where one of these is in use, may be, or is protected. Exit codes: \
 0 all have gone; 1 one is there still, or was not there before."
     )]
     Delete(delete::Options),
