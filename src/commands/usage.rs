@@ -25,8 +25,8 @@ pub struct Options {
     /// Role of another account to ask as well; may be given more than once [setting: usage.role_arns]
     #[arg(long = "role-arn", value_name = "ARN")]
     pub role_arns: Vec<String>,
-    /// Ask these as well as functions of Lambda [setting: usage.include]
-    #[arg(long, value_enum, value_name = "ecs")]
+    /// Ask these as well as those that the setting names [setting: usage.include]
+    #[arg(long, value_enum, value_name = "WHO")]
     pub include: Vec<Include>,
     /// Tell only what could go
     #[arg(long, conflicts_with = "coverage")]
@@ -45,9 +45,11 @@ pub struct Options {
     pub no_post: bool,
 }
 
-/// Who is asked beside Lambda.
+/// Who may run images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Include {
+    /// Functions of AWS Lambda
+    Lambda,
     /// Services of Amazon ECS
     Ecs,
 }
@@ -103,8 +105,14 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 pub(crate) async fn look(options: &Options, settings: &Settings, before: Option<&Report>, watch: &Watch) -> Report {
     let now = Timestamp::now();
     let mut asked = settings.census.clone();
-    if options.include.contains(&Include::Ecs) && !asked.include.contains(&Runner::Ecs) {
-        asked.include.push(Runner::Ecs);
+    for include in &options.include {
+        let runner = match include {
+            Include::Lambda => Runner::Lambda,
+            Include::Ecs => Runner::Ecs,
+        };
+        if !asked.include.contains(&runner) {
+            asked.include.push(runner);
+        }
     }
     let terms = settings.usage.at(now, &asked.include, asked.regions.as_deref());
     let joined = census(&settings.aws, &asked, terms, &watch.stop).await;
@@ -145,8 +153,13 @@ fn read(path: &Path) -> Result<Report, Failure> {
         hint: Some("name a file that `ecr-keeper usage --output json --out FILE` wrote".into()),
     };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let report: Report = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    let report: Report =
+        serde_json::from_str(&text).map_err(|error| unreadable(format!("it is no report of usage: {error}")))?;
     match report.schema_version {
+        SCHEMA_VERSION if report.generated_at > Timestamp::now() => Err(unreadable(format!(
+            "it is of {}, which is to come",
+            report.generated_at
+        ))),
         SCHEMA_VERSION => Ok(report),
         other => Err(unreadable(format!(
             "it is of version {other}, and this program knows {SCHEMA_VERSION}"

@@ -100,6 +100,18 @@ pub enum NotComparedBecause {
     NotAskedBefore,
 }
 
+impl NotComparedBecause {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotReadNow => "not read now",
+            Self::NotReadBefore => "not read then",
+            Self::NotAskedNow => "not asked now",
+            Self::NotAskedBefore => "not asked then",
+        }
+    }
+}
+
 type Place = (Option<String>, String);
 
 impl Changes {

@@ -154,7 +154,11 @@ fn changed(report: &Report, changes: &Changes, zone: &TimeZone) -> String {
     let not_compared = changes.not_compared.iter().map(|one| {
         let account = one.account.as_deref().map(|id| format!(" of {}", report.title_of(id)));
         let place = format!("{}{}", one.region, account.unwrap_or_default());
-        format!("- not compared: {}\n", escaped(&place))
+        format!(
+            "- not compared: {}, which was {}\n",
+            escaped(&place),
+            one.because.words()
+        )
     });
     let table = match changes.repositories.is_empty() {
         true => "No repository changed.\n\n".to_owned(),

@@ -329,9 +329,10 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
     let not_compared = changes.not_compared.iter().map(|one| {
         let account = one.account.as_deref().map(|account| format!(" of {account}"));
         format!(
-            "not compared : {}{}, which was not read both times",
+            "not compared : {}{}, which was {}",
             one.region,
-            account.unwrap_or_default()
+            account.unwrap_or_default(),
+            one.because.words()
         )
     });
     lines.extend(not_compared);

@@ -156,7 +156,10 @@ impl View<'_> {
     fn changes(&self) -> Option<Value> {
         let changes = self.report.changes.as_ref()?;
         let not_compared = changes.not_compared.iter();
-        let not_compared = not_compared.map(|one| self.place_of(one.account.as_deref(), Some(&one.region)));
+        let not_compared = not_compared.map(|one| {
+            let place = self.place_of(one.account.as_deref(), Some(&one.region));
+            format!("{place} ({})", one.because.words())
+        });
         Some(json!({
             "since": self.time(changes.since),
             "before": changes.bytes_before,
