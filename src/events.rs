@@ -7,8 +7,10 @@ use crate::image::{ImageRef, Repository};
 /// Something that a person who watches would like to know.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// Another run is waited for, for this reason.
+    /// Another run, or what is left of one, is waited for, for this reason.
     Waiting(String),
+    /// What is in this queue is taken.
+    Taking(String),
     /// The engine is open: the daemon and its store, in one line.
     Opened(String),
     /// So many repositories are asked for their images.
@@ -88,18 +90,37 @@ pub enum How {
 
 /// Where events go. Sending never waits, and works when nobody listens.
 #[derive(Debug, Clone)]
-pub struct Events(mpsc::UnboundedSender<Event>);
+pub struct Events {
+    to: mpsc::UnboundedSender<Event>,
+    /// Whether it is told how many images there will be.
+    plans: bool,
+}
 
 impl Events {
     /// A sender, and the receiver for a view.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        let events = Self {
+            to: sender,
+            plans: true,
+        };
+        (events, receiver)
+    }
+
+    /// The same for one of many plans: how many images are in it is not how many there are.
+    pub fn without_plans(&self) -> Self {
+        Self {
+            to: self.to.clone(),
+            plans: false,
+        }
     }
 
     /// Tells whoever listens.
     pub fn send(&self, event: Event) {
+        if !self.plans && matches!(event, Event::Planned { .. }) {
+            return;
+        }
         // A view that has gone is no reason to stop working.
-        let _ = self.0.send(event);
+        let _ = self.to.send(event);
     }
 }

@@ -260,6 +260,12 @@ impl Queue {
         })
     }
 
+    /// Whether there is a place for messages that nobody could do anything with.
+    pub async fn has_dead_letters(&self) -> Result<bool, AwsError> {
+        let [policy] = self.attributes(["RedrivePolicy"]).await?;
+        Ok(policy.is_some())
+    }
+
     /// Where its messages go that nobody could do anything with, if that is said anywhere.
     pub async fn dead_letters(&self, options: &AwsOptions) -> Result<Option<DeadLetters>, AwsError> {
         let [policy] = self.attributes(["RedrivePolicy"]).await?;

@@ -59,6 +59,10 @@ impl Bars<'_> {
     fn show(&mut self, event: Event) {
         match event {
             Event::Waiting(why) => self.say(&format!("waiting: {why}")),
+            Event::Taking(queue) => {
+                self.overall
+                    .set_message(format!("taking images from {}", one_line(&queue)));
+            }
             Event::Opened(engine) => self.overall.set_message(format!("through {}", one_line(&engine))),
             Event::Listing { repositories } => {
                 let what = counted(repositories, "repository", "repositories");

@@ -51,6 +51,9 @@ enum Said<'a> {
     Waiting {
         reason: &'a str,
     },
+    Taking {
+        queue: &'a str,
+    },
     Opened {
         engine: &'a str,
     },
@@ -113,6 +116,7 @@ impl Told {
     fn line(&mut self, event: &Event, now: Timestamp) -> Option<String> {
         let said = match event {
             Event::Waiting(reason) => Said::Waiting { reason },
+            Event::Taking(queue) => Said::Taking { queue },
             Event::Opened(engine) => Said::Opened { engine },
             Event::Listing { repositories } => Said::Listing {
                 repositories: *repositories,
@@ -192,6 +196,7 @@ mod tests {
         let bytes = Bytes { done: 1, total: 2 };
         let told: String = [
             Event::Waiting("another run holds ledger.json.lock".to_owned()),
+            Event::Taking("https://sqs.eu-central-1.amazonaws.com/123456789012/images".to_owned()),
             Event::Opened("Docker 20.10.24".to_owned()),
             Event::Listing { repositories: 3 },
             Event::Comparing { tags: 42 },

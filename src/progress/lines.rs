@@ -42,6 +42,7 @@ impl Log {
     fn lines(&mut self, event: Event, at: Timestamp) -> Vec<String> {
         match event {
             Event::Waiting(why) => vec![format!("waiting: {why}")],
+            Event::Taking(queue) => vec![format!("taking images from {}", one_line(&queue))],
             Event::Opened(engine) => vec![format!("through {}", one_line(&engine))],
             Event::Listing { repositories } => {
                 let what = counted(repositories, "repository", "repositories");
@@ -85,7 +86,7 @@ impl Log {
     fn ended(&mut self, image: &str, how: &How) -> String {
         self.ended += 1;
         let (word, because) = (word(how), because(how));
-        // A run that was stopped before it planned has no number that are due.
+        // A run that was stopped before it planned has no number that are due, and nobody knows one of a queue.
         match self.due {
             0 => format!("{word} {image}{because}"),
             due => format!("[{}/{due}] {word} {image}{because}", self.ended),

@@ -48,6 +48,7 @@ fn image(name: &str, outcome: Outcome, failure: Option<Failure>) -> ImageReport 
 pub(super) fn empty() -> Report {
     Report {
         schema_version: SCHEMA_VERSION,
+        run: None,
         started: "2025-01-02T03:04:05Z".parse::<Timestamp>().unwrap(),
         ended: "2025-01-02T03:04:17.5Z".parse::<Timestamp>().unwrap(),
         registry: Some("ecr.example:5000".to_owned()),

@@ -57,6 +57,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
+    /// The run's name, where several share it (`work`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// When the run began.
     pub started: Timestamp,
     /// When its last image was done.
@@ -170,6 +173,7 @@ impl Report {
         let now = Timestamp::now();
         Self {
             schema_version: SCHEMA_VERSION,
+            run: None,
             started: now,
             ended: now,
             registry: None,

@@ -22,6 +22,10 @@ const QUIET: Style = Style::new().dimmed();
 impl Report {
     /// Everything that is not as it was or not as it should be, then the totals.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        if let Some(run) = &self.run {
+            let of = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+            item(out, QUIET, "run", &format!("{run}, of {of}"))?;
+        }
         head(out, self.registry.as_deref(), self.engine.as_deref())?;
         let told = &[
             Outcome::Updated,

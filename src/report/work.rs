@@ -11,8 +11,10 @@ use super::{Failure, ImageReport, Outcome, Report, SCHEMA_VERSION};
 pub struct Enqueued {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The run's name; none where there is nothing to do.
-    pub run: Option<String>,
+    /// The run's name.
+    pub run: String,
+    /// The target registry's host, once it is known.
+    pub registry: Option<String>,
     /// The queue's URL.
     pub queue: String,
     /// How many messages it took.
@@ -27,11 +29,12 @@ pub struct Enqueued {
 
 impl Enqueued {
     /// Of a run before its first message is sent.
-    pub fn new(queue: String, report: &Report) -> Self {
+    pub fn new(run: &str, queue: String, report: &Report) -> Self {
         let unwell: &[Outcome] = &[Outcome::Refused, Outcome::Failed];
         Self {
             schema_version: SCHEMA_VERSION,
-            run: None,
+            run: run.to_owned(),
+            registry: report.registry.clone(),
             queue,
             queued: 0,
             unchanged: report.totals.unchanged,
@@ -48,19 +51,17 @@ impl Enqueued {
     /// What is not as it should be, then the run's name.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         for image in &self.images {
-            image.write_text(out, None)?;
+            image.write_text(out, self.registry.as_deref())?;
         }
         for failure in &self.failures {
             failure.write_item(out)?;
         }
         writeln!(out, "{} queued, {} unchanged", self.queued, self.unchanged)?;
-        match &self.run {
-            Some(run) => writeln!(
-                out,
-                "run {run}: `ecr-keeper work report --run {run}` tells what becomes of it"
-            ),
-            None => Ok(()),
-        }
+        let run = &self.run;
+        writeln!(
+            out,
+            "run {run}: `ecr-keeper work report --run {run}` tells what becomes of it"
+        )
     }
 }
 

@@ -129,8 +129,8 @@ impl Board {
         Ok(queued.is_subset(&self.names(&format!("outcomes/{run}/")).await?))
     }
 
-    /// Whether that is so of all runs of which there may be messages. Of those in `known` it is known; what is found is added.
-    pub async fn is_all_done(&self, known: &mut BTreeSet<String>) -> Result<bool, WorkError> {
+    /// The runs of which that is not so, and of which there may be messages. Of those in `known` it is so; what is found is added.
+    pub async fn open_runs(&self, known: &mut BTreeSet<String>) -> Result<Vec<String>, WorkError> {
         let oldest = moment(Timestamp::now() - LONGEST_KEPT);
         let runs = self.names("runs/").await?;
         let open = runs.into_iter().filter(|run| *run >= oldest && !known.contains(run));
@@ -140,9 +140,10 @@ impl Board {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        let is_all = found.iter().all(|(_, is_done)| *is_done);
-        known.extend(found.into_iter().filter(|(_, is_done)| *is_done).map(|(run, _)| run));
-        Ok(is_all)
+        let (done, mut open): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, is_done)| *is_done);
+        known.extend(done.into_iter().map(|(run, _)| run));
+        open.sort_unstable();
+        Ok(open.into_iter().map(|(run, _)| run).collect())
     }
 
     fn object(&self, folder: &str, name: &str) -> Object {

@@ -140,6 +140,7 @@ impl Sheet {
             self.failures.extend(word.failures);
         }
         Report {
+            run: Some(self.run),
             started: self.started,
             registry: self.registry,
             engine: self.engine,

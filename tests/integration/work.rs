@@ -53,9 +53,12 @@ impl Shared {
     }
 
     fn work(&self, arguments: &[&str]) -> Run {
-        let run = self
-            .world
-            .keeper(&[&["work"], arguments, &["--output", "json"]].concat());
+        self.told(&[arguments, &["--output", "json"]].concat())
+    }
+
+    /// For people.
+    fn told(&self, arguments: &[&str]) -> Run {
+        let run = self.world.keeper(&[&["work"], arguments].concat());
         run.env("AWS_ENDPOINT_URL_S3", self.s3.endpoint())
             .env("AWS_ENDPOINT_URL_SQS", self.s3.endpoint())
             .env("ECR_KEEPER_WORK__QUEUE", &self.queues.url)
@@ -124,9 +127,33 @@ async fn what_is_not_current_is_queued_done_and_reported() {
     );
     let lists = shared.world.file("results/result_update.txt");
     assert_eq!(lists.lines().count(), 3);
-    // There is nothing more to do, and that is no run.
-    let nothing = shared.enqueued().await;
-    assert_eq!((&nothing["queued"], &nothing["run"]), (&json!(0), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_nothing_to_do_is_told_of_too() {
+    let shared = Shared::with(2).await;
+    let yesterday = shared.enqueued().await["run"].clone();
+    shared.work(&["run", "--until-empty"]).ran().await.well();
+    let run = shared.enqueued().await;
+    assert_eq!((&run["queued"], &run["unchanged"]), (&json!(0), &json!(2)), "{run}");
+    assert_ne!(run["run"], yesterday);
+    let report = shared.work(&["report", "--wait"]).ran().await.well().json();
+    assert_eq!(report["run"], run["run"], "{report}");
+    assert_eq!(
+        (&report["totals"]["updated"], &report["totals"]["unchanged"]),
+        (&json!(0), &json!(2))
+    );
+    // People see at once which run it is, and of when.
+    let name = yesterday.as_str().unwrap();
+    let told = shared.told(&["report", "--run", name]).ran().await.well();
+    let (day, time) = (&name[..8], &name[9..15]);
+    let [year, month, day] = [&day[..4], &day[4..6], &day[6..]];
+    let moment = format!(
+        "run       {name}, of {year}-{month}-{day} {}:{}:",
+        &time[..2],
+        &time[2..4]
+    );
+    assert!(told.stdout.starts_with(&moment), "{}", told.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +222,18 @@ async fn what_cannot_be_used_is_told_before_anything_is_taken() {
     contains(&endless.stderr, &["has no dead-letter queue", "RedrivePolicy"]);
     let absent = format!("{}/123456789012/absent", shared.s3.endpoint());
     let gone = shared.work(&["enqueue", "--queue", &absent]).ran().await.code_is(1);
-    contains(&gone.stdout, &["SendMessageBatch", "absent"]);
+    contains(
+        &gone.stderr,
+        &[
+            "GetQueueAttributes",
+            "absent",
+            "hint: see that work.queue names the right queue",
+        ],
+    );
+    let endless = shared.work(&["enqueue", "--queue", &plain]).ran().await.code_is(1);
+    contains(&endless.stderr, &["has no dead-letter queue", "RedrivePolicy"]);
+    let none = shared.work(&["report"]).ran().await.code_is(1);
+    contains(&none.stderr, &["has no run"]);
     let none = shared
         .work(&["report", "--run", "20260101T000000Z-0"])
         .ran()

@@ -1,5 +1,6 @@
 //! Who carries out what messages say: a desk for each kind of plan, all with one ledger.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -49,14 +50,15 @@ struct Found {
     open: Vec<Arc<Bench>>,
     /// Whether any message was for this worker.
     any_fits: bool,
-    unfit: usize,
+    /// The ids of messages that were not.
+    unfit: BTreeSet<String>,
 }
 
 /// Why there is no bench for a message.
 pub(super) enum Unopened {
     /// This worker's own trouble, which is no message's; or a stop.
     Trouble(Failure),
-    /// The message is for other settings.
+    /// The message is for other settings, or none of ours.
     Unfit {
         failure: Failure,
         /// Whether these settings are right for others.
@@ -107,7 +109,7 @@ impl<'a> Benches<'a> {
     }
 
     /// The one for such a plan.
-    pub(super) async fn of(&self, saved: &Saved, watch: &Watch) -> Result<Arc<Bench>, Unopened> {
+    pub(super) async fn of(&self, saved: &Saved, id: &str, watch: &Watch) -> Result<Arc<Bench>, Unopened> {
         // One at a time: what one finds is for all.
         let mut found = self.found.lock().await;
         if let Some(trouble) = self.trouble() {
@@ -118,22 +120,35 @@ impl<'a> Benches<'a> {
                 found.any_fits = true;
                 Ok(bench)
             }
-            Err(Misfit::Message(failure)) => {
-                found.unfit += 1;
-                if !found.any_fits && found.unfit >= MOST_UNFIT {
-                    self.fail(failure.clone());
-                }
-                Err(Unopened::Unfit {
-                    failure,
-                    others_fit: found.any_fits,
-                })
-            }
+            Err(Misfit::Message(failure)) => Err(self.unfit(&mut found, id, failure)),
             Err(Misfit::Worker(failure)) => {
                 if !watch.stop.is_asked() {
                     self.fail(failure.clone());
                 }
                 Err(Unopened::Trouble(failure))
             }
+        }
+    }
+
+    /// Why there is none for a message that nobody can read who is like this worker.
+    pub(super) async fn of_none(&self, id: &str, failure: Failure) -> Unopened {
+        // Whether any other is for this worker is known once that is found.
+        let mut found = self.found.lock().await;
+        match self.trouble() {
+            Some(trouble) => Unopened::Trouble(trouble.clone()),
+            None => self.unfit(&mut found, id, failure),
+        }
+    }
+
+    /// Counts a message that does not fit: where none does, and there are several, it is the worker that does not.
+    fn unfit(&self, found: &mut Found, id: &str, failure: Failure) -> Unopened {
+        found.unfit.insert(id.to_owned());
+        if !found.any_fits && found.unfit.len() >= MOST_UNFIT {
+            self.fail(failure.clone());
+        }
+        Unopened::Unfit {
+            failure,
+            others_fit: found.any_fits,
         }
     }
 
@@ -181,7 +196,9 @@ impl<'a> Benches<'a> {
         let mut report = Report::begin();
         let plan = with_own_creation(plan, &bench.settings.creation);
         let (settings, desk) = (&bench.settings, &bench.desk);
-        carry_out_again(&plan, settings, desk, &mut report, (stop, &watch.events)).await;
+        // How many images there will be nobody knows.
+        let events = watch.events.without_plans();
+        carry_out_again(&plan, settings, desk, &mut report, (stop, &events)).await;
         if desk.session.is_lost() && !stop.is_asked() {
             self.fail(Failure {
                 message: "the daemon was lost, and did not come back".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 
-use super::{board, places};
+use super::{board, places, without_dead_letters};
 use crate::aws::queue::{BATCH, Outgoing, Queue};
 use crate::commands::desk::{Desk, Range};
 use crate::commands::plan::saved;
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
     /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
-    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    #[arg(long, value_name = "I/N|auto", value_parser = shard, allow_hyphen_values = true)]
     pub shard: Option<Shard>,
 }
 
@@ -44,10 +44,12 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
         let queue = Queue::connect(&settings.aws, queue)
             .await
             .map_err(|error| Failure::from(&error))?;
+        with_dead_letters(&queue).await?;
         let board = board(&settings, state).await?;
         let _alone = lock(&settings, None, &watch).await?;
-        let (report, tasks) = cut(&settings, &range, &watch).await;
-        send(&report, &tasks, &queue, &board, &watch).await
+        let run = new_name();
+        let (report, tasks) = cut(&run, &settings, &range, &watch).await;
+        send((&run, &report, &tasks), &queue, &board, &watch).await
     };
     let sent = sent.await;
     let asked = watch.end_view().await;
@@ -60,14 +62,13 @@ pub(super) async fn run(options: &Options, context: &Context) -> Result<ExitCode
 }
 
 /// What the run is about, and its messages. What fails of one engine leaves the other's alone.
-async fn cut(settings: &Settings, range: &Range, watch: &Watch) -> (Report, Vec<Task>) {
-    let run = new_name();
+async fn cut(run: &str, settings: &Settings, range: &Range, watch: &Watch) -> (Report, Vec<Task>) {
     let (mut report, mut tasks) = (Report::begin(), Vec::new());
     report.shard = range.shard;
     for settings in settings.by_engine() {
         let Some(range) = range.within(&settings) else { continue };
         match cut_of(&settings, range, &mut report, watch).await {
-            Ok(saved) => tasks.extend(Task::all_of(&run, &saved)),
+            Ok(saved) => tasks.extend(Task::all_of(run, &saved)),
             Err(failure) => report.failures.push(failure),
         }
     }
@@ -91,10 +92,25 @@ async fn cut_of(settings: &Settings, range: Range, report: &mut Report, watch: &
     Ok(saved(settings, &desk.registry, plan))
 }
 
-/// The sheet first: what somebody has done before the last message is sent is known by it.
+/// What nobody could do would come again for ever there, and no worker takes anything from it. It is asked before a run is noted, also whether
+/// there is such a queue.
+async fn with_dead_letters(queue: &Queue) -> Result<(), Failure> {
+    match queue.has_dead_letters().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(without_dead_letters(queue)),
+        Err(error) => {
+            let mut failure = Failure::from(&error);
+            failure.hint = failure
+                .hint
+                .map(|hint| format!("see that work.queue names the right queue; {hint}").into());
+            Err(failure)
+        }
+    }
+}
+
+/// The sheet first, also of a run with nothing to do: who asks for the newest is told of this one. And what somebody has done before the last message is sent is known by it.
 async fn send(
-    report: &Report,
-    tasks: &[Task],
+    (run, report, tasks): (&str, &Report, &[Task]),
     queue: &Queue,
     board: &Board,
     watch: &Watch,
@@ -102,10 +118,8 @@ async fn send(
     if watch.stop.is_asked() {
         return Err(Failure::stopped("putting images into the queue"));
     }
-    let mut sent = Enqueued::new(queue.to_string(), report);
-    let Some(first) = tasks.first() else { return Ok(sent) };
-    sent.run = Some(first.run.clone());
-    let mut sheet = Sheet::new(&first.run, tasks, report);
+    let mut sent = Enqueued::new(run, queue.to_string(), report);
+    let mut sheet = Sheet::new(run, tasks, report);
     board.open(&sheet).await.map_err(|error| Failure::from(&error))?;
     let mut unsent: BTreeSet<String> = tasks.iter().map(|task| task.id.clone()).collect();
     // What is on its way arrives; a stop lets nothing more follow.

@@ -13,7 +13,7 @@ use crate::image::ImageRef;
 use crate::report::{Failure, Outcome, Report, Worked};
 use crate::retry::Retry;
 use crate::stop::Stop;
-use crate::work::{Claim, Lost, Taken, Task, Word, WorkError};
+use crate::work::{Claim, InvalidTask, Lost, Taken, Task, Word, WorkError};
 
 /// The shortest time after which it is looked again whether somebody else is still at an image.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Worker<'_> {
         };
         let verdict = match Task::read(&message.body) {
             Ok(task) => life.of_task(&task).await,
-            Err(error) => Verdict::Hopeless(error.to_string()),
+            Err(error) => life.of_other(&error).await,
         };
         Lived {
             comes_again: life.settle(verdict).await,
@@ -98,6 +98,24 @@ impl Life<'_> {
             Verdict::Tried { why, .. } if self.is_last_time() => self.give_up(task, why).await,
             Verdict::Returned { after, why } if self.is_last_time() => self.renew(task, after, why).await,
             verdict => verdict,
+        }
+    }
+
+    /// What becomes of a message that says no task: another application's, where the queue is the wrong one.
+    async fn of_other(&mut self, error: &InvalidTask) -> Verdict {
+        let failure = Failure {
+            hint: Some("see that work.queue is the queue that `work enqueue` was given".into()),
+            ..Failure::new(error, None)
+        };
+        let why = failure.in_one_line();
+        if self.watch.stop.is_asked() && !self.is_last_time() {
+            self.worked.returned += 1;
+            return Verdict::returned(Duration::ZERO, "stopped before it was begun");
+        }
+        match self.worker.benches.of_none(&self.message.id, failure).await {
+            Unopened::Unfit { others_fit: true, .. } => Verdict::Hopeless(why),
+            _ if self.is_last_time() => Verdict::Hopeless(why),
+            unopened => self.not_begun(unopened),
         }
     }
 
@@ -128,9 +146,16 @@ impl Life<'_> {
             self.worked.returned += 1;
             return Verdict::returned(Duration::ZERO, "stopped before it was begun");
         }
-        let bench = match self.worker.benches.of(&task.plan, self.watch).await {
+        let bench = match self.worker.benches.of(&task.plan, &self.message.id, self.watch).await {
             Ok(bench) => bench,
-            Err(unopened) => return self.unopened(task, unopened).await,
+            Err(Unopened::Unfit {
+                failure,
+                others_fit: true,
+            }) => {
+                self.worked.returned += 1;
+                return self.give_up(task, failure.in_one_line()).await;
+            }
+            Err(unopened) => return self.not_begun(unopened),
         };
         let mut claim = match self.claim(target).await {
             Ok(claim) => claim,
@@ -144,7 +169,7 @@ impl Life<'_> {
     }
 
     /// What becomes of a message that this worker cannot begin with.
-    async fn unopened(&mut self, task: &Task, unopened: Unopened) -> Verdict {
+    fn not_begun(&mut self, unopened: Unopened) -> Verdict {
         self.worked.returned += 1;
         match unopened {
             Unopened::Trouble(_) if self.watch.stop.is_asked() => {
@@ -152,17 +177,12 @@ impl Life<'_> {
             }
             // Whoever ends because of it says so once.
             Unopened::Trouble(failure) => Verdict::returned(self.worker.after_trouble(), failure.in_one_line()),
-            Unopened::Unfit { failure, others_fit } => {
+            // It may be the settings that are wrong, and others have better ones.
+            Unopened::Unfit { failure, .. } => {
                 let why = failure.in_one_line();
-                match others_fit {
-                    true => self.give_up(task, why).await,
-                    // It may be the settings that are wrong, and others have better ones.
-                    false => {
-                        self.worked.fail_try(failure);
-                        let after = self.wait_before();
-                        Verdict::Tried { after, why }
-                    }
-                }
+                self.worked.fail_try(failure);
+                let after = self.wait_before();
+                Verdict::Tried { after, why }
             }
         }
     }

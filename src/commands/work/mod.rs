@@ -67,7 +67,7 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
 
 /// Does what messages of a queue say that Lambda took. Answers those that are to come again, and what was done.
 pub(crate) async fn handed(
-    messages: &[Received],
+    messages: Vec<Received>,
     settings: &Settings,
     context: &Context,
     watch: &mut Watch,
@@ -78,7 +78,7 @@ pub(crate) async fn handed(
     let worker = match Worker::open(context, settings, queue.clone(), state, Daemon::Never).await {
         Ok(worker) => worker,
         Err(failure) => {
-            put_back(messages, &queue).await;
+            put_back(&messages, &queue).await;
             return Err(failure);
         }
     };
@@ -131,6 +131,14 @@ fn named(settings: &Settings) -> Result<(&str, &Place), Failure> {
     let queue = settings.work.queue.as_deref().ok_or_else(|| lacking("work.queue"))?;
     let state = settings.work.state.as_ref().ok_or_else(|| lacking("work.state"))?;
     Ok((queue, state))
+}
+
+fn without_dead_letters(queue: &Queue) -> Failure {
+    Failure {
+        message: format!("{queue} has no dead-letter queue: what nobody can do would come again for ever"),
+        causes: Vec::new(),
+        hint: Some("give the queue a RedrivePolicy with a deadLetterTargetArn and a maxReceiveCount".into()),
+    }
 }
 
 /// Where runs and outcomes are.

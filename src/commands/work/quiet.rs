@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::aws::queue::{Depth, Queue};
+use crate::events::{Event, Events};
 use crate::report::Failure;
 use crate::work::Board;
 
@@ -17,16 +18,38 @@ pub(super) struct Quiet {
     since: Option<Instant>,
     /// Runs that are known to be done.
     done: BTreeSet<String>,
+    /// What is waited for was told.
+    told: bool,
 }
 
 impl Quiet {
-    /// Whether nothing is left: each image of each run is done, or the queue has been empty long enough.
-    pub(super) async fn is_over(&mut self, queue: &Queue, board: &Board) -> Result<bool, Failure> {
+    /// The runs that an empty queue may still have messages of. None where nothing is left: each image of each run is done, or the queue has been
+    /// empty long enough.
+    pub(super) async fn left(&mut self, queue: &Queue, board: &Board) -> Result<Option<Vec<String>>, Failure> {
         if self.is_believed(queue).await? {
-            return Ok(true);
+            return Ok(None);
         }
-        let all = board.is_all_done(&mut self.done);
-        Ok(self.since.is_some() && all.await.map_err(|error| Failure::from(&error))?)
+        if self.since.is_none() {
+            return Ok(Some(Vec::new()));
+        }
+        let open = board.open_runs(&mut self.done).await;
+        let open = open.map_err(|error| Failure::from(&error))?;
+        Ok((!open.is_empty()).then_some(open))
+    }
+
+    /// Tells once why an empty queue is not the end.
+    pub(super) fn tell(&mut self, runs: &[String], events: &Events) {
+        let [first, others @ ..] = runs else { return };
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let others = match others.len() {
+            0 => "has".to_owned(),
+            1 => "and 1 other have".to_owned(),
+            more => format!("and {more} others have"),
+        };
+        let told = format!("the queue is empty, and run {first} {others} images without an outcome: a minute at most");
+        events.send(Event::Waiting(told));
     }
 
     /// Whether a queue has been empty long enough.

@@ -15,6 +15,7 @@ use crate::commands::elsewhere::Opened;
 use crate::commands::sync::lock;
 use crate::commands::watch::Watch;
 use crate::commands::{CommandError, Context, ExitCode};
+use crate::events::Event;
 use crate::report::{Failure, Worked};
 use crate::settings::Settings;
 
@@ -63,6 +64,7 @@ async fn work(options: &Options, settings: &Settings, context: &Context, watch: 
 /// Takes messages for as long as there are any to take, and lets those end that it has.
 async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked {
     let (mut worked, mut quiet) = (Worked::begin(), Quiet::default());
+    watch.events.send(Event::Taking(worker.queue.to_string()));
     let mut at_work: AtWork<'_> = FuturesUnordered::new();
     // It is not dropped while somebody else is waited for: what it is about to bring would be hidden from all.
     let mut asking: Option<Asking<'_>> = None;
@@ -78,12 +80,13 @@ async fn shift(worker: &Worker<'_>, until_empty: bool, watch: &Watch) -> Worked 
             received = next(&mut asking) => match received {
                 Ok(messages) if !messages.is_empty() => {
                     quiet.broken();
-                    at_work.extend(messages.into_iter().map(|message| life(worker, message, watch)));
+                    let messages = Worker::in_order(messages).into_iter();
+                    at_work.extend(messages.map(|message| life(worker, message, watch)));
                 }
                 Ok(_) if !until_empty || !at_work.is_empty() => {}
-                Ok(_) => match quiet.is_over(&worker.queue, &worker.board).await {
-                    Ok(false) => {}
-                    Ok(true) => break,
+                Ok(_) => match quiet.left(&worker.queue, &worker.board).await {
+                    Ok(Some(left)) => quiet.tell(&left, &watch.events),
+                    Ok(None) => break,
                     Err(failure) => {
                         worked.fail(failure);
                         break;

@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::bench::{Benches, Daemon};
+use super::without_dead_letters;
 use crate::aws::queue::{DeadLetters, Queue, Received};
 use crate::aws::s3::Bucket;
 use crate::commands::Context;
@@ -15,7 +16,7 @@ use crate::commands::watch::Watch;
 use crate::ledger::Ledger;
 use crate::report::{Failure, Worked};
 use crate::settings::Settings;
-use crate::work::{Board, Claims, Place};
+use crate::work::{Board, Claims, Place, Task};
 
 /// When a message comes again that S3 or the worker itself stood in the way of.
 pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(30);
@@ -46,11 +47,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Self, Failure> {
         let dead = queue.dead_letters(&settings.aws).await;
         let Some(dead) = dead.map_err(|error| Failure::from(&error))? else {
-            return Err(Failure {
-                message: format!("{queue} has no dead-letter queue: what nobody can do would come again for ever"),
-                causes: Vec::new(),
-                hint: Some("give the queue a RedrivePolicy with a deadLetterTargetArn and a maxReceiveCount".into()),
-            });
+            return Err(without_dead_letters(&queue));
         };
         if dead.after < 2 {
             tracing::warn!("{queue} hands a message out once (maxReceiveCount): what fails is not tried again");
@@ -72,10 +69,17 @@ impl<'a> Worker<'a> {
         })
     }
 
+    /// What fits this worker first: of what does not it is known then that it is by itself.
+    pub(super) fn in_order(mut messages: Vec<Received>) -> Vec<Received> {
+        messages.sort_by_cached_key(|message| Task::read(&message.body).is_err());
+        messages
+    }
+
     /// Does what messages say that somebody else took. All of them are this worker's from now on, also those that have to wait for their turn.
     /// Answers those that are to come again, and what was done.
-    pub(super) async fn all(&self, messages: &[Received], watch: &Watch) -> (Vec<String>, Worked) {
-        let mut lives = stream::iter(messages)
+    pub(super) async fn all(&self, messages: Vec<Received>, watch: &Watch) -> (Vec<String>, Worked) {
+        let messages = Self::in_order(messages);
+        let mut lives = stream::iter(&messages)
             .map(|message| async move { (message, self.live(message, watch).await) })
             .buffer_unordered(messages.len().max(1));
         let (mut again, mut worked) = (Vec::new(), Worked::begin());

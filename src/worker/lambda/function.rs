@@ -31,7 +31,7 @@ pub(super) async fn carry_out(event: &Value, deadline: Deadline) -> Result<Answe
             answer.log();
             Ok(answer.into())
         }
-        Asked::Work(batch) => work(&batch, deadline).await.map(Answered::Work),
+        Asked::Work(batch) => work(batch, deadline).await.map(Answered::Work),
     }
 }
 
@@ -53,11 +53,11 @@ async fn usage_report(run: &Run, deadline: Deadline) -> Result<Answered, Refused
 }
 
 /// What is not done when the time is over comes again.
-async fn work(batch: &Batch, deadline: Deadline) -> Result<PartialFailure, Refused> {
+async fn work(batch: Batch, deadline: Deadline) -> Result<PartialFailure, Refused> {
     let (settings, context) = settings(&Run::default()).await?;
-    is_own_queue(batch, &settings)?;
+    is_own_queue(&batch, &settings)?;
     let mut watch = Watch::until(deadline, &context);
-    let handed = handed(&batch.messages, &settings, &context, &mut watch).await;
+    let handed = handed(batch.messages, &settings, &context, &mut watch).await;
     let (again, worked) = handed.map_err(Refused::Unusable)?;
     for failure in worked.tries.iter().chain(&worked.failures) {
         tracing::error!("failed — {}", with_hint(failure));

@@ -133,6 +133,45 @@ async fn a_worker_s_own_trouble_is_no_image_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_of_somebody_else_s_queue_are_given_back() {
+    let shared = Shared::with(1).await;
+    let others = shared.s3.create_queue("others", 3).await.unwrap();
+    for at in 0..5 {
+        shared.s3.send(&others.url, &format!("order {at}")).await.unwrap();
+    }
+    let run = shared.work(&["run", "--until-empty", "--queue", &others.url]);
+    let worked = run.ran().await.code_is(1).json();
+    assert_eq!(worked["buried"], 0, "{worked}");
+    let failures = worked["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 1, "{worked}");
+    contains(
+        &failures[0].to_string(),
+        &[
+            "the message is not one that `work enqueue` sent",
+            "see that work.queue is the queue",
+        ],
+    );
+    assert_eq!(shared.s3.depth(&others.dead).await.unwrap(), [0, 0, 0]);
+    let there: u64 = shared.s3.depth(&others.url).await.unwrap().iter().sum();
+    assert_eq!(there, 5, "all of them are still somebody else's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_nobody_s_is_buried_at_its_last_time() {
+    let shared = Shared::with(1).await;
+    shared.s3.send(&shared.queues.url, "poison").await.unwrap();
+    let run = shared.work(&["run", "--until-empty"]);
+    let worked = run.env("ECR_KEEPER_RETRY__WAIT", "100ms").ran().await.code_is(1).json();
+    assert_eq!(
+        (&worked["returned"], &worked["buried"]),
+        (&json!(2), &json!(1)),
+        "{worked}"
+    );
+    let dead = shared.s3.messages(&shared.queues.dead).await.unwrap();
+    contains(&reasons(&dead)[0], &["the message is not one that `work enqueue` sent"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_for_other_settings_is_buried_by_itself() {
     let shared = Shared::with(4).await;
     shared.enqueued().await;

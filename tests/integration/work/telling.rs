@@ -87,3 +87,37 @@ async fn the_bucket_says_how_the_board_is_encrypted() {
     let (_, encryption) = sheet.expect("the sheet");
     assert_eq!(encryption.as_deref(), Some("aws:kms"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_way_nobody_is_told_of_more_images_than_are_known() {
+    let shared = Shared::with(4).await;
+    let told = shared.told(&["enqueue"]).ran().await.well().stdout;
+    assert!(told.starts_with("3 queued, 1 unchanged\n"), "{told}");
+    let ran = shared
+        .work(&["run", "--until-empty", "--progress", "lines"])
+        .ran()
+        .await
+        .well();
+    let taking = format!("taking images from {}\n", shared.queues.url);
+    contains(&ran.stderr, &[&taking, "\nupdated base/image/app:1.1\n"]);
+    for no in ["/1]", "copying 1 image", "nothing to copy"] {
+        assert!(!ran.stderr.contains(no), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_empty_queue_is_waited_for_is_told() {
+    let shared = Shared::with(2).await;
+    let run = shared.enqueued().await["run"].clone();
+    // As after a purge.
+    let empty = shared.s3.create_queue("empty", 3).await.unwrap();
+    let worker = shared.work(&["run", "--until-empty", "--queue", &empty.url, "--progress", "lines"]);
+    let mut worker = worker.started();
+    let waiting = format!(
+        "waiting: the queue is empty, and run {} has images without",
+        run.as_str().unwrap()
+    );
+    worker.said(&waiting).await;
+    worker.signal("TERM");
+    worker.end().await.well();
+}
