@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
     /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
-    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    #[arg(long, value_name = "I/N|auto", value_parser = shard, allow_hyphen_values = true)]
     pub shard: Option<Shard>,
     /// Who would copy [setting: engine]
     #[arg(long, value_name = "docker|direct")]

@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, value_name = "REPOSITORY[:TAG]")]
     pub only: Vec<Only>,
     /// Only the I-th of N parts: every image is in exactly one. auto goes by the runner's variables
-    #[arg(long, value_name = "I/N|auto", value_parser = shard)]
+    #[arg(long, value_name = "I/N|auto", value_parser = shard, allow_hyphen_values = true)]
     pub shard: Option<Shard>,
     /// What becomes of what is not current: sync copies it, s3 puts a list of it into a bucket [setting: s3.bucket]
     #[arg(long, value_enum, default_value_t)]
@@ -58,7 +58,7 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
     let shard = match text {
         "auto" => Shard::of_runner(|name| std::env::var(name).ok())
             .ok_or("no runner says which part this is: CI_NODE_INDEX and CI_NODE_TOTAL, or their like, are not set")?
-            .map_err(|_| "CI_NODE_INDEX and CI_NODE_TOTAL, or their like, say no part of several")?,
+            .map_err(|why| why.to_string())?,
         text => text.parse().map_err(|why: InvalidShard| why.to_string())?,
     };
     Ok(shard)

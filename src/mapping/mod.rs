@@ -10,7 +10,7 @@ pub use backup::{Backup, InvalidBackup, another};
 pub use creation::{Creation, Encryption, Mutability, NewRepository};
 pub use environment::{EnvironmentMatch, RESOURCE_TAG};
 pub use resource_tags::{TagMistake, named_by_tags};
-pub use shard::{InvalidShard, Shard};
+pub use shard::{InvalidRunner, InvalidShard, Shard};
 
 use std::collections::BTreeMap;
 use std::fmt;

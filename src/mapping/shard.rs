@@ -24,6 +24,17 @@ pub struct Shard {
 #[error("write I/N, the I-th of N parts with I from 1 to N and N at most {MOST}, such as 2/5; or auto")]
 pub struct InvalidShard;
 
+/// Variables of a runner that name no shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{index} is {number:?} and {total} is {of:?}: a job counts from {first} and is one of at most {MOST}")]
+pub struct InvalidRunner {
+    index: &'static str,
+    number: String,
+    total: &'static str,
+    of: String,
+    first: u32,
+}
+
 /// Which variables say which job this is and how many there are, and from where on its number counts: GitLab (predefined variables,
 /// `parallel`), CircleCI (`parallelism`), Buildkite (`parallelism`), and what a workflow of GitHub's hands on of `strategy.job-index` and
 /// `strategy.job-total`.
@@ -39,19 +50,25 @@ impl Shard {
     ///
     /// # Errors
     /// Where what they say is no shard.
-    pub fn of_runner(variable: impl Fn(&str) -> Option<String>) -> Option<Result<Self, InvalidShard>> {
-        OF_RUNNERS.iter().find_map(|(index, total, first)| {
-            let total = variable(total)?;
+    pub fn of_runner(variable: impl Fn(&str) -> Option<String>) -> Option<Result<Self, InvalidRunner>> {
+        OF_RUNNERS.iter().find_map(|&(index, total, first)| {
+            let of = variable(total)?;
             // A job of GitLab's that is not cut into parts knows of one, and not of its number.
-            let index = variable(index).or_else(|| (total == "1").then(|| first.to_string()))?;
-            let number = index
+            let number = variable(index).or_else(|| (of == "1").then(|| first.to_string()))?;
+            let from_1 = number
                 .parse::<u32>()
                 .ok()
-                .and_then(|index| index.checked_add(1)?.checked_sub(*first));
-            Some(match (number, total.parse()) {
-                (Some(number), Ok(of)) => Self::new(number, of),
-                _ => Err(InvalidShard),
-            })
+                .and_then(|index| index.checked_add(1)?.checked_sub(first));
+            let shard = from_1
+                .zip(of.parse().ok())
+                .and_then(|(number, of)| Self::new(number, of).ok());
+            Some(shard.ok_or(InvalidRunner {
+                index,
+                number,
+                total,
+                of,
+                first,
+            }))
         })
     }
 
@@ -136,7 +153,7 @@ mod tests {
         let of = |given: &[(&str, &str)]| {
             let given: BTreeMap<&str, &str> = given.iter().copied().collect();
             let shard = Shard::of_runner(|name| given.get(name).map(|value| (*value).to_owned()));
-            shard.map(|shard| shard.map(|shard| shard.to_string()).map_err(|_| ()))
+            shard.map(|shard| shard.map(|shard| shard.to_string()).map_err(|why| why.to_string()))
         };
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[("CI_NODE_TOTAL", "5")]), None);
@@ -151,9 +168,15 @@ mod tests {
         );
         assert_eq!(
             of(&[("STRATEGY_JOB_INDEX", "3"), ("STRATEGY_JOB_TOTAL", "3")]),
-            Some(Err(()))
+            Some(Err("STRATEGY_JOB_INDEX is \"3\" and STRATEGY_JOB_TOTAL is \"3\": a job counts from 0 and is one of at most 1000".to_owned()))
         );
-        assert_eq!(of(&[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "5")]), Some(Err(())));
+        assert_eq!(
+            of(&[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "5")]),
+            Some(Err(
+                "CI_NODE_INDEX is \"0\" and CI_NODE_TOTAL is \"5\": a job counts from 1 and is one of at most 1000"
+                    .to_owned()
+            ))
+        );
     }
 
     #[test]

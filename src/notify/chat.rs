@@ -90,13 +90,19 @@ impl Chat {
         Some(Story {
             header: &self.header,
             parts: parts.filter(|part| !part.is_empty()).collect(),
-            end: format!(
-                "{} · {}",
-                report.counted(),
-                report.ended.strftime("%Y-%m-%d %H:%M:%S UTC")
-            ),
+            end: end(report),
         })
     }
+}
+
+/// How many, of which part of the images, and when.
+fn end(report: &Report) -> String {
+    let part = report
+        .shard
+        .map(|shard| format!(" · shard {shard}"))
+        .unwrap_or_default();
+    let at = report.ended.strftime("%Y-%m-%d %H:%M:%S UTC");
+    format!("{}{part} · {at}", report.counted())
 }
 
 /// What did not go well: that the run was stopped, what failed that is no image's, then images.
@@ -185,6 +191,16 @@ mod tests {
             [&unwell, &updated, &idle].map(|it| is_told(Occasion::Always, it)),
             [true, true, true]
         );
+    }
+
+    #[test]
+    fn a_part_of_a_run_says_which_one_it_is() {
+        let mut report = Report::sample();
+        let chat = chat(Occasion::Always);
+        let end = |report: &Report| chat.story(report).unwrap().end;
+        assert!(!end(&report).contains("shard"));
+        report.shard = "2/5".parse().ok();
+        assert!(end(&report).contains(" · shard 2/5 · 20"), "{}", end(&report));
     }
 
     #[test]

@@ -13,6 +13,12 @@ const MESSAGE_LIMIT: usize = 2000;
 /// One list each of updated, unchanged and failed images; an empty one is told where `send_empty` says so. Where there are more lines
 /// than anybody reads, those of what failed are kept first, then those of what was updated.
 pub(super) fn messages(report: &Report, send_empty: bool) -> Vec<Value> {
+    let of_shard = report
+        .shard
+        .map(|shard| format!(" (shard {shard})"))
+        .unwrap_or_default();
+    let [updates, unchanges, failures] =
+        ["Updated images!", "Images not updated!", "Failed images!"].map(|head| format!("{head}{of_shard}"));
     let list = |subject, outcomes, mark, most| {
         let lines = report.ended(outcomes).map(|image| Line {
             mark,
@@ -21,11 +27,11 @@ pub(super) fn messages(report: &Report, send_empty: bool) -> Vec<Value> {
         });
         Part::of(subject, lines, most)
     };
-    let failed = Part::of("Failed images!", unwell(report, ":x:", ImageRef::to_string), MOST_LINES);
+    let failed = Part::of(&failures, unwell(report, ":x:", ImageRef::to_string), MOST_LINES);
     let room = MOST_LINES - failed.lines.len();
-    let updated = list("Updated images!", &[Outcome::Updated], ":white_check_mark:", room);
+    let updated = list(&updates, &[Outcome::Updated], ":white_check_mark:", room);
     let room = room - updated.lines.len();
-    let unchanged = list("Images not updated!", &[Outcome::Unchanged], ":warning:", room);
+    let unchanged = list(&unchanges, &[Outcome::Unchanged], ":warning:", room);
     [updated, unchanged, failed]
         .iter()
         .filter(|part| send_empty || !part.is_empty())
@@ -46,6 +52,17 @@ mod tests {
     fn contents(report: &Report) -> Vec<String> {
         let content = |message: &Value| message["content"].as_str().unwrap().to_owned();
         messages(report, false).iter().map(content).collect()
+    }
+
+    #[test]
+    fn a_part_of_a_run_says_which_one_it_is() {
+        let mut report = Report::sample();
+        report.shard = "2/5".parse().ok();
+        let contents = contents(&report);
+        assert!(
+            contents.iter().all(|text| text.contains("! (shard 2/5)")),
+            "{contents:?}"
+        );
     }
 
     #[test]

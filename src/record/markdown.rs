@@ -43,6 +43,9 @@ pub(super) fn render(report: &Report, room: usize) -> String {
 fn head(report: &Report) -> String {
     let seconds = report.ended.duration_since(report.started).as_secs_f64();
     let mut text = format!("## ecr-keeper\n\n**{}** in {seconds:.1} s", report.counted());
+    if let Some(shard) = report.shard {
+        text.push_str(&format!(" (shard {shard})"));
+    }
     if let Some(signal) = report.stopped_by {
         text.push_str(&format!("; stopped by {signal}"));
     }

@@ -76,9 +76,16 @@ async fn a_runner_s_own_variables_say_the_part_only_when_asked() {
     for (shard, says) in [
         ("4/3", "from 1 to N"),
         ("two", "such as 2/5"),
+        ("-1/3", "from 1 to N"),
         ("auto", "CI_NODE_INDEX"),
     ] {
         let ran = world.keeper(&["sync", "--shard", shard]).ran().await.code_is(2);
         assert!(ran.stderr.contains(says), "{}", ran.stderr);
     }
+    let ran = world
+        .keeper(&["sync", "--shard", "auto"])
+        .env("STRATEGY_JOB_INDEX", "5");
+    let ran = ran.env("STRATEGY_JOB_TOTAL", "5").ran().await.code_is(2);
+    let says = "STRATEGY_JOB_INDEX is \"5\" and STRATEGY_JOB_TOTAL is \"5\": a job counts from 0";
+    assert!(ran.stderr.contains(says), "{}", ran.stderr);
 }
