@@ -97,6 +97,10 @@ resource "aws_lambda_function" "this" {
       error_message = "settings_file, queue and list_key need a bucket."
     }
     precondition {
+      condition     = var.alarm == null || !contains(["ERROR", "FATAL"], upper(var.log_level))
+      error_message = "alarm goes by a line of level WARN, which log_level keeps out of the log."
+    }
+    precondition {
       condition     = local.reserved_concurrency == -1 || local.reserved_concurrency >= local.most_at_once
       error_message = "reserved_concurrency has to be at least queue.max_concurrency and one more: Lambda would take messages that nobody can be handed, or the schedule would find nobody."
     }

@@ -217,6 +217,14 @@ variable "log_level" {
   default     = "INFO"
 }
 
+variable "alarm" {
+  description = "Alarms of CloudWatch for what went wrong: with { topics = [ARN, …] } the topics of SNS that are told, with {} nobody is. null: none."
+  type = object({
+    topics = optional(list(string), [])
+  })
+  default = null
+}
+
 variable "vpc" {
   description = "Subnets and security groups, where the function has to be in a VPC; registries have to be reached from there. null: none."
   type = object({

@@ -114,10 +114,7 @@ impl UsageAnswer {
         for failure in &self.failures {
             tracing::error!("failed — {failure}");
         }
-        match self.ok {
-            true => tracing::info!("{}", self.message),
-            false => tracing::warn!("{}", self.message),
-        }
+        last_line(self.ok, &self.message);
     }
 }
 
@@ -212,10 +209,15 @@ impl Answer {
 
     /// The last line of an invocation, and what failed.
     pub(super) fn log(&self) {
-        match self.ok {
-            true => tracing::info!("{}", self.message),
-            false => tracing::warn!("{}", self.message),
-        }
+        last_line(self.ok, &self.message);
+    }
+}
+
+/// The last line of an invocation. An alarm goes by its field `ok`: notes and tries that are made again have none.
+pub(super) fn last_line(ok: bool, message: &str) {
+    match ok {
+        true => tracing::info!(ok, "{message}"),
+        false => tracing::warn!(ok, "{message}"),
     }
 }
 

@@ -148,7 +148,7 @@ async fn invoked(event: LambdaEvent<Value>) -> Result<Answered, Refused> {
             }
         });
         if let Err(refused) = &answered {
-            tracing::error!("{refused}");
+            tracing::error!(ok = false, "{refused}");
         }
         answered
     };

@@ -19,7 +19,7 @@ use crate::record::UsagePart;
 use crate::report::Failure;
 use crate::settings::{Given, Mistake, Settings, SettingsError, Written, environment, named_file, show, usual_file};
 use crate::stop::Deadline;
-use crate::worker::answer::{Answer, Answered, PartialFailure, UsageAnswer};
+use crate::worker::answer::{Answer, Answered, PartialFailure, UsageAnswer, last_line};
 use crate::worker::event::{Asked, Batch, ORIGIN, Run, Verb};
 
 /// Everything is read anew: what was changed holds from the next invocation on, and none knows of another.
@@ -62,7 +62,7 @@ async fn work(batch: Batch, deadline: Deadline) -> Result<PartialFailure, Refuse
     for failure in worked.tries.iter().chain(&worked.failures) {
         tracing::error!("failed — {}", with_hint(failure));
     }
-    tracing::info!("{}", worked.counted());
+    last_line(worked.is_well(), &worked.counted());
     Ok(PartialFailure::of(again))
 }
 

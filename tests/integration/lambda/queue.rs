@@ -288,3 +288,40 @@ async fn what_is_not_done_in_time_comes_again() {
         json!({"batchItemFailures": [{"itemIdentifier": of_1_1["MessageId"]}]})
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_goes_by_ok_and_finds_neither_notes_nor_retries() {
+    let world = world().await;
+    let (s3, queues) = queues(&world).await;
+    of_work(world.keeper(&["work", "enqueue"]), &s3).ran().await.well();
+    let images = s3.messages(&queues.url).await.unwrap();
+    s3.send(&queues.url, "poison").await.unwrap();
+    let poison = s3.messages(&queues.url).await.unwrap();
+    let refuses = Act::status(500, "UNKNOWN", "the disk is full");
+    let ecr = world.lab.ecr().front();
+    ecr.fault(Fault::new("/manifests/", refuses).method("PUT"));
+    let json = |run| {
+        of_work(run, &s3)
+            .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .without("ECR_KEEPER_LEDGER")
+    };
+    let function = Function::with(&world, json).await;
+    let mut expected = Vec::new();
+    // What fails is tried again.
+    expected.push((function.invoke(event(&images)).await.id, true));
+    ecr.clear_faults();
+    let both: Vec<Value> = images.into_iter().chain(poison).collect();
+    expected.push((function.invoke(event(&both)).await.id, false));
+    // A ledger that goes with the function is a note.
+    expected.push((function.invoke(json!({"keyword": "base/image"})).await.id, true));
+    expected.push((function.invoke(json!({"keywort": "base/image"})).await.id, false));
+    expected.push((function.invoke(json!({"only": ["base/image/absent"]})).await.id, false));
+    let log = function.log().await;
+    let line = |line: &str| -> Option<(String, bool)> {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        Some((line["span"]["requestId"].as_str()?.to_owned(), line["ok"].as_bool()?))
+    };
+    let told: Vec<(String, bool)> = log.lines().filter_map(line).collect();
+    assert_eq!(told, expected, "{log}");
+    assert!(log.contains("goes with this copy of the function"), "{log}");
+}

@@ -28,6 +28,7 @@ module "ecr_keeper" {
   bucket   = { name = "example-ecr-keeper-state" }
   list_key = "images.zip"
   queue    = { max_concurrency = 4 }
+  alarm    = { topics = ["arn:aws:sns:eu-central-1:123456789012:platform"] }
 
   schedules = {
     nightly = { expression = "cron(17 3 * * ? *)", timezone = "Europe/Berlin" }
