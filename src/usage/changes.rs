@@ -19,6 +19,9 @@ pub struct Changes {
     pub repositories: Vec<RepositoryChange>,
     /// Regions that were not read both times.
     pub not_compared: Vec<NotCompared>,
+    /// Whether the same kinds of users were asked for both times; else nothing is newly used or unused.
+    #[serde(default)]
+    pub use_compared: bool,
 }
 
 /// A repository that changed.
@@ -136,6 +139,8 @@ impl Changes {
             let mut others = not_compared.iter();
             !others.any(|one| one.region == region && one.account.as_deref().is_none_or(|own| own == account))
         };
+        let asked = |report: &Report| report.settings.include.iter().copied().collect::<BTreeSet<_>>();
+        let use_compared = asked(before) == asked(now);
         let (old, new) = (by_arn(before), by_arn(now));
         let arns: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
         let (mut bytes_before, mut bytes_now, mut changed) = (0, 0, Vec::new());
@@ -151,7 +156,7 @@ impl Changes {
             }
             bytes_before += sides.0.map_or(0, |old| old.bytes);
             bytes_now += sides.1.map_or(0, |new| new.bytes);
-            changed.extend(change(account, region, sides));
+            changed.extend(change(account, region, sides, use_compared));
         }
         changed.sort_by_key(|one: &RepositoryChange| {
             let difference = one.bytes_now.unwrap_or(0).abs_diff(one.bytes_before.unwrap_or(0));
@@ -163,6 +168,7 @@ impl Changes {
             bytes_now,
             repositories: changed,
             not_compared,
+            use_compared,
         }
     }
 }
@@ -212,6 +218,7 @@ fn change(
     account: &str,
     region: &str,
     (old, new): (Option<&Repository>, Option<&Repository>),
+    use_compared: bool,
 ) -> Option<RepositoryChange> {
     let changes = match (old, new) {
         (None, _) => vec![Change::New],
@@ -223,8 +230,8 @@ fn change(
                 std::cmp::Ordering::Greater => Some(Change::Grown),
             };
             let by_use = match (old.r#use, new.r#use) {
-                (Use::Used, Use::Unused) => Some(Change::NewlyUnused),
-                (Use::Unused, Use::Used) => Some(Change::NewlyUsed),
+                (Use::Used, Use::Unused) if use_compared => Some(Change::NewlyUnused),
+                (Use::Unused, Use::Used) if use_compared => Some(Change::NewlyUsed),
                 _ => None,
             };
             by_size.into_iter().chain(by_use).collect()

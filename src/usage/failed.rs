@@ -94,30 +94,54 @@ impl FailureKind {
 }
 
 impl Failed {
-    /// Message and causes, with colons between.
+    /// Message and causes, with colons between; what a stop cut off says where.
     pub fn in_words(&self) -> String {
         let words = [&self.message].into_iter().chain(&self.causes);
-        words.map(String::as_str).collect::<Vec<_>>().join(": ")
+        let words = words.map(String::as_str).collect::<Vec<_>>().join(": ");
+        match (self.kind, &self.region, &self.subject) {
+            (FailureKind::Stopped, Some(region), None) => format!("{words} (in {region})"),
+            (FailureKind::Stopped, Some(region), Some(subject)) => format!("{words} ({subject} in {region})"),
+            _ => words,
+        }
     }
 
-    /// Whether another is the same failure of the same account in another region, about the whole of it.
-    pub fn is_elsewhere(&self, other: &Self) -> bool {
-        let (Some(here), Some(there)) = (&self.region, &other.region) else {
-            return false;
-        };
-        let about = |one: &Self| {
-            (
-                one.account.clone(),
-                one.service,
-                one.operation.clone(),
-                one.hint.clone(),
-            )
-        };
-        here != there
-            && self.subject.is_none()
-            && other.subject.is_none()
-            && about(self) == about(other)
-            && self.causes == other.causes
-            && self.message.replace(here, "") == other.message.replace(there, "")
+    /// Whether another is the same failure of the same account: in another region, and about the whole of it there, or about another thing that
+    /// nobody may ask about, either.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let is_same = self.account == other.account
+            && self.service == other.service
+            && self.operation == other.operation
+            && self.kind == other.kind
+            && self.hint == other.hint;
+        is_same
+            && match (&self.subject, &other.subject, &self.region, &other.region) {
+                (None, None, Some(here), Some(there)) => {
+                    here != there
+                        && self.causes == other.causes
+                        && self.message.replace(here, "") == other.message.replace(there, "")
+                }
+                (Some(one), Some(another), ..) => one != another && self.kind == FailureKind::NotAllowed,
+                _ => false,
+            }
+    }
+
+    /// This and `others` that are like it, in one.
+    pub(super) fn with(&self, others: &[&Self]) -> Self {
+        let mut one = self.clone();
+        match (&self.region, others) {
+            (_, []) => {}
+            (Some(region), _) if self.subject.is_none() => {
+                let others = others.iter().filter_map(|other| other.region.as_deref());
+                let all: Vec<&str> = [region.as_str()].into_iter().chain(others).collect();
+                let all = format!("{} regions ({})", all.len(), all.join(", "));
+                one.message = self.message.replace(region, &all);
+                one.region = Some(all);
+            }
+            _ => {
+                let last = one.causes.last_mut().unwrap_or(&mut one.message);
+                last.push_str(&format!(", and {} more like it", others.len()));
+            }
+        }
+        one
     }
 }

@@ -187,28 +187,17 @@ impl Report {
         }
     }
 
-    /// What could not be read, as [`Report::told`], and what to do next; what failed in just the same way in several regions is told once, with their names.
-    pub fn not_read(&self) -> Vec<(String, Option<&str>)> {
-        let mut groups: Vec<(&Failed, Vec<&str>)> = Vec::new();
+    /// What could not be read, as [`Report::told`], and what to do next; what failed in just the same way elsewhere is told once.
+    pub fn not_read<'a>(&'a self) -> Vec<(String, Option<&'a str>)> {
+        let mut groups: Vec<(&Failed, Vec<&Failed>)> = Vec::new();
         for failed in &self.failures {
-            match groups.iter_mut().find(|(first, _)| first.is_elsewhere(failed)) {
-                Some((_, regions)) => regions.extend(failed.region.as_deref()),
-                None => groups.push((failed, failed.region.as_deref().into_iter().collect())),
+            match groups.iter_mut().find(|(first, _)| first.is_like(failed)) {
+                Some((_, others)) => others.push(failed),
+                None => groups.push((failed, Vec::new())),
             }
         }
-        let told = groups.into_iter().map(|(first, regions)| {
-            let told = match (&first.region, &regions[..]) {
-                (Some(region), [_, _, ..]) => self.told(&Failed {
-                    message: first
-                        .message
-                        .replace(region, &format!("{} regions ({})", regions.len(), regions.join(", "))),
-                    ..first.clone()
-                }),
-                _ => self.told(first),
-            };
-            (told, first.hint.as_deref())
-        });
-        told.collect()
+        let told = |(first, others): (&'a Failed, Vec<_>)| (self.told(&first.with(&others)), first.hint.as_deref());
+        groups.into_iter().map(told).collect()
     }
 
     /// How people call an account.

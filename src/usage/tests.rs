@@ -337,7 +337,7 @@ fn what_an_account_had_that_cannot_be_asked_now_is_not_read_now() {
 }
 
 #[test]
-fn what_failed_alike_in_several_regions_is_told_once() {
+fn what_failed_alike_is_told_once() {
     let failed = |region: &str, cause: &str| Failed {
         account: None,
         region: Some(region.to_owned()),
@@ -349,15 +349,22 @@ fn what_failed_alike_in_several_regions_is_told_once() {
         causes: vec![cause.to_owned()],
         hint: Some("ask for the right".to_owned()),
     };
+    let of = |function: &str, kind| Failed {
+        operation: "GetFunction".to_owned(),
+        subject: Some(function.to_owned()),
+        kind,
+        message: format!("GetFunction of {function} in eu-west-3"),
+        ..failed("eu-west-3", "no")
+    };
     let mut report = by(found(Vec::new(), Vec::new()), &[Runner::Lambda]).report(now());
     report.failures = vec![
         failed("eu-west-1", "not you"),
         failed("us-east-1", "too many"),
         failed("eu-west-2", "not you"),
-        Failed {
-            subject: Some("thumbnails".to_owned()),
-            ..failed("eu-west-3", "not you")
-        },
+        of("thumbnails", FailureKind::NotAllowed),
+        of("checkout", FailureKind::NotAllowed),
+        of("lost", FailureKind::NotFound),
+        of("gone", FailureKind::NotFound),
     ];
     let told: Vec<String> = report.not_read().into_iter().map(|(told, _)| told).collect();
     assert_eq!(
@@ -365,7 +372,9 @@ fn what_failed_alike_in_several_regions_is_told_once() {
         [
             "ListFunctions in 2 regions (eu-west-1, eu-west-2): not you",
             "ListFunctions in us-east-1: too many",
-            "ListFunctions in eu-west-3: not you",
+            "GetFunction of thumbnails in eu-west-3: no, and 1 more like it",
+            "GetFunction of lost in eu-west-3: no",
+            "GetFunction of gone in eu-west-3: no",
         ]
     );
 }

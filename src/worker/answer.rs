@@ -92,15 +92,19 @@ impl UsageAnswer {
         let unread = report.not_read().into_iter().map(|(told, _)| told);
         let failures: Vec<String> = unread.take(NAMED).chain(lines(unposted)).collect();
         let fits = serde_json::to_vec(&report).is_ok_and(|json| json.len() <= LARGEST_REPORT);
+        let counted = |number: usize, one: &str, many: &str| match number {
+            1 => format!("1 {one}"),
+            number => format!("{number} {many}"),
+        };
         Self {
             message: format!(
-                "{} images of {} repositories in {} regions, {} functions, {} candidates; {} failures",
-                totals.images.all,
-                totals.repositories.all,
-                totals.regions.asked,
-                totals.functions,
-                totals.candidates.repositories,
-                failed
+                "{} of {} in {}, {}, {}; {}",
+                counted(totals.images.all, "image", "images"),
+                counted(totals.repositories.all, "repository", "repositories"),
+                counted(totals.regions.asked, "region", "regions"),
+                counted(totals.functions, "function", "functions"),
+                counted(totals.candidates.repositories, "candidate", "candidates"),
+                counted(failed, "failure", "failures"),
             ),
             ok: report.complete && unposted.is_empty(),
             totals,

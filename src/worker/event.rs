@@ -9,13 +9,17 @@ mod reach;
 
 pub(super) use batch::Batch;
 
+use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use crate::aws::ecr::host_and_name;
+use crate::commands::usage::Include;
 use crate::image::InvalidReference;
 use crate::mapping::{Only, Shard};
 use crate::record::UsagePart;
 use crate::settings::{Mistake, keys};
+
+const NOT_OF_USAGE: &str = "is not of command: usage, which tells of all repositories";
 
 /// How far a name may be from the one that was meant.
 const TYPOS: usize = 3;
@@ -43,6 +47,8 @@ pub(super) struct Run {
     pub(super) shard: Option<Shard>,
     /// Of the usage report, only this.
     pub(super) part: Option<UsagePart>,
+    /// For the usage report, these are asked as well.
+    pub(super) include: Vec<Include>,
     /// What it says in the place of the function's settings.
     pub(super) settings: Map<String, Value>,
     /// What of it comes to nothing.
@@ -126,7 +132,7 @@ const FIELDS: [(&str, Field); 15] = [
     ("action", Reader::action),
     ("command", Reader::command),
     ("regions", Reader::of_usage),
-    ("include", Reader::of_usage),
+    ("include", Reader::include),
     ("candidates", Reader::part),
     ("coverage", Reader::part),
     ("check_digest", Reader::check_digest),
@@ -244,7 +250,13 @@ impl Reader {
         match value.as_str() {
             Some("sync") => {}
             Some("plan") if self.run.verb == Verb::Sync => self.run.verb = Verb::Plan,
-            Some("usage") if self.run.verb == Verb::Sync => self.run.verb = Verb::Usage,
+            Some("usage") if self.run.verb == Verb::Sync => {
+                self.run.verb = Verb::Usage;
+                let narrowed = [("only", !self.run.only.is_empty()), ("shard", self.run.shard.is_some())];
+                for (field, _) in narrowed.into_iter().filter(|(_, is_said)| *is_said) {
+                    self.wrong(field, NOT_OF_USAGE);
+                }
+            }
             Some("plan" | "usage") => self.wrong(name, "action: s3 says another thing: only one of both can be said"),
             _ => self.wrong(name, format!("{value} is not allowed; allowed: sync, plan or usage")),
         }
@@ -255,6 +267,20 @@ impl Reader {
         match self.run.verb {
             Verb::Usage => self.say(&format!("usage.{name}"), value.clone()),
             _ => self.wrong(name, "is of command: usage"),
+        }
+    }
+
+    /// As the flag: beside those that the settings name.
+    fn include(&mut self, name: &str, value: &Value) {
+        if self.run.verb != Verb::Usage {
+            return self.wrong(name, "is of command: usage");
+        }
+        let texts = self.texts(name, value);
+        for text in texts.iter().flat_map(|text| text.split(',')).map(str::trim) {
+            match Include::from_str(text, false) {
+                Ok(include) => self.run.include.push(include),
+                Err(_) => self.wrong(name, format!("{text:?} is not allowed; allowed: lambda, ecs")),
+            }
         }
     }
 

@@ -272,7 +272,7 @@ def small():
     report.function(production, "eu-central-1", "left-over", uri=f"{shop['repositoryUri']}:v3", state={"state": "gone", "repositoryUri": shop["repositoryUri"]}, last=("failed",))
     report.service(production, "eu-central-1", "web", [("proxy", nginx, None), ("agent", None, "public.ecr.aws/datadog/agent:7")])
     names = {"account": PRODUCTION[0], "region": "eu-central-1"}
-    report.changes = {"since": "2026-10-22T14:30:00Z", "bytes_before": 11_624 * mb, "bytes_now": 9_676 * mb, "not_compared": [], "repositories": [
+    report.changes = {"since": "2026-10-22T14:30:00Z", "bytes_before": 11_624 * mb, "bytes_now": 9_676 * mb, "not_compared": [], "use_compared": True, "repositories": [
         names | {"repositoryName": "shop/checkout", "changes": ["grown"], "bytes_before": 1_598 * mb, "bytes_now": 2_010 * mb, "images_before": 4, "images_now": 5},
         names | {"repositoryName": "scratch/try-out", "changes": ["new"], "bytes_before": None, "bytes_now": 90 * mb, "images_before": None, "images_now": 1},
         names | {"repositoryName": "legacy/reports", "changes": ["shrunk", "newly_unused"], "bytes_before": 6_400 * mb, "bytes_now": 4_250 * mb, "images_before": 3, "images_now": 2},

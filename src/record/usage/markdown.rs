@@ -1,7 +1,7 @@
 use jiff::tz::TimeZone;
 
 use super::format::{difference, money, signed, size, time};
-use super::text::{IMAGES, REPOSITORIES, counted, held, ran, state, titled, unasked, user_of, why};
+use super::text::{IMAGES, REPOSITORIES, USE_NOT_COMPARED, counted, held, ran, state, titled, unasked, user_of, why};
 use super::{Part, zone};
 use crate::record::markdown::escaped;
 use crate::usage::{Account, Changes, Region, Report, Runner, Use};
@@ -160,12 +160,16 @@ fn changed(report: &Report, changes: &Changes, zone: &TimeZone) -> String {
             one.because.words()
         )
     });
+    let use_not_compared = match changes.use_compared {
+        true => String::new(),
+        false => format!("- {USE_NOT_COMPARED}\n"),
+    };
     let table = match changes.repositories.is_empty() {
         true => "No repository changed.\n\n".to_owned(),
         false => table(&["Repository", "Where", "Change", "Difference"], rows),
     };
     format!(
-        "### Changed since {}\n\n{table}{}\n",
+        "### Changed since {}\n\n{table}{}{use_not_compared}\n",
         time(changes.since, zone),
         not_compared.collect::<String>()
     )

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::format::{name_of, signed};
 use super::table::{Row, Table, column};
+use super::text::NOT_READ;
 use super::view::View;
-use crate::usage::{EcsService, Use};
+use crate::usage::{EcsService, Repository, Use};
 
 const REPOSITORIES: [&str; 2] = ["repository", "repositories"];
 
@@ -42,6 +43,24 @@ fn nothing(view: &View, words: &str) -> String {
     }
 }
 
+/// What a last push may be beside a time.
+fn pushes() -> Value {
+    json!({"no_image": "empty", "not_read": NOT_READ})
+}
+
+fn pushed(view: &View, one: &Repository) -> Value {
+    match one.last_pushed_date {
+        Some(at) => json!(view.time(at)),
+        None if one.complete => json!("no_image"),
+        None => json!("not_read"),
+    }
+}
+
+/// Whether anything of what it holds was read.
+fn is_seen(one: &Repository) -> bool {
+    one.complete || !one.images.is_empty()
+}
+
 fn names(users: &[String]) -> Value {
     users.iter().map(|user| name_of(user)).collect()
 }
@@ -57,9 +76,9 @@ fn used(view: &View) -> Table {
             column("Repository", "repository"),
             column("Run by", "list"),
             column("Last run", "run").words(runs()),
-            column("Last push", "time").none("empty"),
-            column("Images", "count").sum(),
-            column("Size", "size").sum(),
+            column("Last push", "run").words(pushes()),
+            column("Images", "count").none(NOT_READ).sum(),
+            column("Size", "size").none(NOT_READ).sum(),
             column("Where", "where").facet(),
         ],
         rows: rows
@@ -68,9 +87,9 @@ fn used(view: &View) -> Table {
                     json!(one.repository_name),
                     names(&one.used_by),
                     view.run(one.last_run),
-                    json!(one.last_pushed_date.map(|at| view.time(at))),
-                    json!(one.images.len()),
-                    json!(one.bytes),
+                    pushed(view, one),
+                    json!(is_seen(one).then_some(one.images.len())),
+                    json!(is_seen(one).then_some(one.bytes)),
                     json!(place),
                 ]
             })
@@ -95,10 +114,10 @@ fn unused(view: &View) -> Table {
         columns: vec![
             column("Repository", "repository"),
             column("In use", "state").words(uses("warn")).facet(),
-            column("Last push", "time").none("empty"),
+            column("Last push", "run").words(pushes()),
             column("Created", "time"),
-            column("Images", "count").sum(),
-            column("Size", "size").sum(),
+            column("Images", "count").none(NOT_READ).sum(),
+            column("Size", "size").none(NOT_READ).sum(),
             column("Where", "where").facet(),
         ],
         rows: rows
@@ -106,10 +125,10 @@ fn unused(view: &View) -> Table {
                 vec![
                     json!(one.repository_name),
                     json!(one.r#use),
-                    json!(one.last_pushed_date.map(|at| view.time(at))),
+                    pushed(view, one),
                     json!(one.created_at.map(|at| view.time(at))),
-                    json!(one.images.len()),
-                    json!(one.bytes),
+                    json!(is_seen(one).then_some(one.images.len())),
+                    json!(is_seen(one).then_some(one.bytes)),
                     json!(place),
                 ]
             })

@@ -9,11 +9,12 @@ use super::{Part, zone};
 use crate::aws::account_and_region_of;
 use crate::report::one_line;
 use crate::usage::{
-    Account, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository, Runner,
-    Use,
+    Account, Answer, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository,
+    Runner, Use,
 };
 
 pub(super) const IMAGES: [&str; 2] = ["image", "images"];
+const REGIONS: [&str; 2] = ["region", "regions"];
 pub(super) const REPOSITORIES: [&str; 2] = ["repository", "repositories"];
 
 /// A report on its way to lines.
@@ -83,12 +84,13 @@ fn head(report: &Report, part: Part, zone: &TimeZone) -> Vec<String> {
     };
     let mut lines = vec![title.to_owned()];
     for account in &report.accounts {
-        let email = account.email.as_deref().map(|email| format!(" ({email})"));
-        lines.push(one_line(&format!(
-            "Account: {}{}",
-            account.title(),
-            email.unwrap_or_default()
-        )));
+        let number = account.id.as_deref().filter(|id| *id != account.title());
+        let besides: Vec<&str> = number.into_iter().chain(account.email.as_deref()).collect();
+        let besides = match besides.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", besides.join(", ")),
+        };
+        lines.push(one_line(&format!("Account: {}{besides}", account.title())));
     }
     lines.push(time(report.generated_at, zone));
     lines
@@ -104,6 +106,10 @@ fn of_account(text: &Text, account: &Account) -> Vec<String> {
     }
     for (name, region) in &account.ecr.0 {
         lines.extend(of_region(text, account, name, region));
+    }
+    if account.ecr.0.is_empty() {
+        let read = account.regions.iter().filter(|region| region.ecr == Answer::Read);
+        lines.push(format!("no repositories in {}", counted(read.count(), REGIONS)));
     }
     lines
 }
@@ -136,6 +142,9 @@ fn of_region(text: &Text, account: &Account, name: &str, region: &Region) -> Vec
     lines
 }
 
+/// What is said where an earlier report asked for functions alone, or the like.
+pub(super) const USE_NOT_COMPARED: &str = "Who runs what is not compared: other kinds of users were asked for then.";
+
 /// What is not known, because it could not be read.
 pub(super) const NOT_READ: &str = "not read";
 
@@ -161,7 +170,7 @@ fn totals(report: &Report) -> Vec<String> {
             money(totals.candidates.cost_per_month)
         ),
     };
-    vec![
+    let mut lines = vec![
         String::new(),
         "====== IN ALL ======".to_owned(),
         format!(
@@ -172,7 +181,9 @@ fn totals(report: &Report) -> Vec<String> {
             money(totals.cost_per_month)
         ),
         could_go,
-    ]
+    ];
+    lines.extend(unasked(report));
+    lines
 }
 
 /// A line for each function and service that uses it.
@@ -336,6 +347,9 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
         )
     });
     lines.extend(not_compared);
+    if !changes.use_compared {
+        lines.push(USE_NOT_COMPARED.to_owned());
+    }
     lines
 }
 

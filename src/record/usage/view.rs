@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::format::time;
 use super::tables;
+use super::text::USE_NOT_COMPARED;
 use super::treemap::{Group, treemap};
 use super::zone;
 use crate::usage::{Account, Answer, Image, LastRun, Report, Repository, Use};
@@ -165,6 +166,7 @@ impl View<'_> {
             "before": changes.bytes_before,
             "now": changes.bytes_now,
             "not_compared": not_compared.collect::<Vec<_>>(),
+            "use_not_compared": (!changes.use_compared).then_some(USE_NOT_COMPARED),
         }))
     }
 

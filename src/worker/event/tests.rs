@@ -270,6 +270,15 @@ fn every_mistake_is_named() {
         ]
     );
     assert_eq!(mistakes(json!([1])), ["the event: is no JSON object"]);
+    let narrowed = mistakes(json!({"command": "usage", "only": "app", "shard": "1/2", "include": "ecs, lamda"}));
+    assert_eq!(
+        narrowed,
+        [
+            "the event: only: is not of command: usage, which tells of all repositories",
+            "the event: shard: is not of command: usage, which tells of all repositories",
+            "the event: include: \"lamda\" is not allowed; allowed: lambda, ecs",
+        ]
+    );
     let both = mistakes(json!({"action": "s3", "command": "plan"}));
     assert!(both[0].contains("only one of both"), "{both:?}");
 }

@@ -42,6 +42,7 @@ async fn usage_report(run: &Run, deadline: Deadline) -> Result<Answered, Refused
     let options = usage::Options {
         candidates: run.part == Some(UsagePart::Candidates),
         coverage: run.part == Some(UsagePart::Coverage),
+        include: run.include.clone(),
         ..usage::Options::default()
     };
     let watch = Watch::until(deadline, &context);

@@ -119,6 +119,9 @@ async fn the_whole_text_is_the_one_that_teams_know() {
     }
     // Nine hours before UTC, as it had them.
     let run = super::alone(&world, &[]).env("ECR_KEEPER_USAGE__TIMEZONE", "Asia/Seoul");
+    // Whenever this is run.
+    let run = run.env("ECR_KEEPER_USAGE__UNUSED_AFTER", "99 years");
+    let run = run.env("ECR_KEEPER_USAGE__IDLE_AFTER", "99 years");
     let ran = run.env("EMAIL", "platform@example.com").ran().await.well();
     let time = ran.stdout.lines().nth(2).unwrap();
     assert!(
@@ -131,7 +134,8 @@ async fn the_whole_text_is_the_one_that_teams_know() {
     // 3.6 GB without the 0.04 GB that two images of shop/checkout share, at 0.10 a GB.
     assert_eq!(
         in_all,
-        "3.60 GB in 5 images of 4 repositories, 0.36 USD a month\nNo repository was found that could go.\n"
+        "3.60 GB in 5 images of 4 repositories, 0.36 USD a month\nNo repository was found that could go.\n\
+         Services of Amazon ECS were not asked: what only they use counts as used by nobody.\n"
     );
 }
 
@@ -339,6 +343,20 @@ async fn a_region_that_was_not_read_both_times_has_nothing_that_is_new_or_gone()
         .well();
     let same = usage(&world, &["--since", "now.json"]).ran().await.well().stdout;
     contains(&same, &["No repository changed."]);
+    let other = usage(&world, &["--since", "now.json", "--include", "ecs"])
+        .ran()
+        .await
+        .well();
+    contains(
+        &other.stdout,
+        &["Who runs what is not compared: other kinds of users were asked for then."],
+    );
+    assert!(!other.stdout.contains("newly"), "{}", other.stdout);
+    let mut to_come: serde_json::Value = serde_json::from_str(&world.file("now.json")).unwrap();
+    to_come["generated_at"] = "2999-01-01T00:00:00Z".into();
+    std::fs::write(world.folder().join("to-come.json"), to_come.to_string()).unwrap();
+    let wrong = usage(&world, &["--since", "to-come.json"]).ran().await.code_is(2);
+    contains(&wrong.stderr, &["it is of 2999-01-01T00:00:00Z, which is to come"]);
     let wrong = usage(&world, &["--since", "none.json"]).ran().await.code_is(2);
     contains(
         &wrong.stderr,
@@ -356,7 +374,8 @@ async fn candidates_and_coverage_can_be_had_alone() {
         &[
             "/legacy/reports : 1.45 GB in 2 images, 0.15 USD a month : nobody uses it, last push over 6 months ago",
             "/billing/yearly : 680 MB in 1 image, 0.07 USD a month : its functions last ran over 1 year ago",
-            "2 in all : 2.13 GB, 0.22 USD a month",
+            // Not the sum of what each costs to two places.
+            "2 in all : 2.13 GB, 0.21 USD a month",
         ],
     );
     assert!(!text.contains("REGION"), "{text}");

@@ -146,6 +146,23 @@ async fn a_repository_that_was_read_in_part_keeps_what_was_read_and_could_not_go
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_whose_images_may_not_be_read_does_not_look_empty() {
+    let world = world().await;
+    fill(&world);
+    let home = place(&world, OWN, "eu-central-1");
+    home.api_fault(ApiFault::access_denied("DescribeImages").of("media/thumbnails"));
+    let text = usage(&world, &[]).ran().await.code_is(1).stdout;
+    contains(
+        &text,
+        &["repository name : media/thumbnails / repository size : not read / last pushed date : not read 🟢"],
+    );
+    let table = usage(&world, &["--output", "markdown"]).ran().await.code_is(1).stdout;
+    contains(&table, &["| media/thumbnails | not read | not read |  | 🟢"]);
+    let page = usage(&world, &["--output", "html"]).ran().await.code_is(1).stdout;
+    contains(&page, &["<span class=\"none\">not read</span>"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_nobody_may_assume_is_told_and_the_others_are_asked() {
     let world = world().await;
     fill(&world);
