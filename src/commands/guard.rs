@@ -1,10 +1,10 @@
-//! What keeps an image that is named to go, beside those who run it: entries of `protect`, last copies, and backups.
+//! What keeps an image that is to go, beside those who run it: entries of `protect`, last copies, and backups.
 
 use jiff::Timestamp;
 
 use crate::aws::ecr::ImageDetails;
 use crate::ledger::Ledger;
-use crate::plan::Safety;
+use crate::plan::{Safety, Vanished};
 use crate::prune::{ByName, KeptBecause, LastCopy, Protected};
 use crate::report::{Failure, GoesWithIt};
 use crate::settings::Settings;
@@ -34,11 +34,10 @@ impl<'a> Guard<'a> {
     /// Why an image of the repository at this address (`HOST/NAME`) stays, or these tags of it where no more goes: by its digest it
     /// stays then.
     pub(super) fn keeps(&self, uri: &str, image: &ImageDetails, goes: GoesWithIt) -> Option<KeptBecause> {
-        let (host, name) = uri.split_once('/')?;
+        let (_, name) = uri.split_once('/')?;
         let is_about = |entry: &&Protected| goes == GoesWithIt::Image || !matches!(entry, Protected::Digest(_));
         let protected: Vec<Protected> = self.settings.prune.protected.iter().filter(is_about).cloned().collect();
-        let last_copies = self.ledger.protected_in(host, name).into_iter();
-        let last_copies: Vec<LastCopy> = last_copies.map(|(tag, since)| LastCopy { tag, since }).collect();
+        let last_copies = self.last_copies(uri);
         let backups: Vec<_> = self.safeties(name).filter_map(|one| one.backup.as_ref()).collect();
         let by_name = ByName {
             protected: &protected,
@@ -49,8 +48,40 @@ impl<'a> Guard<'a> {
         by_name.keeps(name, image, self.now)
     }
 
+    /// Where the settings protect last copies, the ledger has to know them.
+    pub(super) fn knows_last_copies(&self, name: &str) -> Result<(), Failure> {
+        let is_protected = self.safeties(name).any(|safety| safety.vanished == Vanished::Protect);
+        match is_protected && self.is_ignorant() {
+            false => Ok(()),
+            true => Err(Failure {
+                message: format!(
+                    "nothing is known of last copies in {name}: the ledger at {} is empty or not there",
+                    self.settings.ledger
+                ),
+                causes: Vec::new(),
+                hint: Some(
+                    "vanished: protect keeps what the ledger of the sync says; let ledger name that, such as an object in S3 that both reach, \
+                     or sync once"
+                        .into(),
+                ),
+            }),
+        }
+    }
+
+    /// Whether the ledger knows nothing.
+    pub(super) fn is_ignorant(&self) -> bool {
+        self.ledger.is_empty()
+    }
+
+    /// Tags of the repository at this address that may be the last copies of what they name.
+    pub(super) fn last_copies(&self, uri: &str) -> Vec<LastCopy> {
+        let (host, name) = uri.split_once('/').unwrap_or_default();
+        let protected = self.ledger.protected_in(host, name).into_iter();
+        protected.map(|(tag, since)| LastCopy { tag, since }).collect()
+    }
+
     /// What holds for all, and what the repository's own entries say.
-    fn safeties(&self, name: &str) -> impl Iterator<Item = &'a Safety> {
+    pub(super) fn safeties(&self, name: &str) -> impl Iterator<Item = &'a Safety> {
         let own = self.settings.images.iter();
         let own = own.filter(move |entry| entry.named.repository == *name);
         own.filter_map(|entry| entry.safety.as_ref())

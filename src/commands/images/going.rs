@@ -28,6 +28,8 @@ pub(super) struct Going {
     users: Users,
     /// What protects it, whoever uses it.
     kept: Option<KeptBecause>,
+    /// Why nobody knows whether something does.
+    unknown: Option<Failure>,
     /// What an index consists of; none where that could not be read.
     pub(super) leaves: Option<Vec<Digest>>,
 }
@@ -41,6 +43,7 @@ impl Going {
             ids: vec![id.clone()],
             users: Users::unknown(),
             kept: None,
+            unknown: None,
             leaves: Some(Vec::new()),
         }
     }
@@ -97,12 +100,16 @@ impl Going {
             ..self.image.clone()
         };
         self.kept = guard.keeps(&self.uri, &of_tags, self.goes());
+        self.unknown = guard.knows_last_copies(&self.repository).err();
     }
 
     /// Why it may not go without force; none where it may.
     pub(super) fn refusal(&self) -> Option<Failure> {
         let protected = || Some(refusal(self.kept.as_ref()?, FORCE));
-        self.users.refusal(FORCE).or_else(protected)
+        self.users
+            .refusal(FORCE)
+            .or_else(protected)
+            .or_else(|| self.unknown.clone())
     }
 
     /// What becomes of it where all goes well.
@@ -335,6 +342,7 @@ mod tests {
             image: image.clone(),
             users: Users::none(),
             kept: None,
+            unknown: None,
             leaves: Some(Vec::new()),
         }
     }

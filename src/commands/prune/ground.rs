@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::Job;
 use crate::aws::ecr::{Ecr, RepositoryDetails, Status};
 use crate::census::{CensusOptions, everybody_who_runs};
+use crate::commands::guard::Guard;
 use crate::commands::which::Found;
-use crate::ledger::Ledger;
-use crate::prune::{LastCopy, Plan, Protection, Repository, Rules, Shown, plan};
+use crate::prune::{Plan, Protection, Repository, Rules, Shown, plan};
 use crate::report::Failure;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -24,7 +24,7 @@ pub(super) struct Ground<'a> {
     pub(super) ecr: &'a Ecr,
     pub(super) settings: &'a Settings,
     pub(super) job: &'a Job,
-    pub(super) ledger: Ledger,
+    pub(super) guard: Guard<'a>,
     pub(super) who: WhoRuns,
     asked: Instant,
     now: Timestamp,
@@ -70,16 +70,12 @@ impl<'a> Ground<'a> {
         settings: &'a Settings,
         stop: &Stop,
     ) -> Result<(Self, Vec<Looked>), Failure> {
-        let (ledger, trouble) = Ledger::open(&settings.ledger, &settings.aws).await;
-        if let Some(trouble) = trouble {
-            let hint = "it tells what may be the last copy of an image: mend it, or move it away to begin anew";
-            return Err(Failure::new(&trouble, Some(hint)));
-        }
+        let guard = Guard::open(settings).await?;
         let mut ground = Self {
             ecr,
             settings,
             job,
-            ledger,
+            guard,
             who: WhoRuns::default(),
             asked: Instant::now(),
             now: Timestamp::now(),
@@ -158,8 +154,8 @@ impl<'a> Ground<'a> {
 
     /// What is in a repository now, with what its indexes consist of, as far as that is not known already.
     pub(super) async fn read(&self, details: &RepositoryDetails, known: Contents) -> Result<Repository, Failure> {
-        self.knows_last_copies(details)?;
         let name = &details.name;
+        self.guard.knows_last_copies(name)?;
         let images = self.ecr.image_details(name).await;
         let images = images.map_err(|error| Failure::from(&error))?;
         let indexes = images
@@ -197,9 +193,10 @@ impl<'a> Ground<'a> {
             },
             unused_at: self.job.unused_at,
             protected: &self.settings.prune.protected,
-            last_copies: self.last_copies(details),
+            last_copies: self.guard.last_copies(&details.uri),
             backups: self
-                .safeties(details)
+                .guard
+                .safeties(&details.name)
                 .filter_map(|safety| safety.backup.as_ref())
                 .collect(),
             backup_term: self.settings.prune.backup_term,
@@ -210,21 +207,6 @@ impl<'a> Ground<'a> {
 
     pub(super) fn rules(&self) -> &'a Rules {
         &self.job.rules
-    }
-
-    fn last_copies(&self, details: &RepositoryDetails) -> Vec<LastCopy> {
-        let host = details.uri.split('/').next().unwrap_or_default();
-        let protected = self.ledger.protected_in(host, &details.name).into_iter();
-        protected.map(|(tag, since)| LastCopy { tag, since }).collect()
-    }
-
-    /// What holds for all, and what the repository's own entries say.
-    pub(super) fn safeties(&self, details: &RepositoryDetails) -> impl Iterator<Item = &'a crate::plan::Safety> {
-        let name = details.name.clone();
-        let own = self.settings.images.iter();
-        let own = own.filter(move |entry| entry.named.repository == name);
-        own.filter_map(|entry| entry.safety.as_ref())
-            .chain([&self.settings.safety])
     }
 
     /// The registry's own region in any case.

@@ -4,34 +4,11 @@ use std::collections::BTreeSet;
 
 use super::ground::{Ground, Looked};
 use crate::aws::ecr::RepositoryDetails;
-use crate::plan::Vanished;
 use crate::prune::{Plan, Protected};
 use crate::report::{AskedIn, Failure, Pruned, PrunedRepository};
 use crate::usage::Unresolved;
 
 impl Ground<'_> {
-    /// Where the settings protect last copies, the ledger has to know them.
-    pub(super) fn knows_last_copies(&self, details: &RepositoryDetails) -> Result<(), Failure> {
-        let is_protected = self
-            .safeties(details)
-            .any(|safety| safety.vanished == Vanished::Protect);
-        match is_protected && self.ledger.is_empty() {
-            false => Ok(()),
-            true => Err(Failure {
-                message: format!(
-                    "nothing is known of last copies in {}: the ledger at {} is empty or not there",
-                    details.name, self.settings.ledger
-                ),
-                causes: Vec::new(),
-                hint: Some(
-                    "vanished: protect keeps what the ledger of the sync says; let ledger name that, such as an object in S3 that both reach, \
-                     or sync once"
-                        .into(),
-                ),
-            }),
-        }
-    }
-
     /// Services that go on with what nobody tells.
     pub(super) fn unresolved_of(&self, details: &RepositoryDetails) -> impl Iterator<Item = &Unresolved> {
         self.who.unresolved_of(&details.uri).into_iter()
@@ -128,7 +105,7 @@ impl Ground<'_> {
         if self.job.without_usage && !unknown.is_empty() {
             notes.push(format!("--without-usage: {}", unknown.join("; ")));
         }
-        if self.ledger.is_empty() {
+        if self.guard.is_ignorant() {
             notes.push(format!(
                 "the ledger at {} is empty or not there: what may be the last copy of an image is not known",
                 self.settings.ledger

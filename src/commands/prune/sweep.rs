@@ -143,7 +143,12 @@ impl Tried {
 
     fn note(&mut self, one: NotDeleted) {
         let is_absent = one.is_absent();
-        let ImageId::Digest(digest) = one.id else {
+        // ECR may name what it left by its tag.
+        let by_id = |id| match id {
+            ImageId::Digest(digest) => Some(digest),
+            ImageId::Tag(_) => None,
+        };
+        let Some(digest) = one.digest.or_else(|| by_id(one.id)) else {
             return;
         };
         if is_absent {

@@ -227,7 +227,8 @@ impl Doomed {
         });
         let goes = Goes::new(&self.images, Some(users.clone()), protected.collect());
         let one = Self { goes, ..self };
-        let refusals: Vec<Failure> = [users.refusal(EVEN_SO), one.protected()]
+        let unknown = guard.knows_last_copies(&one.details.name).err();
+        let refusals: Vec<Failure> = [users.refusal(EVEN_SO), one.protected(), unknown]
             .into_iter()
             .flatten()
             .collect();
