@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use anstream::ColorChoice;
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::Command;
 use crate::commands::{self, Context, Output};
@@ -70,6 +73,18 @@ enum LogLevel {
     Trace,
 }
 
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
     Text,
@@ -97,20 +112,20 @@ impl Global {
         });
         // The libraries' own logs would show requests with their credentials: at most their warnings are shown.
         // What aws_config warns of is told as an error.
-        let others = match level {
-            LogLevel::Error => "error",
-            _ => "warn",
-        };
-        let level = format!("{level:?}").to_lowercase();
+        let level = LevelFilter::from(level);
+        let filter = Targets::new()
+            .with_default(level.min(LevelFilter::WARN))
+            .with_target("aws_config", LevelFilter::ERROR)
+            .with_target("ecr_keeper", level);
         let screen = screen.clone();
         let builder = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(format!("{others},aws_config=error,ecr_keeper={level}")))
+            .with_max_level(LevelFilter::TRACE)
             .with_writer(move || screen.clone())
             .with_ansi(self.color_of_stderr());
         // A second subscriber in one process is the only error, and does no harm.
         let _ = match self.log_format {
-            LogFormat::Text => builder.try_init(),
-            LogFormat::Json => builder.json().try_init(),
+            LogFormat::Text => builder.finish().with(filter).try_init(),
+            LogFormat::Json => builder.json().finish().with(filter).try_init(),
         };
     }
 

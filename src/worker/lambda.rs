@@ -9,7 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::function::carry_out;
 use super::answer::{Answer, Answered, out_of_time};
@@ -111,22 +114,31 @@ pub async fn serve() -> ExitCode {
 fn start_log() {
     let variable = |name| std::env::var(name).unwrap_or_default().to_lowercase();
     let level = match variable("AWS_LAMBDA_LOG_LEVEL").as_str() {
-        "" => "info".to_owned(),
-        "fatal" => "error".to_owned(),
-        level => level.to_owned(),
+        "" => LevelFilter::INFO,
+        "fatal" => LevelFilter::ERROR,
+        level => level.parse().unwrap_or(LevelFilter::INFO),
     };
     // The libraries' own logs would show requests with their credentials, and events; and lambda_runtime what is answered.
-    let others = if level == "error" { "error" } else { "warn" };
-    let filter = format!("{others},aws_config=error,lambda_runtime::layers::panic=off,ecr_keeper={level}");
+    let filter = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("aws_config", LevelFilter::ERROR)
+        .with_target("lambda_runtime::layers::panic", LevelFilter::OFF)
+        .with_target("ecr_keeper", level);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(io::stderr)
         .with_ansi(false);
     // A second subscriber in one process is the only error, and does no harm.
     let _ = match variable("AWS_LAMBDA_LOG_FORMAT").as_str() {
-        "json" => builder.json().flatten_event(true).with_span_list(false).try_init(),
+        "json" => builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .finish()
+            .with(filter)
+            .try_init(),
         // Each line has a time in the log group.
-        _ => builder.without_time().try_init(),
+        _ => builder.without_time().finish().with(filter).try_init(),
     };
 }
 
