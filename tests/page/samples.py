@@ -203,7 +203,7 @@ class Report:
             "cost_per_month": cost(size if distinct is None else distinct),
             "candidates": {
                 "repositories": len(candidates), "bytes": sum(c["bytes"] for c in candidates),
-                "distinct_bytes": freed, "cost_per_month": round(sum(c["cost_per_month"] for c in candidates), 2),
+                "distinct_bytes": freed, "cost_per_month": cost(sum(c["bytes"] for c in candidates) if freed is None else freed),
             },
         }
 
@@ -259,7 +259,7 @@ def small():
         ([], 72 * mb, 12, {"part_of": [digest_of("arn:aws:ecr:eu-central-1:123456789012:repository/base/image/nginx", 0)]})])
     report.repository(production, "eu-central-1", "legacy/reports", [(["final"], 2_100 * mb, 500, {}), (["final-2"], 2_150 * mb, 430, {})])
     report.repository(production, "eu-central-1", "scratch/try-out", [(["x"], 90 * mb, 20, {})])
-    old = report.repository(production, "us-east-1", "billing/yearly", [(["2024"], 640 * mb, 690, {})])
+    old = report.repository(production, "us-east-1", "billing/yearly", [(["2024"], 641 * mb, 690, {})])
     report.repository(production, "us-east-1", "charts", [(["0.3.1"], 2 * mb, 95, {"kind": "artifact", "artifact_type": "application/vnd.cncf.helm.config.v1+json"})])
     report.repository(production, "us-east-1", "empty/for-later", [])
     report.function(production, "eu-central-1", "checkout-api", shop, description="Takes orders")
