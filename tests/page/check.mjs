@@ -205,7 +205,10 @@ async function filtersByTypingAndChoosing(page) {
   await search.fill("nothing has this name");
   assert.equal((await rows(page, "images")).length, 0);
   assert.ok((await status()).startsWith("0 of "));
+  const nothing = table(page, "images").getByText("No image matches.");
+  assert.ok(await nothing.isVisible(), "it says that nothing matches");
   await search.fill("");
+  assert.ok(!(await nothing.isVisible()), "and no longer");
   const use = table(page, "images").getByLabel("In use", { exact: true });
   if (await use.count()) {
     const used = all.filter((image) => image.use === "used").length;

@@ -151,7 +151,10 @@
       this.back.addEventListener("click", () => this.turn(-1));
       this.next.addEventListener("click", () => this.turn(1));
       this.pager = element("div", { class: "pager", role: "group", "aria-label": `Pages of ${this.nouns[1]}` }, this.at, this.back, this.next);
-      this.place.append(this.pager);
+      // What stands above says it to who listens.
+      this.nothing = element("p", { class: "empty nothing" }, `No ${this.nouns[0]} matches.`);
+      this.nothing.hidden = true;
+      this.place.append(this.nothing, this.pager);
     }
 
     // All that is searched of a row, made when it is first asked for.
@@ -205,6 +208,7 @@
     show() {
       const rows = this.shown.slice(this.page * ROWS, (this.page + 1) * ROWS);
       this.body.replaceChildren(...rows.map((row) => rowOf(row, this.columns)));
+      this.nothing.hidden = rows.length > 0;
       this.tell();
     }
 
@@ -261,6 +265,18 @@
     event.preventDefault();
     const cells = link.closest("tr")?.querySelectorAll("td");
     made.get("images").only(link.dataset.show || link.textContent, link.dataset.where ?? cells?.[cells.length - 1].textContent);
+  });
+  // Nobody can unfold anything on paper.
+  const unfolded = new Set();
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll(".table details:not([open])")) {
+      details.open = true;
+      unfolded.add(details);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const details of unfolded) details.open = false;
+    unfolded.clear();
   });
   makeThemeButton();
   document.documentElement.classList.add("scripted");
