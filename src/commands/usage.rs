@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::teller::with_hint;
 use super::watch::Watch;
 use super::{CommandError, Context, ExitCode, Output, unless_closed};
 use crate::atomic;
@@ -82,7 +83,8 @@ pub async fn run(options: &Options, context: &Context) -> Result<ExitCode, Comma
     };
     let asked = watch.end_view().await;
     for failure in &unposted {
-        tracing::warn!("{}", failure.in_one_line());
+        // The exit code is theirs, too: whoever reads errors alone has to see why.
+        tracing::error!("{}", with_hint(failure));
     }
     // A table has no room for them, and what is in a file nobody may look at now.
     if options.out.is_some() || context.output == Output::Csv {
