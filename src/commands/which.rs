@@ -31,6 +31,8 @@ pub struct Which {
 pub(super) struct Found {
     pub(super) repositories: Vec<RepositoryDetails>,
     pub(super) failures: Vec<Failure>,
+    /// What was left out, and is no failure.
+    pub(super) notes: Vec<String>,
 }
 
 /// A repository's name, with or without its registry before it.
@@ -63,6 +65,7 @@ impl Found {
         Self {
             repositories,
             failures: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Ground<'a> {
     asked: Instant,
     now: Timestamp,
     pub(super) failures: Vec<Failure>,
+    /// What was not looked at, and is no failure.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A repository that was looked at.
@@ -80,6 +82,7 @@ impl<'a> Ground<'a> {
             asked: Instant::now(),
             now: Timestamp::now(),
             failures: found.failures,
+            left_out: found.notes,
         };
         let whom = ground.whom();
         let who = everybody_who_runs(&settings.aws, &whom, stop);

@@ -97,7 +97,7 @@ impl Ground<'_> {
     }
 
     fn notes(&self, looked: &[Looked]) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes = self.left_out.clone();
         let unknown = looked
             .first()
             .map(|one| self.unknown_of(&one.details))

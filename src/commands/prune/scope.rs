@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -86,7 +87,7 @@ impl Scope {
         match (candidates, &self.from) {
             (Some(candidates), Some(path)) => {
                 let all = ecr.repository_details().await.map_err(|error| Failure::from(&error))?;
-                Ok(of_candidates(&candidates.all, all, path))
+                Ok(of_candidates(&candidates.all, all, ecr.region(), path))
             }
             _ => {
                 let which = Which {
@@ -100,14 +101,22 @@ impl Scope {
     }
 }
 
-/// Those that are there. What is in other registries, or has gone since, is told.
-fn of_candidates(candidates: &[Candidate], mut all: Vec<RepositoryDetails>, path: &Path) -> Found {
-    let is_one = |one: &RepositoryDetails| candidates.iter().any(|candidate| candidate.repository_uri == one.uri);
-    let absent = candidates
+/// Those that are there. Of other registries a note tells, for each takes a run of its own; what has gone since is a failure.
+fn of_candidates(candidates: &[Candidate], mut all: Vec<RepositoryDetails>, region: &str, path: &Path) -> Found {
+    let own = all.first().and_then(|one| one.uri.strip_suffix(one.name.as_str()));
+    let is_own = |one: &&Candidate| match own {
+        Some(own) => one.repository_uri.strip_suffix(one.repository_name.as_str()) == Some(own),
+        // A registry without repositories does not tell its account.
+        None => one.region == region,
+    };
+    let (here, elsewhere): (Vec<&Candidate>, Vec<&Candidate>) = candidates.iter().partition(is_own);
+    let is_there = |uri: &str| all.iter().any(|one| one.uri == uri);
+    let absent: Vec<&str> = here
         .iter()
-        .filter(|candidate| all.iter().all(|one| one.uri != candidate.repository_uri));
-    let absent: Vec<&str> = absent.map(|candidate| candidate.repository_uri.as_str()).collect();
-    let failure = Failure {
+        .map(|candidate| candidate.repository_uri.as_str())
+        .filter(|uri| !is_there(uri))
+        .collect();
+    let failure = (!absent.is_empty()).then(|| Failure {
         message: format!(
             "{} names what is not in this registry: {}",
             path.display(),
@@ -115,19 +124,35 @@ fn of_candidates(candidates: &[Candidate], mut all: Vec<RepositoryDetails>, path
         ),
         causes: Vec::new(),
         hint: Some(
-            "--region, --profile and aws.role_arn lead to another one; what has gone since is none any more".into(),
+            "what has gone since is none any more: make a new report, or check the region and the account".into(),
         ),
-    };
-    let failures = match absent.is_empty() {
-        true => Vec::new(),
-        false => vec![failure],
-    };
-    all.retain(is_one);
+    });
+    all.retain(|one| here.iter().any(|candidate| candidate.repository_uri == one.uri));
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Found {
         repositories: all,
-        failures,
+        failures: failure.into_iter().collect(),
+        notes: left_out(&elsewhere, path).into_iter().collect(),
     }
+}
+
+/// What other registries have, by the file.
+fn left_out(elsewhere: &[&Candidate], path: &Path) -> Option<String> {
+    let places: BTreeSet<String> = elsewhere
+        .iter()
+        .map(|one| format!("{} of {}", one.region, one.account))
+        .collect();
+    let places: Vec<String> = places.into_iter().collect();
+    let how_many = match elsewhere.len() {
+        0 => return None,
+        1 => "1 repository".to_owned(),
+        many => format!("{many} repositories"),
+    };
+    Some(format!(
+        "{} also names {how_many} of other registries, which take a run of their own (--region, --profile, aws.role_arn): {}",
+        path.display(),
+        places.join(", ")
+    ))
 }
 
 fn read(path: &Path, now: Timestamp) -> Result<Candidates, Failure> {

@@ -63,6 +63,20 @@ async fn what_usage_calls_a_candidate_is_what_it_is_about() {
     fs::write(world.folder().join("old.json"), old.to_string()).unwrap();
     let ran = json_of(&world, &["--from", "old.json"]).await.code_is(1);
     assert!(ran.stderr.contains("over a week ago"), "{}", ran.stderr);
+    // What another registry has takes a run of its own, and is no failure.
+    let mut two: Value = serde_json::from_str(&text).unwrap();
+    let mut other = two["candidates"][0].clone();
+    other["account"] = "210987654321".into();
+    other["repositoryUri"] = "210987654321.dkr.ecr.eu-central-1.amazonaws.com/legacy/reports".into();
+    two["candidates"].as_array_mut().unwrap().push(other);
+    fs::write(world.folder().join("two.json"), two.to_string()).unwrap();
+    let report = json_of(&world, &["--from", "two.json"]).await.well().json();
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("1 repository of other registries") && notes.contains("eu-central-1 of 210987654321"),
+        "{notes}"
+    );
+    assert_eq!(report["repositories"].as_array().unwrap().len(), 1);
     unused.ecr.remove_repository("legacy/reports");
     let gone = json_of(&world, &["--from", "candidates.json"]).await.code_is(1);
     assert!(gone.failure().contains("not in this registry"), "{}", gone.failure());
