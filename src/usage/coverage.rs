@@ -40,6 +40,9 @@ pub struct Covered {
     pub image_uri: Option<String>,
     /// Whether it is in ECR, and current.
     pub state: CoverageState,
+    /// Why it was not compared, where its state is [`CoverageState::Unchecked`]. Older reports have none.
+    #[serde(default)]
+    pub because: Option<UncheckedBecause>,
     /// The repository of ECR that it names, where that was asked.
     #[serde(rename = "repositoryUri")]
     pub repository_uri: Option<String>,
@@ -61,7 +64,7 @@ pub enum CoverageState {
     Current,
     /// In ECR, and the upstream's tag names another one by now.
     Older,
-    /// In ECR; it has no upstream, or that was not asked or did not answer.
+    /// In ECR, and not compared: [`Covered::because`] says why.
     Unchecked,
     /// As [`RanImage::Outside`].
     Outside,
@@ -83,6 +86,20 @@ impl CoverageState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Why an image in ECR was not compared with an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UncheckedBecause {
+    /// Upstreams were not asked.
+    NotAsked,
+    /// It follows none, or not one alone, or what it would follow by its name is not there.
+    NoUpstream,
+    /// The upstream did not answer.
+    NotAnswered,
+    /// The digests differ, as they may after a copy by a daemon, and the ledger does not know what ECR has.
+    NotInLedger,
 }
 
 /// What an image in ECR follows.
@@ -138,6 +155,7 @@ impl Coverage {
             let entry = found.entry((run.address, digest)).or_insert_with(|| Covered {
                 image_uri: run.address.map(str::to_owned),
                 state,
+                because: (state == CoverageState::Unchecked).then_some(UncheckedBecause::NotAsked),
                 repository_uri: run.image.repository_uri().map(str::to_owned),
                 digest: digest.map(str::to_owned),
                 upstream: None,
@@ -160,14 +178,23 @@ impl Coverage {
     /// Adds what upstreams answered, by the places of the images here.
     pub fn compare(&mut self, upstreams: BTreeMap<usize, Upstream>) {
         self.upstream_asked = true;
+        for image in self.images.iter_mut().filter(|image| image.because.is_some()) {
+            image.because = Some(UncheckedBecause::NoUpstream);
+        }
         for (at, upstream) in upstreams {
             let Some(image) = self.images.get_mut(at) else {
                 continue;
             };
-            image.state = match upstream.is_same {
-                Some(true) => CoverageState::Current,
-                Some(false) => CoverageState::Older,
-                None => CoverageState::Unchecked,
+            (image.state, image.because) = match upstream.is_same {
+                Some(true) => (CoverageState::Current, None),
+                Some(false) => (CoverageState::Older, None),
+                None => {
+                    let because = match upstream.digest {
+                        Some(_) => UncheckedBecause::NotInLedger,
+                        None => UncheckedBecause::NotAnswered,
+                    };
+                    (CoverageState::Unchecked, Some(because))
+                }
             };
             image.upstream = Some(upstream.name);
             image.upstream_digest = upstream.digest;

@@ -26,7 +26,7 @@ pub use by_region::ByRegion;
 pub use candidates::{Candidate, CandidateBecause};
 pub use changes::{Change, Changes, NotCompared, NotComparedBecause, RepositoryChange};
 pub use contents::{Contents, Manifest};
-pub use coverage::{Coverage, CoverageState, CoverageTotals, Covered, Upstream};
+pub use coverage::{Coverage, CoverageState, CoverageTotals, Covered, UncheckedBecause, Upstream};
 pub use failed::{Failed, FailureKind, Service};
 pub use found::{Found, FoundAccount, FoundFunction, FoundRegion};
 pub use holdings::{Image, Repository, Use};

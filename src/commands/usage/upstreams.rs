@@ -38,6 +38,13 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
         Err(failure) => return report.failed(failed(Service::Upstream, None, FailureKind::Other, failure)),
     };
     let registries = registries(settings, &keyring);
+    // Of what is followed by its name alone, our own images have no upstream.
+    let named: BTreeSet<&ImageRef> = followers
+        .iter()
+        .filter(|one| one.entry.is_some())
+        .map(|one| &one.upstream)
+        .collect();
+    let mut absent: BTreeSet<ImageRef> = BTreeSet::new();
     let wanted: BTreeSet<&ImageRef> = followers.iter().map(|one| &one.upstream).collect();
     let asked = wanted.into_iter().map(|upstream| async {
         let observed = stop.soft.run_until_cancelled(observed(&registries, upstream)).await;
@@ -48,6 +55,9 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
     for (upstream, observed) in iter(asked).buffer_unordered(at_once).collect::<Vec<_>>().await {
         match observed {
             Some(Ok(observed)) => drop(answers.insert(upstream, observed)),
+            Some(Err(error)) if kind(&error) == FailureKind::NotFound && !named.contains(&upstream) => {
+                absent.insert(upstream);
+            }
             Some(Err(error)) => {
                 let failure = Failure::from(&error);
                 report.failed(failed(Service::Upstream, Some(&upstream), kind(&error), failure));
@@ -61,7 +71,8 @@ pub(super) async fn compare(report: &mut Report, settings: &Settings, stop: &Sto
         }
     }
     let ledger = ledger(report, settings, stop).await;
-    let upstreams = followers.into_iter().map(|follower| {
+    let followers = followers.into_iter().filter(|one| !absent.contains(&one.upstream));
+    let upstreams = followers.map(|follower| {
         let observed = answers.get(&follower.upstream);
         let upstream = Upstream {
             name: follower.upstream.to_string(),

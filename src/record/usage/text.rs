@@ -10,7 +10,7 @@ use crate::aws::account_and_region_of;
 use crate::report::one_line;
 use crate::usage::{
     Account, Answer, Candidate, CandidateBecause, Changes, CoverageState, Covered, LastRun, Region, Report, Repository,
-    Runner, Use,
+    Runner, UncheckedBecause, Use,
 };
 
 pub(super) const IMAGES: [&str; 2] = ["image", "images"];
@@ -280,17 +280,26 @@ pub(super) fn state(image: &Covered) -> &'static str {
     match image.state {
         CoverageState::Current => "as upstream",
         CoverageState::Older => "older than upstream",
-        CoverageState::Unchecked => "not compared",
+        CoverageState::Unchecked => match image.because {
+            None => "not compared",
+            Some(UncheckedBecause::NotAsked) => "not compared, upstreams were not asked",
+            Some(UncheckedBecause::NoUpstream) => "not compared, no upstream",
+            Some(UncheckedBecause::NotAnswered) => "not compared, the upstream did not answer",
+            Some(UncheckedBecause::NotInLedger) => "not compared, not in the ledger",
+        },
         CoverageState::Outside => "outside",
         CoverageState::Gone => "gone from ECR",
         CoverageState::Unknown => "not known",
     }
 }
 
-/// What asks for something: what is current, or could not be compared, is counted.
+/// What asks for something: what is current, or has nothing to be compared with, is counted.
 fn coverage(report: &Report) -> Vec<String> {
     let coverage = &report.coverage;
-    let is_told = |image: &&Covered| !matches!(image.state, CoverageState::Current | CoverageState::Unchecked);
+    let is_told = |image: &&Covered| match image.because {
+        Some(because) => matches!(because, UncheckedBecause::NotAnswered | UncheckedBecause::NotInLedger),
+        None => !matches!(image.state, CoverageState::Current | CoverageState::Unchecked),
+    };
     let mut lines = vec![String::new()];
     for image in coverage.images.iter().filter(is_told) {
         let upstream = image.upstream.as_ref().map(|upstream| format!(", {upstream}"));
