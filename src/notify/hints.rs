@@ -67,9 +67,11 @@ fn of_slack(trouble: Trouble) -> &'static str {
         Trouble::NotInChannel => {
             "invite the bot, by /invite @NAME in the channel; into public channels it may also post with the scope chat:write.public"
         }
-        Trouble::Archived => "unarchive the channel, or name another in slack.channel",
+        Trouble::Archived => {
+            "unarchive the channel, or name another: in slack.channel, or by an incoming webhook of its own"
+        }
         Trouble::Gone => {
-            "the incoming webhook, or its channel, is gone, archived or switched off: make a new one, and set slack.webhook_url \
+            "the incoming webhook, or its channel, is gone or switched off, or the URL is cut short: make a new one, and set slack.webhook_url \
              (SLACK_DDPS) to the whole of its URL"
         }
         Trouble::Limit => "Slack takes about one message a second for a channel: see retry, and slack.errors_only",

@@ -45,7 +45,7 @@ pub(super) fn of_webhook(answer: &Answer) -> Result<(), Refusal> {
         return Err(Refusal { trouble, ..refusal });
     };
     let trouble = match both(answer, trouble(code)) {
-        Trouble::NoChannel | Trouble::Archived | Trouble::Login => Trouble::Gone,
+        Trouble::NoChannel | Trouble::Login => Trouble::Gone,
         other => other,
     };
     Err(Refusal {

@@ -151,7 +151,7 @@ async fn incoming_webhooks_and_flows_that_are_gone_are_told_as_that() {
             "SLACK_DDPS",
             sink.slack_hook_called("of-the-past"),
             "post to Slack: 410 Gone: channel_is_archived",
-            "make a new one",
+            "unarchive the channel",
         ),
         (
             "ECR_KEEPER_TEAMS__WEBHOOK_URL",

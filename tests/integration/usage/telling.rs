@@ -3,6 +3,7 @@
 use ecr_lab::ApiFault;
 
 use super::{OWN, fill, image, place, usage, world};
+use crate::bad_input::contains;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slack_is_told_all_of_it_and_what_failed() {
@@ -54,4 +55,17 @@ async fn slack_is_not_told_where_that_is_not_wanted() {
     let run = usage(&world, &["--no-post"]).env("SLACK_DDPS", sink.slack_hook());
     run.ran().await.well();
     assert_eq!(sink.messages().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_did_not_arrive_is_an_error_with_what_to_do() {
+    let world = world().await;
+    let sink = world.lab.webhook();
+    let url = sink.slack_hook_called("of-the-past");
+    let run = usage(&world, &["--log-level", "error"]).env("SLACK_DDPS", url);
+    let ran = run.ran().await.code_is(1);
+    contains(
+        &ran.stderr,
+        &["post to Slack: 410 Gone: channel_is_archived; hint: unarchive the channel"],
+    );
 }
