@@ -146,8 +146,8 @@ impl World {
         let docker = self.docker();
         let images = loop {
             match docker.list_images(None::<ListImagesOptions>).await {
-                // Podman's, of an image that goes while it makes the list.
-                Err(error) if error.to_string().contains("image not known") => {}
+                // Podman's, of an image or its layer that goes while it makes the list.
+                Err(error) if error.to_string().contains(" not known") => {}
                 images => break images.expect("the image list"),
             }
         };

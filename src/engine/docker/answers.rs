@@ -73,7 +73,7 @@ pub(super) fn meaning(status: Option<u16>, message: &str) -> Trouble {
     }
 }
 
-/// Whether a list could not be made because an image in it, or its parent, was removed at that moment.
+/// Whether nothing was answered because some image, or a layer of it, was removed at that moment.
 pub(super) fn went_meanwhile(message: &str) -> bool {
     ["image not known", "layer not known"]
         .iter()

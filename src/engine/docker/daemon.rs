@@ -5,31 +5,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
-use bollard::models::{DistributionInspect, ImageSummary};
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptions, PushImageOptionsBuilder, TagImageOptions,
-};
+use bollard::models::DistributionInspect;
+use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder, TagImageOptions};
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
-use futures::TryStreamExt;
 use tokio::sync::Mutex;
 
 use super::address::{Address, Whereabouts};
 use super::answers;
-use super::local::{Inspected, Local};
 use super::refusal::{Refusal, has_gone, no_daemon};
 use super::requests::{at, credentials, in_json, url_safe_auth};
 use super::transfer::follow;
 use crate::engine::{EngineError, Trouble};
 use crate::events::Bytes;
-use crate::image::{Digest, ImageRef, Platform, Reference};
+use crate::image::{Digest, ImageRef, Platform};
 use crate::plan::Keeps;
 use crate::registry::Credential;
 
 /// How often a daemon that has gone is asked whether it is back.
 const PING_EVERY: Duration = Duration::from_millis(250);
 
-/// How often the images are listed while some of them go.
-const LISTS: usize = 20;
+/// How often something is asked while images go.
+const WHILE_IMAGES_GO: usize = 20;
 
 /// How long the daemon is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -223,11 +219,26 @@ impl Daemon {
         }
     }
 
-    /// Asks a question that may be asked twice: of a daemon that goes meanwhile, again when it is back.
+    /// Asks a question that may be asked twice: again where an image went just then.
     pub(super) async fn ask<T>(&self, question: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+        for _ in 1..WHILE_IMAGES_GO {
+            match self.asked(&question).await {
+                // Podman takes the list of all images and then looks at each, also to answer about one.
+                Err(Error::DockerResponseServerError {
+                    status_code: 500,
+                    message,
+                }) if answers::went_meanwhile(&message) => tokio::time::sleep(PING_EVERY / 10).await,
+                answer => return answer,
+            }
+        }
+        self.asked(&question).await
+    }
+
+    /// Asks a daemon that goes meanwhile again when it is back.
+    async fn asked<T>(&self, question: &impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
         const TIMES: usize = 3;
         for _ in 1..TIMES {
-            match self.asked_once(&question).await {
+            match self.asked_once(question).await {
                 // It may be a registry that does not answer the daemon: who is asked again would wait as long again.
                 Err(Error::RequestTimeoutError) => {
                     self.wait_until_back().await;
@@ -237,7 +248,7 @@ impl Daemon {
                 answer => return answer,
             }
         }
-        self.asked_once(&question).await
+        self.asked_once(question).await
     }
 
     async fn asked_once<T>(&self, question: &impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
@@ -325,61 +336,6 @@ impl Daemon {
             self.wait_until_back().await;
         }
         Err(self.refusal(error))
-    }
-
-    /// What a local name or id names; none where the daemon has no such image.
-    pub(super) async fn local(&self, name: &str) -> Result<Option<Local>, EngineError> {
-        // bollard's inspect does not ask for the manifests, and cannot read an image that has no content for this machine's
-        // own platform. Its export hands an answer on as it is.
-        let docker = self.docker.clone().with_request_modifier(|mut request| {
-            let path = request.uri().path().to_owned();
-            let image = path.strip_suffix("/get").unwrap_or(&path);
-            at(&mut request, format!("{image}/json?manifests=true"));
-            request
-        });
-        let attempt = || format!("inspect local {name}");
-        let asked = async || docker.export_image(name).try_collect::<Vec<_>>().await;
-        let answer = match self.ask(asked).await {
-            Ok(pieces) => pieces.concat(),
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
-            Err(error) => return Err(self.failed(attempt(), error)),
-        };
-        let image: Inspected =
-            serde_json::from_slice(&answer).map_err(|error| self.failed(attempt(), Error::from(error)))?;
-        Ok(Some(image.into()))
-    }
-
-    /// What a name names that an image really has. Some daemons also answer to a name by digest that nobody gave, for an image
-    /// of that repository: to remove it would remove the image's tags.
-    pub(super) async fn named(&self, image: &ImageRef, store: Store) -> Result<Option<Local>, EngineError> {
-        let name = image.to_string();
-        let Some(local) = self.local(&name).await? else {
-            return Ok(None);
-        };
-        let is_given = match (&image.reference, store) {
-            (Reference::Tag(_), _) | (_, Store::Classic) => true,
-            (Reference::Digest(_), Store::Containerd) => local.tags.contains(&name),
-            (Reference::Digest(_), Store::Podman) => {
-                let images = self.images().await?;
-                images.iter().any(|image| image.repo_tags.contains(&name))
-            }
-        };
-        Ok(is_given.then_some(local))
-    }
-
-    pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        let list = async || self.docker.list_images(None::<ListImagesOptions>).await;
-        let mut answer = self.ask(&list).await;
-        for _ in 1..LISTS {
-            match &answer {
-                // Podman lists what it finds and then looks at each, which may be gone by then.
-                Err(Error::DockerResponseServerError { message, .. }) if answers::went_meanwhile(message) => {
-                    answer = self.ask(&list).await;
-                }
-                _ => break,
-            }
-        }
-        answer.map_err(|error| self.failed("list the local images".to_owned(), error))
     }
 
     pub(super) fn failed(&self, attempt: String, error: Error) -> EngineError {

@@ -1,9 +1,15 @@
 //! What the daemon says of an image that it has.
 
-use bollard::models::ImageManifestSummary;
+use bollard::errors::Error;
+use bollard::models::{ImageManifestSummary, ImageSummary};
+use bollard::query_parameters::ListImagesOptions;
+use futures::TryStreamExt;
 use serde::Deserialize;
 
-use crate::image::{Digest, Platform};
+use super::daemon::{Daemon, Store};
+use super::requests::at;
+use crate::engine::EngineError;
+use crate::image::{Digest, ImageRef, Platform, Reference};
 
 /// A local image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +35,59 @@ pub(super) struct Manifest {
     pub(super) available: bool,
 }
 
+impl Daemon {
+    /// What a local name or id names; none where the daemon has no such image.
+    pub(super) async fn local(&self, name: &str) -> Result<Option<Local>, EngineError> {
+        // bollard's inspect does not ask for the manifests, and cannot read an image that has no content for this machine's
+        // own platform. Its export hands an answer on as it is.
+        let docker = self.docker.clone().with_request_modifier(|mut request| {
+            let path = request.uri().path().to_owned();
+            let image = path.strip_suffix("/get").unwrap_or(&path);
+            at(&mut request, format!("{image}/json?manifests=true"));
+            request
+        });
+        let attempt = || format!("inspect local {name}");
+        let asked = async || docker.export_image(name).try_collect::<Vec<_>>().await;
+        let answer = match self.ask(asked).await {
+            Ok(pieces) => pieces.concat(),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+            Err(error) => return Err(self.failed(attempt(), error)),
+        };
+        let image: Inspected =
+            serde_json::from_slice(&answer).map_err(|error| self.failed(attempt(), Error::from(error)))?;
+        Ok(Some(image.into()))
+    }
+
+    /// What a name names that an image really has. Some daemons also answer to a name by digest that nobody gave, for an image
+    /// of that repository: to remove it would remove the image's tags.
+    pub(super) async fn named(&self, image: &ImageRef, store: Store) -> Result<Option<Local>, EngineError> {
+        let name = image.to_string();
+        let Some(local) = self.local(&name).await? else {
+            return Ok(None);
+        };
+        let is_given = match (&image.reference, store) {
+            (Reference::Tag(_), _) | (_, Store::Classic) => true,
+            (Reference::Digest(_), Store::Containerd) => local.tags.contains(&name),
+            (Reference::Digest(_), Store::Podman) => {
+                let images = self.images().await?;
+                images.iter().any(|image| image.repo_tags.contains(&name))
+            }
+        };
+        Ok(is_given.then_some(local))
+    }
+
+    pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
+        let answer = self
+            .ask(async || self.docker.list_images(None::<ListImagesOptions>).await)
+            .await;
+        answer.map_err(|error| self.failed("list the local images".to_owned(), error))
+    }
+}
+
 /// What `GET /images/NAME/json` answers, as far as it is needed (Docker Engine API, "Inspect an image").
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Inspected {
+struct Inspected {
     id: String,
     #[serde(default)]
     os: String,
