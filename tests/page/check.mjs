@@ -83,6 +83,11 @@ async function numbersEqualTheJson(page) {
   }
   const failures = await texts(page.locator("#failures li strong"));
   assert.deepEqual(failures, report.failures.map(({ message }) => message));
+  const why = { not_asked: "upstreams were not asked", no_upstream: "no upstream", not_answered: "no answer", not_in_ledger: "not in the ledger" };
+  for (const [address, state] of await rows(page, "coverage")) {
+    const found = report.coverage.images.filter(({ ImageUri }) => ImageUri === address);
+    if (found.length) assert.equal(found.some(({ because }) => because && state === `not compared: ${why[because]}`), state.startsWith("not compared"), address);
+  }
   return `${await page.locator("[data-total], [data-coverage]").count()} numbers, ${failures.length} failures`;
 }
 

@@ -229,7 +229,8 @@ class Report:
         found = {}
         for number, (uri, image, who) in enumerate(self._running()):
             state = {"found": ["current", "older", "current", "unchecked"][number % 4]}.get(image["state"], image["state"])
-            entry = {"ImageUri": uri, "state": state, "repositoryUri": image.get("repositoryUri"), "digest": image.get("digest"), "upstream": None, "upstream_digest": None}
+            because = ("no_upstream", "not_answered", "not_in_ledger")[number // 4 % 3] if self.upstream_asked else "not_asked"
+            entry = {"ImageUri": uri, "state": state, "because": because if state == "unchecked" else None, "repositoryUri": image.get("repositoryUri"), "digest": image.get("digest"), "upstream": None, "upstream_digest": None}
             if state in ("current", "older"):
                 entry["upstream"] = "docker.io/library/" + uri.split("/")[-1].split("@")[0]
                 entry["upstream_digest"] = image["digest"] if state == "current" else digest_of("newer", uri)

@@ -213,6 +213,8 @@ fn changes(view: &View) -> Table {
 fn coverage(view: &View) -> Table {
     let states = json!({
         "current": ["as upstream", "good"], "older": ["older than upstream", "warn"], "unchecked": ["not compared", "dim"],
+        "not_asked": ["not compared: upstreams were not asked", "dim"], "no_upstream": ["not compared: no upstream", "dim"],
+        "not_answered": ["not compared: no answer", "warn"], "not_in_ledger": ["not compared: not in the ledger", "dim"],
         "outside": ["outside", "warn"], "gone": ["gone from ECR", "bad"], "unknown": ["not known", "dim"],
     });
     let mut found: Vec<_> = view.report.coverage.images.iter().collect();
@@ -241,7 +243,7 @@ fn coverage(view: &View) -> Table {
             .map(|one| {
                 vec![
                     json!(one.image_uri),
-                    json!(one.state),
+                    one.because.map_or_else(|| json!(one.state), |because| json!(because)),
                     json!(one.upstream),
                     names(&one.used_by),
                 ]

@@ -64,6 +64,25 @@ async fn what_is_older_than_upstream_is_told_by_the_mappings_of_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_an_entry_names_has_to_be_there() {
+    let world = world().await;
+    let home = place(&world, OWN, "eu-central-1");
+    world.ecr("team/app", "1", tiny("app")).await;
+    let settings = "images:\n  - {upstream: library/misspelt, repository: team/app}\n";
+    fs::write(world.folder().join("settings.yaml"), settings).unwrap();
+    home.add_function(LabFunction::new("app", &format!("{}/team/app:1", home.host())));
+    let arguments = ["--regions", REGIONS[0], "--coverage", "--output", "json"];
+    let found = alone(&world, &arguments).ran().await.code_is(1).json();
+    assert_eq!(found["coverage"]["images"][0]["because"], "not_answered");
+    let failure = &found["failures"][0];
+    assert_eq!(
+        (&failure["service"], &failure["kind"]),
+        (&"upstream".into(), &"not_found".into())
+    );
+    contains(failure["message"].as_str().unwrap(), &["docker.io/library/misspelt:1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_ledger_knows_counts() {
     let world = world().await;
     let home = place(&world, OWN, "eu-central-1");
