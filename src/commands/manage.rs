@@ -168,7 +168,7 @@ async fn most_recent(found: &mut Found, ecr: &Ecr, at_once: usize) -> Vec<Protec
     for (images, one) in looking.await {
         match images {
             Ok(images) => {
-                newest.extend(newest_of_all(images).map(Protected::Digest));
+                newest.extend(newest_of_all(images).map(|digest| Protected::PushedLast(digest, KEPT)));
                 found.repositories.push(one);
             }
             Err(error) => found.failures.push(Failure::from(&error)),

@@ -67,6 +67,11 @@ pub enum KeptBecause {
         /// The entry of `protect`.
         by: String,
     },
+    /// It is among the images that were pushed last, whether they have a tag or not.
+    PushedLast {
+        /// So many stay.
+        count: usize,
+    },
     /// Its upstream is gone.
     LastCopy {
         /// Its tag that followed it.
@@ -212,6 +217,7 @@ impl KeptBecause {
             }
             Self::UseUnknown => "who runs it is not known".to_owned(),
             Self::Protected { by } => format!("protected by {by:?}"),
+            Self::PushedLast { count } => format!("among the {count} pushed last"),
             Self::LastCopy { tag, since } => {
                 format!("may be the last copy: the upstream of {tag} was gone on {}", day(since))
             }

@@ -305,7 +305,9 @@ impl<'a> Judge<'a> {
     /// would not; one that is protected and has none can be pulled by the index alone.
     fn stays_by_itself(&self, part: &Digest, verdicts: &BTreeMap<&Digest, Verdict>) -> bool {
         match verdicts.get(part) {
-            Some(Err(KeptBecause::Protected { .. } | KeptBecause::PartStays { .. })) => true,
+            Some(Err(
+                KeptBecause::Protected { .. } | KeptBecause::PushedLast { .. } | KeptBecause::PartStays { .. },
+            )) => true,
             Some(Err(_)) => {
                 let image = self.images.get(part);
                 image.is_some_and(|image| own_tags(image).next().is_some())

@@ -16,9 +16,11 @@ use crate::mapping::Backup;
 use crate::selection::{InvalidPattern, Pattern};
 use crate::usage::UsersOf;
 
-/// An entry of `protect` in the settings.
+/// An entry of `protect` in the settings, or what `manage` keeps beside these.
 #[derive(Debug, Clone)]
 pub enum Protected {
+    /// This image, for it is one of so many that were pushed last.
+    PushedLast(Digest, usize),
     /// The image with this digest, in whichever repository.
     Digest(Digest),
     /// Images with a tag that this matches as a whole.
@@ -72,7 +74,7 @@ fn has_colon(pattern: &str) -> Result<bool, InvalidPattern> {
 impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Digest(digest) => f.write_str(digest.as_str()),
+            Self::Digest(digest) | Self::PushedLast(digest, _) => f.write_str(digest.as_str()),
             Self::Tag(pattern) | Self::Image(pattern) => pattern.fmt(f),
         }
     }
@@ -82,7 +84,7 @@ impl Protected {
     /// Whether it protects this image of a repository.
     pub fn has(&self, repository: &str, image: &ImageDetails) -> bool {
         match self {
-            Self::Digest(digest) => *digest == image.digest,
+            Self::Digest(digest) | Self::PushedLast(digest, _) => *digest == image.digest,
             Self::Tag(pattern) => image.tags.iter().any(|tag| pattern.is_match(tag.as_str())),
             Self::Image(pattern) => {
                 let mut names = image.tags.iter().map(|tag| format!("{repository}:{tag}"));
@@ -120,7 +122,10 @@ impl ByName<'_> {
     pub fn keeps(&self, repository: &str, image: &ImageDetails, now: Timestamp) -> Option<KeptBecause> {
         let by_settings = || {
             let entry = self.protected.iter().find(|entry| entry.has(repository, image))?;
-            Some(KeptBecause::Protected { by: entry.to_string() })
+            Some(match entry {
+                Protected::PushedLast(_, count) => KeptBecause::PushedLast { count: *count },
+                _ => KeptBecause::Protected { by: entry.to_string() },
+            })
         };
         let last = || {
             let LastCopy { tag, since } = self.last_copies.iter().find(|last| image.tags.contains(&last.tag))?;

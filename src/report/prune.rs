@@ -43,7 +43,7 @@ impl AskedIn {
         format!(
             "asked who runs them: functions of Lambda, services and tasks of ECS in {} of {}",
             all(&self.regions, "no region"),
-            all(&self.accounts, "no account")
+            all(&self.accounts, "an account whose number is not known")
         )
     }
 }

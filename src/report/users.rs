@@ -136,7 +136,7 @@ impl WhoWasAsked {
                 many => format!("{many} regions"),
             },
             match self.accounts.is_empty() {
-                true => "no account".to_owned(),
+                true => "an account whose number is not known".to_owned(),
                 false => self.accounts.join(", "),
             },
             others.into_iter().chain([never]).collect::<Vec<_>>().join(", ")

@@ -105,9 +105,24 @@ impl Failed {
         }
     }
 
+    /// Each once, and as one what failed in just the same way elsewhere.
+    pub fn grouped(failures: &[Self]) -> impl Iterator<Item = Self> {
+        let mut groups: Vec<(&Self, Vec<&Self>)> = Vec::new();
+        for failed in failures {
+            if groups.iter().any(|(first, _)| *first == failed) {
+                continue;
+            }
+            match groups.iter_mut().find(|(first, _)| first.is_like(failed)) {
+                Some((_, others)) => others.push(failed),
+                None => groups.push((failed, Vec::new())),
+            }
+        }
+        groups.into_iter().map(|(first, others)| first.with(&others))
+    }
+
     /// Whether another is the same failure of the same account: in another region, and about the whole of it there, or about another thing that
     /// nobody may ask about, either.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    fn is_like(&self, other: &Self) -> bool {
         let is_same = self.account == other.account
             && self.service == other.service
             && self.operation == other.operation
@@ -126,13 +141,14 @@ impl Failed {
     }
 
     /// This and `others` that are like it, in one.
-    pub(super) fn with(&self, others: &[&Self]) -> Self {
+    fn with(&self, others: &[&Self]) -> Self {
         let mut one = self.clone();
         match (&self.region, others) {
             (_, []) => {}
             (Some(region), _) if self.subject.is_none() => {
                 let others = others.iter().filter_map(|other| other.region.as_deref());
-                let all: Vec<&str> = [region.as_str()].into_iter().chain(others).collect();
+                let mut all: Vec<&str> = [region.as_str()].into_iter().chain(others).collect();
+                all.dedup();
                 let all = format!("{} regions ({})", all.len(), all.join(", "));
                 one.message = self.message.replace(region, &all);
                 one.region = Some(all);

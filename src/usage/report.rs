@@ -188,16 +188,8 @@ impl Report {
     }
 
     /// What could not be read, as [`Report::told`], and what to do next; what failed in just the same way elsewhere is told once.
-    pub fn not_read<'a>(&'a self) -> Vec<(String, Option<&'a str>)> {
-        let mut groups: Vec<(&Failed, Vec<&Failed>)> = Vec::new();
-        for failed in &self.failures {
-            match groups.iter_mut().find(|(first, _)| first.is_like(failed)) {
-                Some((_, others)) => others.push(failed),
-                None => groups.push((failed, Vec::new())),
-            }
-        }
-        let told = |(first, others): (&'a Failed, Vec<_>)| (self.told(&first.with(&others)), first.hint.as_deref());
-        groups.into_iter().map(told).collect()
+    pub fn not_read(&self) -> impl Iterator<Item = (String, Option<String>)> {
+        Failed::grouped(&self.failures).map(|one| (self.told(&one), one.hint))
     }
 
     /// How people call an account.

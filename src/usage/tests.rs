@@ -360,13 +360,14 @@ fn what_failed_alike_is_told_once() {
     report.failures = vec![
         failed("eu-west-1", "not you"),
         failed("us-east-1", "too many"),
+        failed("us-east-1", "too many"),
         failed("eu-west-2", "not you"),
         of("thumbnails", FailureKind::NotAllowed),
         of("checkout", FailureKind::NotAllowed),
         of("lost", FailureKind::NotFound),
         of("gone", FailureKind::NotFound),
     ];
-    let told: Vec<String> = report.not_read().into_iter().map(|(told, _)| told).collect();
+    let told: Vec<String> = report.not_read().map(|(told, _)| told).collect();
     assert_eq!(
         told,
         [

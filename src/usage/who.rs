@@ -1,6 +1,6 @@
 //! Who runs which images of a registry, wherever they are themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Address, Failed};
 use crate::aws::ecr::account_and_region;
@@ -66,18 +66,21 @@ impl WhoRuns {
         if !self.answered.iter().any(|one| is_own(&one)) {
             why.insert(format!("account {account} was not asked what runs in {region}"));
         }
+        let mut services: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for one in &self.answered {
-            let of = one.account.as_deref().unwrap_or("an account without a number");
+            let of = one.account.as_deref().unwrap_or("an account whose number is not known");
             if one.region == region && !one.functions {
                 why.insert(format!("not all functions of {of} in {region} are known"));
             }
             if !one.services {
-                why.insert(format!(
-                    "not all services and tasks of {of} in {} are known",
-                    one.region
-                ));
+                services.entry(of).or_default().push(&one.region);
             }
         }
+        let services = services.into_iter().map(|(of, regions)| {
+            let regions = regions.join(", ");
+            format!("not all services and tasks of {of} in {regions} are known")
+        });
+        why.extend(services);
         let closed = self.closed.iter();
         why.extend(closed.map(|account| format!("not all of {account} could be asked")));
         why.into_iter().collect()
@@ -246,6 +249,12 @@ mod tests {
                 "{other:?}"
             );
         }
+        let silent = WhoRuns {
+            answered: vec![answered("1", "eu", true, false), answered("1", "us", true, false)],
+            ..WhoRuns::default()
+        };
+        let told = ["not all services and tasks of 1 in eu, us are known"];
+        assert_eq!(silent.unknown("1", "eu"), told);
         let closed = WhoRuns {
             answered: vec![answered("1", "eu", true, true)],
             closed: vec!["a role".to_owned()],

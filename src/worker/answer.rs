@@ -89,7 +89,7 @@ impl UsageAnswer {
     pub(super) fn of(report: crate::usage::Report, unposted: &[Failure]) -> Self {
         let totals = report.totals.clone();
         let failed = report.failures.len() + unposted.len();
-        let unread = report.not_read().into_iter().map(|(told, _)| told);
+        let unread = report.not_read().map(|(told, _)| told);
         let failures: Vec<String> = unread.take(NAMED).chain(lines(unposted)).collect();
         let fits = serde_json::to_vec(&report).is_ok_and(|json| json.len() <= LARGEST_REPORT);
         let counted = |number: usize, one: &str, many: &str| match number {

@@ -209,8 +209,9 @@ async fn the_two_most_recent_count_whether_they_have_a_tag_or_not() {
     assert_eq!(left(&world, "prod/app"), ["", "1"], "a repository with two or fewer");
     push("older", None, 50);
     push("oldest", None, 60);
-    keeper(&world, &delete).ran().await.well();
+    let shown = keeper(&world, &delete).ran().await.well().stdout;
     assert_eq!(left(&world, "prod/app"), ["", "1"]);
+    assert_eq!(shown.matches("among the 2 pushed last").count(), 2, "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use super::ground::{Ground, Looked};
 use crate::aws::ecr::RepositoryDetails;
 use crate::prune::{Plan, Protected};
 use crate::report::{AskedIn, Failure, Pruned, PrunedRepository};
-use crate::usage::Unresolved;
+use crate::usage::{Failed, Unresolved};
 
 impl Ground<'_> {
     /// Services that go on with what nobody tells.
@@ -41,7 +41,7 @@ impl Ground<'_> {
         if causes.is_empty() || self.job.without_usage {
             return None;
         }
-        causes.extend(self.who.failures.iter().map(|failed| failed.in_words()));
+        causes.extend(Failed::grouped(&self.who.failures).map(|failed| failed.in_words()));
         Some(Failure {
             message: "not everybody could be asked who runs these images, so none goes".to_owned(),
             causes,

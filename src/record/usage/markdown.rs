@@ -70,8 +70,8 @@ fn failures(report: &Report) -> String {
     if report.failures.is_empty() {
         return String::new();
     }
-    let failures = report.not_read().into_iter().map(|(told, hint)| {
-        let hint = hint.map(|hint| format!("  \n  *Hint:* {}", escaped(hint)));
+    let failures = report.not_read().map(|(told, hint)| {
+        let hint = hint.map(|hint| format!("  \n  *Hint:* {}", escaped(&hint)));
         format!("- {}{}\n", escaped(&told), hint.unwrap_or_default())
     });
     format!("### Not read\n\n{}\n", failures.collect::<String>())

@@ -363,7 +363,7 @@ fn changed(changes: &Changes, zone: &TimeZone) -> Vec<String> {
 }
 
 fn failures(report: &Report) -> Vec<String> {
-    let failures = report.not_read().into_iter().map(|(told, hint)| {
+    let failures = report.not_read().map(|(told, hint)| {
         let hint = hint.map(|hint| format!(" (hint: {hint})"));
         format!("❌ {}{}", one_line(&told), hint.unwrap_or_default())
     });
