@@ -31,6 +31,9 @@ pub(super) async fn before(act: &Act, request: &mut Request<Body>) -> Result<Opt
             message,
             headers,
         } => {
+            // Servers linger so: a client that still writes when the connection is closed may not come to read the answer.
+            let mut rest = std::mem::replace(request.body_mut(), full(""));
+            tokio::spawn(async move { spoiled::read_some(&mut rest, usize::MAX).await });
             let error = registry_error(status_code(*status), code, message);
             return Ok(Some(with_headers(error, headers)));
         }
