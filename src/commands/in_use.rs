@@ -56,7 +56,9 @@ impl InUse {
             runners: self.runners.clone(),
             accounts: accounts.into_iter().cloned().collect(),
             regions: regions.into_iter().cloned().collect(),
-            failures: self.who.failures.iter().map(in_words).collect(),
+            failures: Failed::grouped(&self.who.failures)
+                .map(|failed| in_words(&failed))
+                .collect(),
         }
     }
 
@@ -103,6 +105,7 @@ impl InUse {
         parts: &BTreeMap<Digest, Vec<Digest>>,
     ) -> BTreeMap<Digest, Users> {
         let here = self.who.of_repository(uri);
+        let here = here.among(images.iter().map(|image| image.digest.as_str()));
         let direct = |image: &ImageDetails| here.of_image(image.digest.as_str(), image.tags.iter().map(Tag::as_str));
         let direct: BTreeMap<&Digest, Vec<&str>> = images.iter().map(|image| (&image.digest, direct(image))).collect();
         let mut all: BTreeMap<&Digest, BTreeSet<&str>> = direct

@@ -91,7 +91,15 @@ struct Judge<'a> {
 impl<'a> Judge<'a> {
     fn new(repository: &'a Repository, rules: &'a Rules, protection: &'a Protection<'a>, now: Timestamp) -> Self {
         let images = repository.images.iter();
-        let users = images.map(|image| (&image.digest, protection.users_of(image)));
+        let users = protection
+            .users
+            .clone()
+            .among(images.clone().map(|image| image.digest.as_str()));
+        let users_of = |image: &ImageDetails| {
+            let by = users.of_image(image.digest.as_str(), image.tags.iter().map(Tag::as_str));
+            by.into_iter().map(str::to_owned).collect::<Vec<String>>()
+        };
+        let users = images.map(|image| (&image.digest, users_of(image)));
         let mut judge = Self {
             repository,
             rules,

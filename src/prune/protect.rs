@@ -178,13 +178,6 @@ pub struct Protection<'a> {
 }
 
 impl Protection<'_> {
-    pub(super) fn users_of(&self, image: &ImageDetails) -> Vec<String> {
-        let users = self
-            .users
-            .of_image(image.digest.as_str(), image.tags.iter().map(Tag::as_str));
-        users.into_iter().map(str::to_owned).collect()
-    }
-
     /// Why an image stays that nobody runs.
     pub(super) fn keeps(
         &self,

@@ -90,10 +90,11 @@ impl WhoRuns {
     pub fn of_repository<'a>(&'a self, uri: &str) -> UsersOf<'a> {
         let here = self.runs.iter().filter_map(|run| {
             let address = Address::of(&run.address).filter(|address| is_of(address, uri))?;
-            let digest = run.digest.as_deref().or(address.digest);
+            let says = address.digest.map_or(Runs::Tag(address.tag_or_latest()), Runs::Digest);
             Some(UserOf {
                 by: &run.by,
-                runs: digest.map_or(Runs::Tag(address.tag_or_latest()), Runs::Digest),
+                runs: run.digest.as_deref().map_or(says, Runs::Digest),
+                says,
             })
         });
         UsersOf { all: here.collect() }
@@ -122,9 +123,11 @@ pub struct UsersOf<'a> {
 struct UserOf<'a> {
     by: &'a str,
     runs: Runs<'a>,
+    /// What its address names.
+    says: Runs<'a>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Runs<'a> {
     Digest(&'a str),
     Tag(&'a str),
@@ -140,6 +143,18 @@ impl<'a> UsersOf<'a> {
             }
         }
         all
+    }
+
+    /// The same, where these are all images of the repository. Who runs what is not among them is taken to run what its address names: that is all
+    /// that is left for it to be started from again.
+    pub fn among<'d>(mut self, images: impl IntoIterator<Item = &'d str>) -> Self {
+        let there: BTreeSet<&str> = images.into_iter().collect();
+        for user in &mut self.all {
+            if matches!(user.runs, Runs::Digest(digest) if !there.contains(digest)) {
+                user.runs = user.says;
+            }
+        }
+        self
     }
 
     /// Those who run this image, once each: by the digest that runs where it is known, else by the tag.
@@ -219,6 +234,22 @@ mod tests {
         );
         assert_eq!(who.of_repository(URI).of_image("sha256:c", ["v2"]), ["dual-stack"]);
         assert_eq!(who.of_repository(URI).of_image("sha256:d", [""; 0]), [""; 0]);
+    }
+
+    #[test]
+    fn who_runs_what_is_not_there_is_taken_to_run_what_its_address_names() {
+        let who = WhoRuns {
+            runs: vec![
+                run("by tag", &format!("{URI}:v1"), Some("sha256:gone")),
+                run("by digest", &format!("{URI}@sha256:a"), Some("sha256:gone")),
+                run("there", &format!("{URI}:v1"), Some("sha256:b")),
+            ],
+            ..WhoRuns::default()
+        };
+        let users = who.of_repository(URI).among(["sha256:a", "sha256:b", "sha256:c"]);
+        assert_eq!(users.of_image("sha256:a", [""; 0]), ["by digest"]);
+        assert_eq!(users.of_image("sha256:b", [""; 0]), ["there"]);
+        assert_eq!(users.of_image("sha256:c", ["v1"]), ["by tag"]);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::support::World;
 /// What stays where the newest four do: by the words of `fill`.
 const STAYS: [&str; 19] = [
     "new index",
-    "v280",
-    "v279",
-    "v278",
+    "v289",
+    "v288",
+    "v287",
     "shared",
     "new arm64",
     "signature of new",
@@ -32,12 +32,12 @@ const STAYS: [&str; 19] = [
     "v15",
 ];
 
-/// 280 versions, the last pushed a day ago, and some of everything: digests by a word each.
+/// 289 versions, the last pushed a day ago, and some of everything: digests by a word each.
 fn fill(world: &World, shelf: &Shelf<'_>) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = BTreeMap::new();
-    for number in 1..=280 {
+    for number in 1..=289 {
         let tag = format!("v{number}");
-        let digest = shelf.image(&tag, Some(&tag), 281 - number);
+        let digest = shelf.image(&tag, Some(&tag), 290 - number);
         all.insert(tag, digest);
     }
     for word in ["old amd64", "shared", "new arm64", "running part"] {
@@ -47,7 +47,7 @@ fn fill(world: &World, shelf: &Shelf<'_>) -> BTreeMap<String, String> {
     let new_index = shelf.index("m2", &[&all["shared"], &all["new arm64"]], 0);
     let index_of_running = shelf.index("m0", &[&all["running part"]], 299);
     let of_old = shelf.signature("signature of old", &all["v1"], 1);
-    let of_new = shelf.signature("signature of new", &all["v280"], 300);
+    let of_new = shelf.signature("signature of new", &all["v289"], 300);
     let loose = shelf.image("loose", None, 40);
     let just_pushed = shelf.image("just pushed", None, 0);
     shelf.ecr.archive(shelf.name, &all["v2"]).unwrap();
@@ -81,7 +81,7 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     let all = fill(&world, &shelf);
     let stays: BTreeSet<String> = STAYS.iter().map(|word| all[*word].clone()).collect();
     let before = shelf.there();
-    assert_eq!(before.len(), 280 + 11);
+    assert_eq!(before.len(), 289 + 11);
     let goes: BTreeSet<String> = before.difference(&stays).cloned().collect();
     let plan = json_of(&world, &["shop/api", "--keep", "4"]).await.well().json();
     assert_eq!(digests(&plan, "kept"), stays);
@@ -98,7 +98,7 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
         "a plan changes nothing"
     );
     for (word, why) in [
-        ("v280", "newest"),
+        ("v289", "newest"),
         ("shared", "part-of"),
         ("signature of new", "refers-to"),
         ("just pushed", "just-pushed"),
@@ -119,7 +119,7 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     let apply = ["shop/api", "--keep", "4", "--apply", "--yes"];
     let ran = json_of(&world, &apply).await.well();
     // It was shown before.
-    let is_shown = ran.stderr.contains(" of 291 images go") && ran.stderr.contains("in use by arn:aws:ecs:");
+    let is_shown = ran.stderr.contains(" of 300 images go") && ran.stderr.contains("in use by arn:aws:ecs:");
     assert!(is_shown, "{}", ran.stderr);
     assert_eq!(ended(&ran.json(), "deleted"), goes);
     assert_eq!(shelf.there(), stays);
@@ -131,6 +131,20 @@ async fn exactly_that_goes_which_the_rules_mean_and_nothing_protects() {
     let again = json_of(&world, &apply).await.well();
     assert_eq!(digests(&again.json(), "goes"), BTreeSet::new());
     assert_eq!((shelf.there(), shelf.deleted().len()), (stays, calls.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_could_only_be_started_from_again_stays() {
+    let world = world().await;
+    let shelf = Shelf::fixed(&world, "shop/api");
+    let old = shelf.image("old", Some("1"), 30);
+    let older = shelf.image("older", Some("0"), 40);
+    shelf.image("new", Some("2"), 1);
+    // What it was deployed with has gone from the repository.
+    shelf.function("worker", "1", &format!("sha256:{}", "0".repeat(64)));
+    let plan = json_of(&world, &["shop/api", "--keep", "1"]).await.well().json();
+    assert_eq!(reason(&plan, &old), "in-use");
+    assert_eq!(reason(&plan, &older), "rules");
 }
 
 #[tokio::test(flavor = "multi_thread")]
